@@ -1,0 +1,1 @@
+//! From a recipe to items to a catalog; search over catalogs

@@ -1,0 +1,2 @@
+//! The command `outcrop`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Lazy labelled chunked arrays, plans and executors

@@ -1,0 +1,1 @@
+//! Copies of selected assets: concurrent, verified, with rewritten hrefs

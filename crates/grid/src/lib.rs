@@ -1,0 +1,1 @@
+//! Where and when cells are: axes, transforms, CRS, footprints, times

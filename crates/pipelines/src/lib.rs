@@ -1,0 +1,1 @@
+//! Domain formulas, each a function from datasets to datasets

@@ -1,0 +1,1 @@
+//! Files over HTTP with index pages and byte ranges

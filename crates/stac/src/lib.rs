@@ -1,0 +1,1 @@
+//! STAC documents: layouts, reading, walking and writing static catalogs

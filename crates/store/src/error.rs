@@ -1,0 +1,134 @@
+//! What can go wrong between an href and its bytes.
+
+use crate::Href;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to read or write an object; every variant names it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The href cannot be parsed.
+    #[error("`{href}` is not a valid href")]
+    InvalidHref {
+        /// The text, without secrets.
+        href: String,
+    },
+    /// No transport exists for the scheme of the href.
+    #[error("cannot read `{href}`: scheme `{scheme}` is not supported, use a path or an http(s) URL")]
+    Scheme {
+        /// The object.
+        href: Href,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// There is nothing at the href.
+    #[error("`{href}` does not exist")]
+    NotFound {
+        /// The object.
+        href: Href,
+    },
+    /// The server answered with a status that is a failure.
+    #[error("`{href}` answered HTTP status {status}")]
+    Status {
+        /// The object.
+        href: Href,
+        /// The HTTP status code.
+        status: u16,
+    },
+    /// The request failed before an answer was complete.
+    #[error("cannot reach `{href}` after {tries} tries")]
+    Transport {
+        /// The object.
+        href: Href,
+        /// Number of requests that were sent.
+        tries: u32,
+        /// The last failure.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server sends whole files only.
+    #[error("`{href}` does not support byte ranges; fetch the file first, then open the local copy")]
+    NoRanges {
+        /// The object.
+        href: Href,
+    },
+    /// The bytes that came are not the bytes that were asked for.
+    #[error("`{href}` sent {got} bytes where {want} were expected: the file is truncated or has changed")]
+    Truncated {
+        /// The object.
+        href: Href,
+        /// Bytes that came.
+        got: u64,
+        /// Bytes that were expected.
+        want: u64,
+    },
+    /// The object was replaced while it was read.
+    #[error("`{href}` has changed while it was read; run the command again")]
+    Changed {
+        /// The object.
+        href: Href,
+    },
+    /// The object is larger than the limit for documents.
+    #[error("`{href}` is larger than the limit of {limit} bytes for a document")]
+    TooLarge {
+        /// The object.
+        href: Href,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A web page came where data was expected.
+    #[error("`{href}` looks like an HTML page, not data: the host may ask for a login")]
+    HtmlPage {
+        /// The object.
+        href: Href,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} `{href}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The object.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The href names a place that cannot be written.
+    #[error("cannot write `{href}`: only local paths can be written")]
+    ReadOnly {
+        /// The object.
+        href: Href,
+    },
+    /// A name from outside is not a portable file name.
+    #[error("`{name}` cannot be a file name: {why}")]
+    UnsafeName {
+        /// The name as it came, escaped.
+        name: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// A listing cannot be understood.
+    #[error("cannot list `{href}`: {why}")]
+    Listing {
+        /// The folder or page.
+        href: Href,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, href: &Href, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::NotFound && !action.starts_with("write") {
+            return Self::NotFound { href: href.clone() };
+        }
+        Self::Io { action, href: href.clone(), source }
+    }
+
+    /// True where there is nothing at the href (also HTTP 404 and 410).
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}

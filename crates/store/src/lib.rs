@@ -1,0 +1,26 @@
+//! Turns an href into bytes and bytes into an object, wherever they live.
+//!
+//! One handle, [`Store`], reads whole objects, byte ranges and listings of local files and HTTP(S) archives, and
+//! publishes local files atomically. It knows nothing of file formats: a parser says which bytes it needs
+//! ([`Demand`]) and [`Store::drive`] brings them.
+
+mod coalesce;
+mod demand;
+mod error;
+mod href;
+mod http;
+mod listing;
+mod local;
+mod name;
+pub mod progress;
+pub mod publish;
+mod retry;
+mod store;
+
+pub use coalesce::coalesce;
+pub use demand::{Demand, DriveError, Sparse, Step};
+pub use error::{Error, Result};
+pub use href::Href;
+pub use listing::{Entry, EntryKind};
+pub use name::safe_name;
+pub use store::{ObjectMeta, Stats, Store, StoreOptions};

@@ -1,0 +1,65 @@
+//! Local files: sizes, ranges, folders.
+
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::listing::{Entry, EntryKind};
+use crate::{Error, Href, Result};
+
+/// Size of a file; a folder is an error.
+pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
+    let meta = fs::metadata(path).map_err(|e| Error::io("read", href, e))?;
+    if meta.is_dir() {
+        return Err(Error::io("read", href, std::io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(meta.len())
+}
+
+/// The bytes of the ranges, each read with one call.
+pub(crate) fn ranges(href: &Href, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    let file = File::open(path).map_err(|e| Error::io("read", href, e))?;
+    ranges.iter().map(|range| read_at(href, &file, range)).collect()
+}
+
+fn read_at(href: &Href, file: &File, range: &Range<u64>) -> Result<Bytes> {
+    let want = range.end.saturating_sub(range.start);
+    let too_large = || Error::TooLarge { href: href.clone(), limit: isize::MAX.unsigned_abs() as u64 };
+    let len = usize::try_from(want).map_err(|_| too_large())?;
+    let mut buffer = BytesMut::zeroed(len);
+    let mut at = 0;
+    while at < len {
+        match file.read_at(&mut buffer[at..], range.start + at as u64) {
+            Ok(0) => return Err(Error::Truncated { href: href.clone(), got: at as u64, want }),
+            Ok(n) => at += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("read", href, e)),
+        }
+    }
+    Ok(buffer.freeze())
+}
+
+/// The members of a folder, sorted by name.
+pub(crate) fn list(href: &Href, path: &Path) -> Result<Vec<Entry>> {
+    let base = href.as_folder();
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(|e| Error::io("list", href, e))? {
+        let entry = entry.map_err(|e| Error::io("list", href, e))?;
+        let meta = fs::metadata(entry.path()).map_err(|e| Error::io("list", href, e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".part") && name.starts_with('.') {
+            continue;
+        }
+        let child = Href::parse(&format!("{}{name}", base.as_str()))?;
+        entries.push(if meta.is_dir() {
+            Entry { href: child.as_folder(), name, kind: EntryKind::Folder, size: None }
+        } else {
+            Entry { href: child, name, kind: EntryKind::File, size: Some(meta.len()) }
+        });
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}

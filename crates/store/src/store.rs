@@ -1,0 +1,412 @@
+//! The one handle: whole objects, ranges, listings, downloads, atomic puts.
+
+use std::future::Future;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::demand::{Demand, DriveError, Sparse, Step};
+use crate::http::{Http, broken_body};
+use crate::listing::{self, Entry};
+use crate::progress::Progress;
+use crate::publish::{self, Staged};
+use crate::{Error, Href, Result, coalesce, local, retry};
+
+/// Limits and habits of a [`Store`].
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Further tries of a request that may pass (default 4).
+    pub retries: u32,
+    /// Longest wait between tries, also where `Retry-After` asks for more (default 120 s).
+    pub retry_wait_cap: Duration,
+    /// Longest wait for a connection (default 10 s).
+    pub connect_timeout: Duration,
+    /// Longest silence of a server (default 60 s).
+    pub read_timeout: Duration,
+    /// Largest document in bytes (default 64 MiB).
+    pub max_document: u64,
+    /// Ranges at most this many bytes apart become one request (default 0: no gap is bridged).
+    pub gap: u64,
+    /// Largest joined request in bytes (default 16 MiB).
+    pub max_request: u64,
+    /// Requests in flight (default 16).
+    pub concurrency: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            retries: 4,
+            retry_wait_cap: Duration::from_secs(120),
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(60),
+            max_document: 64 << 20,
+            gap: 0,
+            max_request: 16 << 20,
+            concurrency: 16,
+        }
+    }
+}
+
+/// An object whose size is known.
+///
+/// - Ranges of an object with a strong ETag are only read while it is the same object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// Where it is.
+    pub href: Href,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its ETag, where the server gives one.
+    pub etag: Option<String>,
+    pub(crate) is_html: bool,
+}
+
+impl ObjectMeta {
+    pub(crate) fn new(href: Href, size: u64) -> Self {
+        Self { href, size, etag: None, is_html: false }
+    }
+
+    /// True if the server calls the object a web page.
+    pub fn is_html(&self) -> bool {
+        self.is_html
+    }
+
+    pub(crate) fn strong_etag(&self) -> Option<&str> {
+        self.etag.as_deref().filter(|tag| !tag.starts_with("W/"))
+    }
+}
+
+/// What has been read so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Requests answered by HTTP servers.
+    pub requests: u64,
+    /// Bytes of bodies from HTTP servers.
+    pub remote_bytes: u64,
+    /// Bytes read from local files.
+    pub local_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    remote: AtomicU64,
+    local: AtomicU64,
+}
+
+/// Reads and writes objects by href. Cheap to clone; clones share connections, limits and counters.
+#[derive(Debug, Clone)]
+pub struct Store {
+    http: Http,
+    options: StoreOptions,
+    counters: Arc<Counters>,
+    in_flight: Arc<Semaphore>,
+    runtime: Handle,
+}
+
+impl Store {
+    /// A store whose I/O runs on the given runtime.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] if no HTTP client can be made (broken proxy or certificate settings).
+    pub fn new(options: StoreOptions, runtime: Handle) -> Result<Self> {
+        let _guard = runtime.enter();
+        let http = Http::new(&options)?;
+        let in_flight = Arc::new(Semaphore::new(options.concurrency.max(1)));
+        Ok(Self { http, options, counters: Arc::default(), in_flight, runtime })
+    }
+
+    /// The options the store was made with.
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// Waits for I/O from a thread outside the runtime.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// The runtime that does the I/O.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Counters since the store was made.
+    pub fn stats(&self) -> Stats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            requests: get(&self.counters.requests),
+            remote_bytes: get(&self.counters.remote),
+            local_bytes: get(&self.counters.local),
+        }
+    }
+
+    fn count_remote(&self, bytes: u64) {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.counters.remote.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Reads a whole document, of at most [`StoreOptions::max_document`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::TooLarge`], [`Error::Truncated`] and the transport's.
+    pub async fn get(&self, href: &Href) -> Result<Bytes> {
+        Ok(self.get_with_media(href).await?.0)
+    }
+
+    async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {
+        let _permit = self.in_flight.acquire().await;
+        if remote(href)? {
+            let (bytes, media) = self.http.get(href, self.options.max_document).await?;
+            self.count_remote(bytes.len() as u64);
+            return Ok((bytes, media));
+        }
+        let limit = self.options.max_document;
+        let bytes = blocking(href, move |href, path| {
+            let size = local::size(href, path)?;
+            if size > limit {
+                return Err(Error::TooLarge { href: href.clone(), limit });
+            }
+            Ok(local::ranges(href, path, std::slice::from_ref(&(0..size)))?.remove(0))
+        })
+        .await?;
+        self.counters.local.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok((bytes, String::new()))
+    }
+
+    /// Reads the first bytes of an object (at most `len`) and learns its size: one request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NoRanges`] and the transport's.
+    pub async fn head(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
+        let _permit = self.in_flight.acquire().await;
+        if remote(href)? {
+            let (meta, bytes) = self.http.head(href, len).await?;
+            self.count_remote(bytes.len() as u64);
+            return Ok((meta, bytes));
+        }
+        let (meta, bytes) = blocking(href, move |href, path| {
+            let meta = ObjectMeta::new(href.clone(), local::size(href, path)?);
+            let bytes = local::ranges(href, path, std::slice::from_ref(&(0..len.min(meta.size))))?.remove(0);
+            Ok((meta, bytes))
+        })
+        .await?;
+        self.counters.local.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok((meta, bytes))
+    }
+
+    /// Reads ranges of an object: coalesced by [`StoreOptions::gap`], concurrent, in the order asked for.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] for a range past the end, [`Error::Changed`], and the transport's.
+    pub async fn ranges(&self, meta: &ObjectMeta, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        if let Some(range) = ranges.iter().find(|range| range.end > meta.size) {
+            let got = meta.size.saturating_sub(range.start);
+            return Err(Error::Truncated { href: meta.href.clone(), got, want: range.end - range.start });
+        }
+        if !remote(&meta.href)? {
+            let wanted = ranges.to_vec();
+            let parts = blocking(&meta.href, move |href, path| local::ranges(href, path, &wanted)).await?;
+            self.counters.local.fetch_add(parts.iter().map(|p| p.len() as u64).sum(), Ordering::Relaxed);
+            return Ok(parts);
+        }
+        let requests = coalesce(ranges, self.options.gap, self.options.max_request);
+        let mut have = Sparse::new(meta.size);
+        let mut answers = futures::stream::iter(requests)
+            .map(|range| async move { Ok::<_, Error>((range.start, self.remote_range(meta, range).await?)) })
+            .buffer_unordered(self.options.concurrency.max(1));
+        while let Some((offset, bytes)) = answers.try_next().await? {
+            have.insert(offset, bytes);
+        }
+        let whole = |range: &Range<u64>| have.get(range).ok_or_else(|| Error::Changed { href: meta.href.clone() });
+        ranges.iter().map(whole).collect()
+    }
+
+    async fn remote_range(&self, meta: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
+        let _permit = self.in_flight.acquire().await;
+        let bytes = self.http.range(meta, &range).await?;
+        self.count_remote(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    /// Runs a parser to its end: brings the bytes it needs, round by round. The first `head` bytes come with the size.
+    ///
+    /// # Errors
+    /// [`DriveError::Store`] where bytes cannot be had (also where the parser asks for bytes past the end, so that a
+    /// truncated file is named as such), [`DriveError::Parse`] where the parser gives up.
+    pub async fn drive<D: Demand>(
+        &self,
+        href: &Href,
+        head: u64,
+        parser: &mut D,
+    ) -> std::result::Result<(ObjectMeta, D::Output), DriveError<D::Error>> {
+        let (meta, bytes) = self.head(href, head).await?;
+        if meta.is_html() {
+            return Err(Error::HtmlPage { href: href.clone() }.into());
+        }
+        let mut have = Sparse::new(meta.size);
+        have.insert(0, bytes);
+        let output = self.drive_with(&meta, &mut have, parser).await?;
+        Ok((meta, output))
+    }
+
+    /// Like [`Store::drive`], for an object of which some bytes are at hand.
+    ///
+    /// # Errors
+    /// As [`Store::drive`].
+    pub async fn drive_with<D: Demand>(
+        &self,
+        meta: &ObjectMeta,
+        have: &mut Sparse,
+        parser: &mut D,
+    ) -> std::result::Result<D::Output, DriveError<D::Error>> {
+        loop {
+            let needed = match parser.step(have).map_err(DriveError::Parse)? {
+                Step::Done(output) => return Ok(output),
+                Step::Need(ranges) => ranges,
+            };
+            let missing: Vec<Range<u64>> = needed.iter().flat_map(|range| have.missing(range)).collect();
+            let parts = self.ranges(meta, &missing).await?;
+            for (range, bytes) in missing.iter().zip(parts) {
+                have.insert(range.start, bytes);
+            }
+        }
+    }
+
+    /// Writes a local object whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::ReadOnly`] for a URL.
+    pub async fn put(&self, href: &Href, bytes: Bytes) -> Result<()> {
+        if !href.is_local() {
+            return Err(Error::ReadOnly { href: href.clone() });
+        }
+        blocking(href, move |_, path| publish::write(path, &bytes)).await
+    }
+
+    /// The members of a folder: local, or an index page (Apache, nginx and alike), or a THREDDS `catalog.xml`.
+    ///
+    /// # Errors
+    /// [`Error::Listing`] if the page is neither, [`Error::NotFound`], and the transport's.
+    pub async fn list(&self, href: &Href) -> Result<Vec<Entry>> {
+        if !remote(href)? {
+            return blocking(href, local::list).await;
+        }
+        let (bytes, media) = self.get_with_media(href).await?;
+        listing::parse(href, &bytes, &media)
+    }
+
+    /// Copies an object to a local path, atomically, and returns its size in bytes.
+    ///
+    /// `want` is the size the catalog declares; it and the server's `Content-Length` must hold.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`], [`Error::HtmlPage`], [`Error::Io`] and the transport's; nothing is left at `to` then.
+    pub async fn download(&self, href: &Href, to: &Path, want: Option<u64>, progress: &Progress) -> Result<u64> {
+        let _permit = self.in_flight.acquire().await;
+        let mut staged = Staged::create(to)?;
+        let size = if remote(href)? {
+            self.download_remote(href, &mut staged, progress).await?
+        } else {
+            self.copy_local(href, &mut staged, progress).await?
+        };
+        if let Some(want) = want.filter(|want| *want != size) {
+            return Err(Error::Truncated { href: href.clone(), got: size, want });
+        }
+        tokio::task::spawn_blocking(move || staged.finish()).await.map_err(|e| joined(href, e))??;
+        Ok(size)
+    }
+
+    async fn download_remote(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.stream_into(href, staged, progress).await {
+                Err(Error::Transport { tries: 0, .. } | Error::Truncated { .. }) if tries <= self.options.retries => {
+                    tokio::time::sleep(retry::pause(tries, None, self.options.retry_wait_cap)).await;
+                    staged.restart()?;
+                }
+                Err(Error::Transport { source, .. }) => {
+                    return Err(Error::Transport { href: href.clone(), tries, source });
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn stream_into(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
+        let answer = self.http.send(href, None, None).await?;
+        let page = href.file_name().is_some_and(|name| name.ends_with(".html") || name.ends_with(".htm"));
+        if answer.is_html && !page {
+            return Err(Error::HtmlPage { href: href.clone() });
+        }
+        let want = answer.size;
+        let mut got = 0u64;
+        let mut body = answer.response.bytes_stream();
+        while let Some(part) = body.next().await {
+            let part = part.map_err(|e| broken_body(href, e))?;
+            got += part.len() as u64;
+            staged.write(&part)?;
+            self.counters.remote.fetch_add(part.len() as u64, Ordering::Relaxed);
+            progress.advance(part.len() as u64);
+        }
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        match want {
+            Some(want) if want != got => Err(Error::Truncated { href: href.clone(), got, want }),
+            _ => Ok(got),
+        }
+    }
+
+    async fn copy_local(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
+        const PIECE: u64 = 8 << 20;
+        let (meta, _) = self.head_local(href).await?;
+        let mut at = 0;
+        while at < meta.size {
+            let range = at..(at + PIECE).min(meta.size);
+            at = range.end;
+            let parts = blocking(href, move |href, path| local::ranges(href, path, std::slice::from_ref(&range))).await?;
+            for part in parts {
+                staged.write(&part)?;
+                self.counters.local.fetch_add(part.len() as u64, Ordering::Relaxed);
+                progress.advance(part.len() as u64);
+            }
+        }
+        Ok(meta.size)
+    }
+
+    async fn head_local(&self, href: &Href) -> Result<(ObjectMeta, Bytes)> {
+        let size = blocking(href, local::size).await?;
+        Ok((ObjectMeta::new(href.clone(), size), Bytes::new()))
+    }
+}
+
+/// True for http(s), false for a path; other schemes have no transport here.
+fn remote(href: &Href) -> Result<bool> {
+    match href.scheme() {
+        None => Ok(false),
+        Some(scheme) if scheme == "http" || scheme == "https" => Ok(true),
+        Some(scheme) => Err(Error::Scheme { href: href.clone(), scheme }),
+    }
+}
+
+/// Runs file I/O on the blocking pool.
+async fn blocking<T: Send + 'static>(href: &Href, work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static) -> Result<T> {
+    let owned = href.clone();
+    let task = tokio::task::spawn_blocking(move || {
+        let path = owned.to_path().unwrap_or_default();
+        work(&owned, &path)
+    });
+    task.await.map_err(|e| joined(href, e))?
+}
+
+fn joined(href: &Href, error: tokio::task::JoinError) -> Error {
+    Error::Io { action: "read", href: href.clone(), source: std::io::Error::other(error) }
+}

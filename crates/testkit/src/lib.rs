@@ -1,0 +1,1 @@
+//! Tools for tests: golden arrays, a faulty archive
