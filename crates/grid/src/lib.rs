@@ -1,1 +1,16 @@
-//! Where and when cells are: axes, transforms, CRS, footprints, times
+//! Where and when cells are: axes, coordinate reference systems, footprints, CF time, intervals. No I/O.
+
+mod axis;
+mod bbox;
+mod crs;
+mod error;
+mod footprint;
+pub mod interval;
+pub mod time;
+
+pub use axis::{Axis, positions};
+pub use bbox::BBox;
+pub use crs::Crs;
+pub use error::{Error, Result};
+pub use footprint::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
+pub use interval::Interval;
