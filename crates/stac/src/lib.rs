@@ -1,1 +1,23 @@
-//! STAC documents: layouts, reading, walking and writing static catalogs
+//! STAC documents: layouts, reading, walking and writing static catalogs.
+//!
+//! Documents keep their JSON as it was ([`Document`]); at the edge of an API they become the types of the published
+//! `stac` crate ([`model`]). Not here: search (crate catalog) and copies of assets (crate fetcher).
+//! Specification: <https://github.com/radiantearth/stac-spec/tree/v1.1.0>.
+
+mod document;
+mod error;
+mod layout;
+mod published;
+mod read;
+mod walk;
+mod write;
+
+pub use stac as model;
+
+pub use document::{Body, Document, Kind, LinkRef};
+pub use error::{Error, Result};
+pub use layout::Layout;
+pub use published::{Published, document_href};
+pub use read::{parse, read};
+pub use walk::{Ancestor, Ancestors, Enter, Node, WalkOptions, walk, walk_into};
+pub use write::{TreeWriter, WriteOptions, Written};

@@ -1,0 +1,109 @@
+//! Reading one document from a file or URL.
+
+use bytes::Bytes;
+use outcrop_store::{Href, Store};
+use serde_json::Value;
+
+use crate::{Document, Error, Result};
+
+/// Reads a STAC document of any kind and any version from 0.9 to 1.1.
+///
+/// A folder stands for its `catalog.json`; lines of JSON (`.ndjson`, `.jsonl`) are read as an item collection.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::WebPage`], [`Error::Json`] with line and column, [`Error::NotStac`].
+pub async fn read(store: &Store, href: &Href) -> Result<Document> {
+    let place = document_of(href)?;
+    let bytes = match store.get(&place).await {
+        Ok(bytes) => bytes,
+        Err(outcrop_store::Error::HtmlPage { .. }) => return Err(Error::WebPage { href: place }),
+        Err(source) => return Err(Error::Read { href: place, source }),
+    };
+    parse(place, &bytes)
+}
+
+/// The document that an href stands for: that of a folder is its catalog, or its collection if it only has that.
+fn document_of(href: &Href) -> Result<Href> {
+    let is_folder = href.to_path().is_some_and(|path| path.is_dir());
+    if !is_folder && !href.as_str().ends_with('/') {
+        return Ok(href.clone());
+    }
+    let folder = href.as_folder();
+    let member = |name| folder.join(name).map_err(|source| Error::Reference { document: href.clone(), source });
+    let (catalog, collection) = (member("catalog.json")?, member("collection.json")?);
+    let exists = |href: &Href| href.to_path().is_some_and(|path| path.exists());
+    Ok(if exists(&collection) && !exists(&catalog) { collection } else { catalog })
+}
+
+/// Parses the bytes of a document found at `href`.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(href: Href, bytes: &Bytes) -> Result<Document> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(bytes);
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        return Err(Error::WebPage { href });
+    }
+    let ending = href.file_name().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    if matches!(ending.as_deref(), Some("ndjson" | "jsonl")) {
+        return lines(href, bytes);
+    }
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => Document::from_value(href, value),
+        Err(source) => {
+            let (line, column) = (source.line(), source.column());
+            Err(Error::Json { href, line, column, source })
+        }
+    }
+}
+
+fn lines(href: Href, bytes: &[u8]) -> Result<Document> {
+    let mut features = Vec::new();
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Value>(line) {
+            Ok(value) => features.push(value),
+            Err(source) => {
+                let column = source.column();
+                return Err(Error::Json { href, line: number + 1, column, source });
+            }
+        }
+    }
+    let mut body = serde_json::Map::new();
+    body.insert("type".into(), "FeatureCollection".into());
+    body.insert("features".into(), Value::Array(features));
+    Document::from_value(href, Value::Object(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn parsed(name: &str, text: &str) -> Result<Document> {
+        parse(Href::parse(name).unwrap(), &Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn bad_documents_are_named_with_what_is_wrong() {
+        let message = |text: &str| parsed("/d/catalog.json", text).unwrap_err().to_string();
+        assert_eq!(message("{\n \"id\": }"), "`/d/catalog.json` is not valid JSON at line 2, column 8");
+        assert!(message("<!doctype html>").starts_with("`/d/catalog.json` is a web page"));
+        assert!(message("").contains("line 1, column 0"));
+        assert!(message(&"[".repeat(100_000)).contains("not valid JSON"));
+        assert!(message("[]").contains("not a JSON object"));
+        assert!(message("{\"type\":\"Catalog\",\"id\":\"\\ud800\"}").contains("not valid JSON"));
+    }
+
+    #[test]
+    fn lines_and_marks_are_read() {
+        let item = r#"{"type":"Feature","id":"a","geometry":null,"properties":{},"links":[],"assets":{}}"#;
+        let all = parsed("/d/x.ndjson", &format!("{item}\n\n{item}\n")).unwrap();
+        assert_eq!(all.kind(), Kind::ItemCollection);
+        assert_eq!(all.into_items().count(), 2);
+        assert!(parsed("/d/x.ndjson", &format!("{item}\n{{")).unwrap_err().to_string().contains("line 2"));
+        assert_eq!(parsed("/d/c.json", "\u{feff}{\"type\":\"Catalog\",\"id\":\"a\"}").unwrap().id(), "a");
+    }
+}

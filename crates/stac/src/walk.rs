@@ -1,0 +1,220 @@
+//! A lazy, concurrent walk over the documents below a catalog, in document order, without recursion.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use futures::future::LocalBoxFuture;
+use futures::stream::{FuturesUnordered, Stream, StreamExt};
+use outcrop_store::{Href, Store};
+
+use crate::{Body, Document, Error, Kind, Result, read};
+
+/// What bounds a walk.
+#[derive(Debug, Clone, Copy)]
+pub struct WalkOptions {
+    /// Documents being read at once (default 16, at least 1).
+    pub concurrency: usize,
+    /// Deepest document below the first (default 1,000).
+    pub max_depth: usize,
+    /// Most documents (default 2,000,000).
+    pub max_documents: usize,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self { concurrency: 16, max_depth: 1000, max_documents: 2_000_000 }
+    }
+}
+
+/// A catalog or collection above a document: its fields without its links.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ancestor {
+    /// Where it lives.
+    pub href: Href,
+    /// What it is.
+    pub kind: Kind,
+    /// Its fields, `links` empty.
+    pub body: Body,
+}
+
+impl Ancestor {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.body.get("id").and_then(serde_json::Value::as_str).unwrap_or_default()
+    }
+}
+
+/// The catalogs above a document, the root first.
+pub type Ancestors = Arc<[Arc<Ancestor>]>;
+
+/// A document met on a walk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The document.
+    pub document: Document,
+    /// The catalogs above it, the root first; empty for the first document.
+    pub ancestors: Ancestors,
+}
+
+impl Node {
+    /// A document that stands alone.
+    pub fn alone(document: Document) -> Self {
+        Self { document, ancestors: Arc::from([]) }
+    }
+
+    /// Ids of the catalogs above the document, the root first.
+    pub fn path(&self) -> Vec<&str> {
+        self.ancestors.iter().map(|ancestor| ancestor.id()).collect()
+    }
+}
+
+/// Decides for each catalog or collection whether the walk goes into it; it is given out either way.
+pub type Enter = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
+
+/// Streams the document at `href` and all below it: each catalog before its children, children in link order.
+///
+/// A document that cannot be read is an error in its place and the walk goes on; one that is linked twice comes once.
+/// At most twice [`WalkOptions::concurrency`] documents per level are held.
+pub fn walk(store: &Store, href: &Href, options: WalkOptions) -> impl Stream<Item = Result<Node>> + use<> {
+    walk_into(store, href, options, Arc::new(|_| true))
+}
+
+/// Like [`walk`], going only into the catalogs that `enter` says yes to.
+pub fn walk_into(
+    store: &Store,
+    href: &Href,
+    options: WalkOptions,
+    enter: Enter,
+) -> impl Stream<Item = Result<Node>> + use<> {
+    let walker = Walker::new(store.clone(), href.clone(), options, enter);
+    futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) })
+}
+
+struct Visit {
+    serial: u64,
+    href: Result<Href>,
+    ancestors: Ancestors,
+}
+
+fn visit_document(store: Store, href: Href, serial: u64) -> LocalBoxFuture<'static, (u64, Result<Document>)> {
+    Box::pin(async move { (serial, read(&store, &href).await) })
+}
+
+struct Walker {
+    store: Store,
+    options: WalkOptions,
+    enter: Enter,
+    queue: VecDeque<Visit>,
+    running: FuturesUnordered<LocalBoxFuture<'static, (u64, Result<Document>)>>,
+    started: HashSet<u64>,
+    done: HashMap<u64, Result<Document>>,
+    seen: HashSet<u128>,
+    hashers: [RandomState; 2],
+    serial: u64,
+    given: usize,
+}
+
+impl Walker {
+    fn new(store: Store, href: Href, options: WalkOptions, enter: Enter) -> Self {
+        let mut walker = Self {
+            store,
+            options,
+            enter,
+            queue: VecDeque::new(),
+            running: FuturesUnordered::new(),
+            started: HashSet::new(),
+            done: HashMap::new(),
+            seen: HashSet::new(),
+            hashers: [RandomState::new(), RandomState::new()],
+            serial: 0,
+            given: 0,
+        };
+        walker.first_visit(&href);
+        walker.queue.push_back(Visit { serial: 0, href: Ok(href), ancestors: Arc::from([]) });
+        walker
+    }
+
+    async fn next(&mut self) -> Option<Result<Node>> {
+        let front = self.queue.front()?.serial;
+        if let Some(Err(_)) = self.queue.front().map(|visit| &visit.href) {
+            return self.queue.pop_front()?.href.err().map(Err);
+        }
+        while !self.done.contains_key(&front) {
+            self.start();
+            let (serial, document) = self.running.next().await?;
+            self.done.insert(serial, document);
+        }
+        let visit = self.queue.pop_front()?;
+        self.started.remove(&front);
+        let document = match self.done.remove(&front)? {
+            Ok(document) => document,
+            Err(error) => return Some(Err(error)),
+        };
+        if self.given == 0 {
+            // A folder stands for its catalog, which may be linked by its own name.
+            self.first_visit(document.href());
+        }
+        self.given += 1;
+        if self.given > self.options.max_documents {
+            self.queue.clear();
+            let (href, limit) = (document.href().clone(), self.options.max_documents);
+            return Some(Err(Error::Limit { href, what: "documents", limit }));
+        }
+        if matches!(document.kind(), Kind::Catalog | Kind::Collection) && (self.enter)(&document) {
+            self.expand(&document, &visit.ancestors);
+        }
+        Some(Ok(Node { document, ancestors: visit.ancestors }))
+    }
+
+    /// Keeps the first documents of the queue coming; the very first may always start.
+    fn start(&mut self) {
+        let room = self.options.concurrency.max(1);
+        for visit in self.queue.iter().take(2 * room) {
+            if self.running.len() >= room && !self.running.is_empty() {
+                break;
+            }
+            let Ok(href) = &visit.href else { continue };
+            if !self.started.insert(visit.serial) {
+                continue;
+            }
+            let (store, href, serial) = (self.store.clone(), href.clone(), visit.serial);
+            self.running.push(visit_document(store, href, serial));
+        }
+    }
+
+    fn expand(&mut self, document: &Document, above: &Ancestors) {
+        let mut body = document.body().clone();
+        body.insert("links".into(), serde_json::Value::Array(Vec::new()));
+        let own = Arc::new(Ancestor { href: document.href().clone(), kind: document.kind(), body });
+        let ancestors: Ancestors = above.iter().cloned().chain([own]).collect();
+        let mut children = Vec::new();
+        for link in document.links().filter(|link| matches!(link.rel, "child" | "item")) {
+            let mut href = document.resolve(link.href);
+            if ancestors.len() > self.options.max_depth {
+                let (at, limit) = (document.href().clone(), self.options.max_depth);
+                href = Err(Error::Limit { href: at, what: "levels", limit });
+            }
+            if href.as_ref().is_ok_and(|href| !self.first_visit(href)) {
+                continue;
+            }
+            self.serial += 1;
+            let stop = href.is_err() && ancestors.len() > self.options.max_depth;
+            children.push(Visit { serial: self.serial, href, ancestors: ancestors.clone() });
+            if stop {
+                break;
+            }
+        }
+        for child in children.into_iter().rev() {
+            self.queue.push_front(child);
+        }
+    }
+
+    /// True if the href was not met before; 16 bytes are kept of each.
+    fn first_visit(&mut self, href: &Href) -> bool {
+        let absolute = href.absolute();
+        let place = absolute.as_str().split('#').next().unwrap_or_default();
+        let [a, b] = [0, 1].map(|i| u128::from(self.hashers[i].hash_one(place)));
+        self.seen.insert(a << 64 | b)
+    }
+}
