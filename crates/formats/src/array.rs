@@ -6,6 +6,9 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 
+use crate::layout::Layout;
+use crate::{Error, Result};
+
 /// Type of one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
@@ -73,6 +76,13 @@ pub enum ByteOrder {
     Little,
     /// Most significant byte first.
     Big,
+}
+
+impl ByteOrder {
+    /// True if it is the order of this machine.
+    pub fn is_native(self) -> bool {
+        (self == Self::Little) == cfg!(target_endian = "little")
+    }
 }
 
 /// One step of a codec chain, in the order of encoding.
@@ -152,3 +162,119 @@ pub enum AttrValue {
 
 /// Attributes in file order.
 pub type Attrs = IndexMap<String, AttrValue>;
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// NetCDF classic: CDF-1, CDF-2 (64-bit offset) or CDF-5 (64-bit data).
+    NetCdf3,
+    /// HDF5 with the marks of NetCDF-4: dimension scales or `_NCProperties`.
+    NetCdf4,
+    /// HDF5 without them; its dimensions are named `phony_dim_N`, as netCDF-C does.
+    Hdf5,
+}
+
+/// A dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dim {
+    /// Number of positions.
+    pub len: u64,
+    /// True if it can grow.
+    pub unlimited: bool,
+}
+
+/// What the header of a file says.
+#[derive(Debug, Clone)]
+pub struct FileMeta {
+    /// The format.
+    pub format: Format,
+    /// Dimensions by name, in file order; one of a group has the group's path in its name (`group/time`).
+    pub dims: IndexMap<String, Dim>,
+    /// Attributes of the file (of the root group).
+    pub attrs: Attrs,
+    /// Variables of all groups, in file order.
+    pub variables: Vec<Variable>,
+    /// Objects that cannot be read, by path, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+impl FileMeta {
+    /// The variable of this path (without leading `/`).
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().find(|v| v.name == name)
+    }
+
+    /// The variable of this path, or an error that says why there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it is there but cannot be read, [`Error::NoVariable`] with the names there are.
+    pub fn find(&self, name: &str) -> Result<&Variable> {
+        if let Some(variable) = self.variable(name) {
+            return Ok(variable);
+        }
+        if let Some((path, why)) = self.refused.iter().find(|(path, _)| path == name) {
+            return Err(Error::unsupported(path, why));
+        }
+        let known: Vec<&str> = self.variables.iter().take(20).map(|v| v.name.as_str()).collect();
+        Err(Error::NoVariable { name: name.to_owned(), known: known.join(", ") })
+    }
+}
+
+/// A variable: an array and what is needed to find its chunks.
+///
+/// - `dims`, `grid.shape` and `grid.chunk` have the same length.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Path without leading `/`: `tmin`, `Acquisition/Raw[0]/RawData`.
+    pub name: String,
+    /// Names of the dimensions, outermost first.
+    pub dims: Vec<String>,
+    /// Type of an element.
+    pub dtype: DType,
+    /// Order of the bytes of an element in the file.
+    pub byte_order: ByteOrder,
+    /// Shape and chunks.
+    pub grid: ChunkGrid,
+    /// Codec chain in the order of encoding.
+    pub codecs: Vec<Codec>,
+    /// The fill value: one element in native byte order.
+    pub fill: Vec<u8>,
+    /// Attributes, without those that only keep the books of HDF5 and NetCDF-4.
+    pub attrs: Attrs,
+    pub(crate) layout: Layout,
+}
+
+impl Variable {
+    /// Number of elements; `None` if that is beyond 64 bits.
+    pub fn elements(&self) -> Option<u64> {
+        self.grid.shape.iter().try_fold(1u64, |n, len| n.checked_mul(*len))
+    }
+}
+
+impl AttrValue {
+    /// The first number, whatever its type.
+    pub fn number(&self) -> Option<f64> {
+        self.numbers().first().copied()
+    }
+
+    /// All numbers as double precision; none for texts.
+    pub fn numbers(&self) -> Vec<f64> {
+        match self {
+            Self::Text(_) | Self::Texts(_) => Vec::new(),
+            Self::Int(values) => values.iter().map(|v| *v as f64).collect(),
+            Self::UInt(values) => values.iter().map(|v| *v as f64).collect(),
+            Self::Float32(values) => values.iter().map(|v| f64::from(*v)).collect(),
+            Self::Float64(values) => values.clone(),
+        }
+    }
+
+    /// The text, if it is one text.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Texts(texts) if texts.len() == 1 => texts.first().map(String::as_str),
+            _ => None,
+        }
+    }
+}

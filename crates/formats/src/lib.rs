@@ -1,3 +1,27 @@
 //! Readers and writers of array files, all lowered to chunk references.
+//!
+//! [`Open`] reads the header of a NetCDF classic, NetCDF-4 or HDF5 file, [`Locate`] the chunk index of a variable,
+//! [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes.
 
-pub mod array;
+mod array;
+pub mod cf;
+mod codec;
+mod decode;
+mod error;
+mod hdf5;
+mod layout;
+mod locate;
+mod netcdf3;
+mod open;
+mod read;
+mod refs;
+
+pub use array::{
+    AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable,
+};
+pub use decode::Decoder;
+pub use error::{Error, Result};
+pub use locate::Locate;
+pub use open::{HEAD, Open};
+pub use read::{fill_window, read_variable};
+pub use refs::ChunkRefs;

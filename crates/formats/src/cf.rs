@@ -1,0 +1,248 @@
+//! CF attributes: missing values, scale and offset.
+//!
+//! Rules of section 2.5 and 8.1 of the CF conventions, with the result types of xarray's `mask_and_scale`.
+
+use std::collections::BTreeSet;
+
+use crate::array::{AttrValue, Attrs, DType, Variable};
+
+/// How stored values become physical values.
+///
+/// - A stored value that is missing becomes NaN.
+/// - Limits and fill values are compared in the stored type, before scaling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoding {
+    stored: DType,
+    missing: Vec<f64>,
+    missing_wide: BTreeSet<i128>,
+    nan_is_missing: bool,
+    min: Option<f64>,
+    max: Option<f64>,
+    scale: Option<f64>,
+    offset: Option<f64>,
+    result: DType,
+}
+
+impl Decoding {
+    /// The rules that the attributes of a variable give.
+    pub fn of(variable: &Variable) -> Self {
+        Self::from_attrs(variable.dtype, &variable.attrs)
+    }
+
+    /// The rules that these attributes give to values stored as `dtype`.
+    pub fn from_attrs(dtype: DType, attrs: &Attrs) -> Self {
+        let stored = view(dtype, attrs);
+        let mut missing = Vec::new();
+        let mut wide = BTreeSet::new();
+        for name in ["_FillValue", "missing_value"] {
+            if let Some(value) = attrs.get(name) {
+                missing.extend(value.numbers().into_iter().map(|v| as_stored(v, stored)));
+                wide.extend(integers(value).into_iter().map(|v| wrap(v, stored)));
+            }
+        }
+        let (min, max) = limits(attrs, stored);
+        let scale = attrs.get("scale_factor");
+        let offset = attrs.get("add_offset");
+        let masks = !missing.is_empty();
+        let result = result_dtype(stored, scale, offset, masks);
+        Self {
+            stored,
+            nan_is_missing: missing.iter().any(|v| v.is_nan()),
+            missing: missing.into_iter().filter(|v| !v.is_nan()).collect(),
+            missing_wide: wide,
+            min,
+            max,
+            scale: scale.and_then(AttrValue::number),
+            offset: offset.and_then(AttrValue::number),
+            result,
+        }
+    }
+
+    /// The type of the values in memory: of the file, with the sign that `_Unsigned` gives.
+    pub fn stored_dtype(&self) -> DType {
+        self.stored
+    }
+
+    /// The type of the physical values, by xarray's rules.
+    pub fn result_dtype(&self) -> DType {
+        self.result
+    }
+
+    /// True if stored values are the physical values and none is missing.
+    pub fn is_identity(&self) -> bool {
+        let masks = !self.missing.is_empty() || !self.missing_wide.is_empty() || self.min.is_some() || self.max.is_some();
+        !masks && self.scale.is_none() && self.offset.is_none()
+    }
+
+    /// True if the stored value says that there is none. NaN in floats counts as missing.
+    pub fn is_missing(&self, stored: f64) -> bool {
+        stored.is_nan()
+            || self.missing.contains(&stored)
+            || self.min.is_some_and(|min| stored < min)
+            || self.max.is_some_and(|max| stored > max)
+    }
+
+    /// The physical value of one stored value; NaN where it is missing.
+    pub fn apply(&self, stored: f64) -> f64 {
+        if self.is_missing(stored) { f64::NAN } else { self.scaled(stored) }
+    }
+
+    /// Computed in the type of the result, as xarray does.
+    fn scaled(&self, stored: f64) -> f64 {
+        let (scale, offset) = (self.scale.unwrap_or(1.0), self.offset.unwrap_or(0.0));
+        if self.result == DType::Float32 {
+            f64::from(narrow(stored) * narrow(scale) + narrow(offset))
+        } else {
+            stored * scale + offset
+        }
+    }
+
+    /// The physical values of elements in native byte order; NaN where they are missing.
+    ///
+    /// 64-bit integers beyond 2^53 lose their last digits; they are compared with fill values before.
+    /// Text and opaque elements have no values: NaN.
+    pub fn to_f64(&self, raw: &[u8]) -> Vec<f64> {
+        let wide = |v: i128, f: f64| {
+            if self.missing_wide.contains(&v) { f64::NAN } else { self.limited(f) }
+        };
+        match self.stored {
+            DType::Int8 => raw.iter().map(|b| self.apply(f64::from(b.cast_signed()))).collect(),
+            DType::UInt8 => raw.iter().map(|b| self.apply(f64::from(*b))).collect(),
+            DType::Int16 => map(raw, |b| self.apply(f64::from(i16::from_ne_bytes(b)))),
+            DType::UInt16 => map(raw, |b| self.apply(f64::from(u16::from_ne_bytes(b)))),
+            DType::Int32 => map(raw, |b| self.apply(f64::from(i32::from_ne_bytes(b)))),
+            DType::UInt32 => map(raw, |b| self.apply(f64::from(u32::from_ne_bytes(b)))),
+            DType::Int64 => map(raw, |b| wide(i128::from(i64::from_ne_bytes(b)), i64::from_ne_bytes(b) as f64)),
+            DType::UInt64 => map(raw, |b| wide(i128::from(u64::from_ne_bytes(b)), u64::from_ne_bytes(b) as f64)),
+            DType::Float32 => map(raw, |b| self.apply(f64::from(f32::from_ne_bytes(b)))),
+            DType::Float64 => map(raw, |b| self.apply(f64::from_ne_bytes(b))),
+            DType::Char => vec![f64::NAN; raw.len()],
+            DType::Opaque(size) => vec![f64::NAN; raw.len() / size.max(1)],
+        }
+    }
+
+    fn limited(&self, stored: f64) -> f64 {
+        let outside = self.min.is_some_and(|min| stored < min) || self.max.is_some_and(|max| stored > max);
+        if outside { f64::NAN } else { self.scaled(stored) }
+    }
+
+    /// Like [`Decoding::to_f64`] in single precision, without allocation; `out` has as many members as `raw` elements.
+    ///
+    /// Values stored as `float32` take a fast path. Nothing beyond the shorter of both is touched.
+    pub fn to_f32(&self, raw: &[u8], out: &mut [f32]) {
+        if self.stored == DType::Float32 {
+            self.floats(raw, out);
+            return;
+        }
+        // In pieces, so that the values in double precision stay in the cache.
+        let size = self.stored.size().max(1);
+        for (piece, out) in raw.chunks(4096 * size).zip(out.chunks_mut(4096)) {
+            for (value, out) in self.to_f64(piece).into_iter().zip(out) {
+                *out = narrow(value);
+            }
+        }
+    }
+
+    fn floats(&self, raw: &[u8], out: &mut [f32]) {
+        let stored = raw.as_chunks::<4>().0.iter().map(|b| f32::from_ne_bytes(*b));
+        let missing: Vec<f32> = self.missing.iter().map(|v| narrow(*v)).collect();
+        let (min, max) = (self.min.map_or(f32::NEG_INFINITY, narrow), self.max.map_or(f32::INFINITY, narrow));
+        let (scale, offset) = (narrow(self.scale.unwrap_or(1.0)), narrow(self.offset.unwrap_or(0.0)));
+        let plain = self.scale.is_none() && self.offset.is_none();
+        // A comparison with NaN is never true, so absent fill values do no harm.
+        let first = missing.first().copied().unwrap_or(f32::NAN);
+        let second = missing.get(1).copied().unwrap_or(first);
+        if missing.len() <= 2 && plain {
+            for (value, out) in stored.zip(out) {
+                let absent = (value == first) | (value == second) | (value < min) | (value > max);
+                *out = if absent { f32::NAN } else { value };
+            }
+            return;
+        }
+        for (value, out) in stored.zip(out) {
+            let absent = missing.contains(&value) || value < min || value > max;
+            *out = if absent { f32::NAN } else { value * scale + offset };
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "single precision is what was asked for")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+fn map<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    raw.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
+}
+
+/// The stored type with the sign that `_Unsigned` gives (NUG, "Unsigned data").
+fn view(dtype: DType, attrs: &Attrs) -> DType {
+    let flag = attrs.get("_Unsigned").and_then(AttrValue::text).map(str::to_ascii_lowercase);
+    match (flag.as_deref(), dtype) {
+        (Some("true"), DType::Int8) => DType::UInt8,
+        (Some("true"), DType::Int16) => DType::UInt16,
+        (Some("true"), DType::Int32) => DType::UInt32,
+        (Some("true"), DType::Int64) => DType::UInt64,
+        (Some("false"), DType::UInt8) => DType::Int8,
+        (Some("false"), DType::UInt16) => DType::Int16,
+        (Some("false"), DType::UInt32) => DType::Int32,
+        (Some("false"), DType::UInt64) => DType::Int64,
+        (_, dtype) => dtype,
+    }
+}
+
+/// A value of an attribute as the stored type sees it: -1 of an `_Unsigned` byte is 255, 0.1 of a float is 0.1f32.
+fn as_stored(value: f64, stored: DType) -> f64 {
+    let wrapped = |bits: i32| if value < 0.0 { value + 2f64.powi(bits) } else { value };
+    let signed = |bits: i32| if value >= 2f64.powi(bits - 1) { value - 2f64.powi(bits) } else { value };
+    match stored {
+        DType::UInt8 => wrapped(8),
+        DType::UInt16 => wrapped(16),
+        DType::UInt32 => wrapped(32),
+        DType::UInt64 => wrapped(64),
+        DType::Int8 => signed(8),
+        DType::Int16 => signed(16),
+        DType::Int32 => signed(32),
+        DType::Float32 => f64::from(narrow(value)),
+        _ => value,
+    }
+}
+
+fn integers(value: &AttrValue) -> Vec<i128> {
+    match value {
+        AttrValue::Int(values) => values.iter().map(|v| i128::from(*v)).collect(),
+        AttrValue::UInt(values) => values.iter().map(|v| i128::from(*v)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn wrap(value: i128, stored: DType) -> i128 {
+    match stored {
+        DType::UInt64 if value < 0 => value + (1 << 64),
+        _ => value,
+    }
+}
+
+/// `valid_range`, or `valid_min` and `valid_max`.
+fn limits(attrs: &Attrs, stored: DType) -> (Option<f64>, Option<f64>) {
+    let one = |name: &str| attrs.get(name).and_then(AttrValue::number).map(|v| as_stored(v, stored));
+    match attrs.get("valid_range").map(AttrValue::numbers).as_deref() {
+        Some([min, max]) => (Some(as_stored(*min, stored)), Some(as_stored(*max, stored))),
+        _ => (one("valid_min"), one("valid_max")),
+    }
+}
+
+/// The float type xarray chooses (`_choose_float_dtype`).
+fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrValue>, masks: bool) -> DType {
+    let single = |value: &AttrValue| matches!(value, AttrValue::Float32(_));
+    let small = matches!(stored, DType::Int8 | DType::UInt8 | DType::Int16 | DType::UInt16 | DType::Float32);
+    let wide = matches!(stored, DType::Int32 | DType::UInt32);
+    match (scale, offset) {
+        _ if matches!(stored, DType::Char | DType::Opaque(_)) => stored,
+        (None, None) if !masks => stored,
+        (None, None) if small => DType::Float32,
+        (Some(scale), Some(offset)) if single(scale) && single(offset) && !wide => DType::Float32,
+        (Some(scale), None) if single(scale) => DType::Float32,
+        _ => DType::Float64,
+    }
+}

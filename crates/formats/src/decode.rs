@@ -1,0 +1,220 @@
+//! From the stored bytes of one chunk to its elements.
+
+use libdeflater::Decompressor;
+
+use crate::array::{ChunkRef, Codec, DType};
+use crate::codec::shuffle::Swap;
+use crate::codec::{deflate, fletcher32, order, shuffle};
+use crate::layout::{MAX_DIMS, product};
+use crate::refs::ChunkRefs;
+use crate::{Error, Result};
+
+/// Largest chunk in bytes, decoded.
+const MAX_CHUNK: u64 = 256 << 20;
+/// Largest growth by decoding of chunks above 64 MiB.
+const MAX_RATIO: u64 = 1000;
+
+/// Decodes the chunks of one variable. It owns its scratch memory, so each thread has its own.
+///
+/// - Output is one whole chunk in C order and native byte order; elements beyond the shape hold what was stored there.
+pub struct Decoder {
+    codecs: Vec<Codec>,
+    dtype: DType,
+    swap: Swap,
+    fill: Vec<u8>,
+    chunk_bytes: usize,
+    cut_at_edge: bool,
+    decompressor: Decompressor,
+    scratch: [Vec<u8>; 2],
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { codecs, dtype, chunk_bytes, .. } = self;
+        f.debug_struct("Decoder").field("codecs", codecs).field("dtype", dtype).field("bytes", chunk_bytes).finish()
+    }
+}
+
+impl Decoder {
+    /// Checks the codec chain and the size of a chunk.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] naming a codec that has no decoder here; [`Error::Limit`] for more than 32 dimensions or
+    /// chunks of more than 256 MiB.
+    pub fn new(refs: &ChunkRefs) -> Result<Self> {
+        let rank = refs.grid.chunk.len();
+        if rank > MAX_DIMS {
+            let (value, limit) = (rank as u64, MAX_DIMS as u64);
+            return Err(Error::Limit { what: "number of dimensions".into(), value, limit });
+        }
+        let elements = product(&refs.grid.chunk, "a chunk")?;
+        let bytes = elements.checked_mul(refs.dtype.size() as u64).unwrap_or(u64::MAX);
+        let limit = || Error::Limit { what: "size of a chunk in bytes".into(), value: bytes, limit: MAX_CHUNK };
+        let chunk_bytes = usize::try_from(bytes).ok().filter(|_| bytes <= MAX_CHUNK).ok_or_else(limit)?;
+        if let Some(Codec::Unsupported { id, name }) = refs.codecs.iter().find(|c| matches!(c, Codec::Unsupported { .. }))
+        {
+            return Err(Error::unsupported("a chunk", format!("the codec {name} (HDF5 filter {id})")));
+        }
+        if refs.codecs.len() > 32 || refs.codecs.iter().filter(|c| **c == Codec::Deflate).count() > 1 {
+            return Err(Error::unsupported("a chunk", "a chain with deflate twice or more than 32 codecs"));
+        }
+        let opaque = matches!(refs.dtype, DType::Opaque(_));
+        Ok(Self {
+            codecs: refs.codecs.clone(),
+            dtype: refs.dtype,
+            swap: if refs.byte_order.is_native() || opaque { Swap::No } else { Swap::Yes },
+            fill: refs.fill.clone(),
+            chunk_bytes,
+            cut_at_edge: refs.is_virtual(),
+            decompressor: Decompressor::new(),
+            scratch: [Vec::new(), Vec::new()],
+        })
+    }
+
+    /// Size of a decoded chunk in bytes.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    /// Decodes a chunk into `out`, which has [`Decoder::chunk_bytes`] bytes.
+    ///
+    /// `bytes` is what is stored; it is not looked at for [`ChunkRef::Inline`] and [`ChunkRef::Fill`].
+    ///
+    /// # Errors
+    /// [`Error::ChunkLength`] if `out`, the stored bytes or what a codec makes of them has another size than declared;
+    /// [`Error::Codec`] and [`Error::Checksum`] for damaged bytes.
+    pub fn decode(&mut self, chunk: &ChunkRef, bytes: &[u8], out: &mut [u8]) -> Result<()> {
+        if out.len() != self.chunk_bytes {
+            return Err(Error::ChunkLength { step: "allocation", expected: self.chunk_bytes, actual: out.len() });
+        }
+        match chunk {
+            ChunkRef::Fill => {
+                self.fill(out);
+                Ok(())
+            }
+            ChunkRef::Inline(held) => self.stored(held, 0, out),
+            ChunkRef::Range { length, filter_mask, .. } => {
+                if bytes.len() as u64 != *length {
+                    let expected = usize::try_from(*length).unwrap_or(usize::MAX);
+                    return Err(Error::ChunkLength { step: "fetching", expected, actual: bytes.len() });
+                }
+                self.stored(bytes, *filter_mask, out)
+            }
+        }
+    }
+
+    fn fill(&self, out: &mut [u8]) {
+        let zeros = self.fill.iter().all(|byte| *byte == 0);
+        if zeros || self.fill.len() != self.dtype.size() {
+            out.fill(0);
+        } else {
+            out.chunks_exact_mut(self.fill.len()).for_each(|element| element.copy_from_slice(&self.fill));
+        }
+    }
+
+    fn stored(&mut self, bytes: &[u8], mask: u32, out: &mut [u8]) -> Result<()> {
+        let active = |i: usize| mask >> i.min(31) & 1 == 0;
+        let steps: Vec<usize> = (0..self.codecs.len()).rev().filter(|i| active(*i)).collect();
+        self.check_ratio(bytes.len(), out.len())?;
+        // Sizes are known at every step: only checksums add bytes, and deflate is last to know.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = self.run(&steps, bytes, &mut scratch, out);
+        self.scratch = scratch;
+        result
+    }
+
+    fn check_ratio(&self, stored: usize, decoded: usize) -> Result<()> {
+        let (stored, decoded) = (stored as u64, decoded as u64);
+        if decoded > 64 << 20 && stored.saturating_mul(MAX_RATIO) < decoded {
+            let value = decoded / stored.max(1);
+            return Err(Error::Limit { what: "compression ratio of a chunk".into(), value, limit: MAX_RATIO });
+        }
+        Ok(())
+    }
+
+    /// Undoes the codecs; the last step that moves bytes moves them into `out`.
+    fn run(&mut self, steps: &[usize], bytes: &[u8], scratch: &mut [Vec<u8>; 2], out: &mut [u8]) -> Result<()> {
+        let [held, next] = scratch;
+        let (mut in_scratch, mut end) = (false, bytes.len());
+        for (at, step) in steps.iter().enumerate() {
+            let codec = self.codecs.get(*step).cloned().unwrap_or(Codec::Fletcher32);
+            let input = if in_scratch { &held[..end] } else { &bytes[..end] };
+            if codec == Codec::Fletcher32 {
+                end = fletcher32::strip(input)?.len();
+                continue;
+            }
+            let left = &steps[at + 1..];
+            if left.is_empty() {
+                let swap = self.last_swap(&codec);
+                apply(&codec, &mut self.decompressor, input, out, swap)?;
+                self.finish(out, swap);
+                return Ok(());
+            }
+            // Each checksum that is still to be taken off is four bytes more.
+            let size = self.chunk_bytes + 4 * left.iter().filter(|i| self.is_checksum(**i)).count();
+            grow(next, size)?;
+            apply(&codec, &mut self.decompressor, input, &mut next[..size], Swap::No)?;
+            std::mem::swap(held, next);
+            (in_scratch, end) = (true, size);
+        }
+        self.copy(if in_scratch { &held[..end] } else { &bytes[..end] }, out)?;
+        self.finish(out, Swap::No);
+        Ok(())
+    }
+
+    fn is_checksum(&self, step: usize) -> bool {
+        matches!(self.codecs.get(step), Some(Codec::Fletcher32))
+    }
+
+    /// Turns bytes around where the last codec did not.
+    fn finish(&self, out: &mut [u8], done: Swap) {
+        if self.swap == Swap::Yes && done == Swap::No {
+            order::swap(out, self.dtype.size());
+        }
+    }
+
+    /// Shuffle can turn bytes around on the way, if its element is an element of the variable.
+    fn last_swap(&self, codec: &Codec) -> Swap {
+        match codec {
+            Codec::Shuffle { element } if *element == self.dtype.size() => self.swap,
+            _ => Swap::No,
+        }
+    }
+
+    fn copy(&self, input: &[u8], out: &mut [u8]) -> Result<()> {
+        let short = self.cut_at_edge && self.codecs.is_empty() && input.len() < out.len();
+        if input.len() != out.len() && !short {
+            return Err(Error::ChunkLength { step: "decoding", expected: out.len(), actual: input.len() });
+        }
+        let (head, tail) = out.split_at_mut(input.len());
+        head.copy_from_slice(input);
+        tail.fill(0);
+        Ok(())
+    }
+}
+
+/// Undoes one codec that moves bytes.
+fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut [u8], swap: Swap) -> Result<()> {
+    match codec {
+        Codec::Deflate => deflate::decode(decompressor, input, out)?,
+        Codec::Shuffle { element } => {
+            if input.len() != out.len() {
+                return Err(Error::ChunkLength { step: "shuffle", expected: out.len(), actual: input.len() });
+            }
+            shuffle::decode(input, out, *element, swap);
+        }
+        Codec::Fletcher32 | Codec::Unsupported { .. } => {}
+    }
+    Ok(())
+}
+
+fn grow(buffer: &mut Vec<u8>, size: usize) -> Result<()> {
+    if buffer.len() < size {
+        let more = size - buffer.len();
+        let limit = buffer.len() as u64;
+        let memory = |_| Error::Limit { what: "memory for a chunk in bytes".into(), value: size as u64, limit };
+        buffer.try_reserve_exact(more).map_err(memory)?;
+        buffer.resize(size, 0);
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Objects of a file: headers, links of groups, global heaps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hdf5_reader::error::{Error as LibraryError, Result as LibraryResult};
+use hdf5_reader::fractal_heap::{FractalHeap, FractalHeapDirectBlockCache};
+use hdf5_reader::global_heap::GlobalHeapCollection;
+use hdf5_reader::io::Cursor;
+use hdf5_reader::local_heap::LocalHeap;
+use hdf5_reader::messages::HdfMessage;
+use hdf5_reader::messages::link::{self, LinkMessage, LinkTarget};
+use hdf5_reader::messages::link_info::LinkInfoMessage;
+use hdf5_reader::messages::shared::SharedMessage;
+use hdf5_reader::messages::symbol_table_msg::SymbolTableMessage;
+use hdf5_reader::object_header::ObjectHeader;
+use hdf5_reader::storage::Storage;
+use hdf5_reader::symbol_table::SymbolTableNode;
+use hdf5_reader::{btree_v1, btree_v2};
+
+/// Largest header of one object, in bytes.
+const MAX_HEADER: usize = 16 << 20;
+
+/// Reads the objects of one file.
+pub(super) struct Objects<'a> {
+    pub(super) storage: &'a dyn Storage,
+    pub(super) offset_size: u8,
+    pub(super) length_size: u8,
+    heaps: HashMap<u64, Option<Arc<GlobalHeapCollection>>>,
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn new(storage: &'a dyn Storage, offset_size: u8, length_size: u8) -> Self {
+        Self { storage, offset_size, length_size, heaps: HashMap::new() }
+    }
+
+    /// The messages of an object, shared ones in place.
+    pub(super) fn header(&self, address: u64) -> LibraryResult<ObjectHeader> {
+        let mut header = self.parse_header(address)?;
+        for message in &mut header.messages {
+            let HdfMessage::Shared(shared) = message else { continue };
+            let SharedMessage::SharedInOhdr { message_type, address } = shared else {
+                return Err(LibraryError::UnsupportedEncoding("a table of shared header messages".to_owned()));
+            };
+            let wanted = *message_type;
+            let target = self.parse_header(*address)?;
+            let found = target.messages.into_iter().find(|m| has_type(m, wanted));
+            *message = found.ok_or_else(|| LibraryError::InvalidData(format!("no shared message {wanted}")))?;
+        }
+        Ok(header)
+    }
+
+    fn parse_header(&self, address: u64) -> LibraryResult<ObjectHeader> {
+        ObjectHeader::parse_at_storage_with_limit(
+            self.storage,
+            address,
+            self.offset_size,
+            self.length_size,
+            MAX_HEADER,
+        )
+    }
+
+    /// A global heap, parsed once.
+    pub(super) fn heap(&mut self, address: u64) -> Option<Arc<GlobalHeapCollection>> {
+        let (storage, offset_size, length_size) = (self.storage, self.offset_size, self.length_size);
+        self.heaps
+            .entry(address)
+            .or_insert_with(|| {
+                GlobalHeapCollection::parse_at_storage(storage, address, offset_size, length_size).ok().map(Arc::new)
+            })
+            .clone()
+    }
+
+    /// One value of variable length: `(number of elements, bytes)`; `None` if it cannot be had.
+    pub(super) fn variable_length(&mut self, reference: &[u8]) -> Option<(usize, Vec<u8>)> {
+        let mut cursor = Cursor::new(reference);
+        let count = usize::try_from(cursor.read_u32_le().ok()?).ok()?;
+        let address = cursor.read_offset(self.offset_size).ok()?;
+        let index = cursor.read_u32_le().ok()?;
+        if index == 0 || Cursor::is_undefined_offset(address, self.offset_size) {
+            return Some((0, Vec::new()));
+        }
+        let heap = self.heap(address)?;
+        let object = heap.get_object(u16::try_from(index).ok()?)?;
+        Some((count, object.data.clone()))
+    }
+
+    /// The links of a group, in creation order where the file keeps it.
+    pub(super) fn links(&self, header: &ObjectHeader) -> LibraryResult<Vec<LinkMessage>> {
+        let mut links = Vec::new();
+        for message in &header.messages {
+            match message {
+                HdfMessage::SymbolTable(table) => links.extend(self.old_links(table)?),
+                HdfMessage::Link(link) => links.push(link.clone()),
+                HdfMessage::LinkInfo(info)
+                    if !Cursor::is_undefined_offset(info.fractal_heap_address, self.offset_size) =>
+                {
+                    links.extend(self.dense_links(info)?);
+                }
+                _ => {}
+            }
+        }
+        if links.iter().all(|link| link.creation_order.is_some()) {
+            links.sort_by_key(|link| link.creation_order);
+        }
+        Ok(links)
+    }
+
+    fn old_links(&self, table: &SymbolTableMessage) -> LibraryResult<Vec<LinkMessage>> {
+        let (offset_size, length_size) = (self.offset_size, self.length_size);
+        let heap = LocalHeap::parse_at_storage(self.storage, table.heap_address, offset_size, length_size)?;
+        let leaves = btree_v1::collect_btree_v1_leaves_storage(
+            self.storage,
+            table.btree_address,
+            offset_size,
+            length_size,
+            None,
+            &[],
+            None,
+        )?;
+        let mut links = Vec::new();
+        let mut missing = None;
+        for (_, address) in &leaves {
+            // Asked for all of them before giving up, so that one round brings a whole level.
+            match self.symbol_node(*address) {
+                Ok(node) => {
+                    for entry in &node.entries {
+                        links.push(self.old_link(&heap, entry)?);
+                    }
+                }
+                Err(e) => missing = Some(e),
+            }
+        }
+        missing.map_or(Ok(links), Err)
+    }
+
+    fn symbol_node(&self, address: u64) -> LibraryResult<SymbolTableNode> {
+        let head = self.storage.read_range(address, 8)?;
+        let count = usize::from(u16::from_le_bytes([head[6], head[7]]));
+        let len = 8 + count * (2 * usize::from(self.offset_size) + 24);
+        let bytes = self.storage.read_range(address, len)?;
+        SymbolTableNode::parse(&mut Cursor::new(&bytes), self.offset_size, self.length_size)
+    }
+
+    fn old_link(
+        &self,
+        heap: &LocalHeap,
+        entry: &hdf5_reader::symbol_table::SymbolTableEntry,
+    ) -> LibraryResult<LinkMessage> {
+        let name = heap.get_string_storage(entry.link_name_offset, self.storage)?;
+        let target = if entry.cache_type == 2 {
+            let offset = entry.scratch.iter().take(4).rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+            LinkTarget::Soft { path: heap.get_string_storage(offset, self.storage)? }
+        } else {
+            LinkTarget::Hard { address: entry.object_header_address }
+        };
+        Ok(LinkMessage { name, target, creation_order: None })
+    }
+
+    fn dense_links(&self, info: &LinkInfoMessage) -> LibraryResult<Vec<LinkMessage>> {
+        let ids = self.dense_ids(info.btree_name_index_address)?;
+        let objects = self.dense_objects(info.fractal_heap_address, &ids)?;
+        objects
+            .iter()
+            .map(|bytes| link::parse(&mut Cursor::new(bytes), self.offset_size, self.length_size, bytes.len()))
+            .collect()
+    }
+
+    /// The heap identifiers that a B-tree of version 2 over links or attributes lists.
+    pub(super) fn dense_ids(&self, address: u64) -> LibraryResult<Vec<Vec<u8>>> {
+        use btree_v2::BTreeV2Record::{AttributeCreationOrder, AttributeNameHash, CreationOrder, LinkNameHash};
+        let (offset_size, length_size) = (self.offset_size, self.length_size);
+        let header = btree_v2::BTreeV2Header::parse_at_storage(self.storage, address, offset_size, length_size)?;
+        let records = btree_v2::collect_btree_v2_records_storage(
+            self.storage,
+            &header,
+            offset_size,
+            length_size,
+            None,
+            &[],
+            None,
+        )?;
+        let id = |record| match record {
+            LinkNameHash { heap_id, .. }
+            | CreationOrder { heap_id, .. }
+            | AttributeNameHash { heap_id, .. }
+            | AttributeCreationOrder { heap_id, .. } => Some(heap_id.clone()),
+            _ => None,
+        };
+        Ok(records.into_iter().filter_map(id).map(|id| id.to_vec()).collect())
+    }
+
+    /// The objects of a fractal heap.
+    pub(super) fn dense_objects(&self, address: u64, ids: &[Vec<u8>]) -> LibraryResult<Vec<Vec<u8>>> {
+        let (offset_size, length_size) = (self.offset_size, self.length_size);
+        let heap = FractalHeap::parse_at_storage(self.storage, address, offset_size, length_size)?;
+        let mut blocks = FractalHeapDirectBlockCache::default();
+        let mut objects = Vec::new();
+        let mut missing = None;
+        for id in ids {
+            match heap.get_object_storage_cached(id, self.storage, offset_size, length_size, &mut blocks) {
+                Ok(bytes) => objects.push(bytes),
+                Err(e) => missing = Some(e),
+            }
+        }
+        missing.map_or(Ok(objects), Err)
+    }
+}
+
+fn has_type(message: &HdfMessage, wanted: u16) -> bool {
+    use hdf5_reader::messages::{
+        MSG_ATTRIBUTE, MSG_DATASPACE, MSG_DATATYPE, MSG_FILL_VALUE, MSG_FILL_VALUE_OLD, MSG_FILTER_PIPELINE,
+    };
+    match message {
+        HdfMessage::Dataspace(_) => wanted == MSG_DATASPACE,
+        HdfMessage::Datatype(_) => wanted == MSG_DATATYPE,
+        HdfMessage::FillValue(_) => wanted == MSG_FILL_VALUE || wanted == MSG_FILL_VALUE_OLD,
+        HdfMessage::FilterPipeline(_) => wanted == MSG_FILTER_PIPELINE,
+        HdfMessage::Attribute(_) => wanted == MSG_ATTRIBUTE,
+        _ => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! The walk over all objects of a file.
+
+use std::collections::{HashSet, VecDeque};
+
+use hdf5_reader::error::Error as LibraryError;
+use hdf5_reader::messages::HdfMessage;
+use hdf5_reader::messages::link::LinkTarget;
+use hdf5_reader::object_header::ObjectHeader;
+use hdf5_reader::storage::Storage;
+use hdf5_reader::superblock::Superblock;
+use outcrop_store::{Sparse, Step};
+
+use super::attrs::{self, Value};
+use super::dataset;
+use super::dims;
+use super::object::Objects;
+use super::storage::{Pacer, SparseStorage};
+use crate::array::{FileMeta, Variable};
+use crate::{Error, Result};
+
+/// Most objects of a file.
+const MAX_OBJECTS: usize = 1_000_000;
+
+/// Reads the header of an HDF5 file whose superblock is at `base`.
+#[derive(Debug)]
+pub(crate) struct OpenWalk {
+    base: u64,
+    pacer: Pacer,
+}
+
+/// A dataset as it is found, before dimensions have names.
+pub(super) struct Found {
+    pub(super) address: u64,
+    pub(super) variable: Variable,
+    pub(super) unlimited: Vec<bool>,
+    pub(super) attrs: Vec<(String, Value)>,
+}
+
+/// What the walk finds.
+#[derive(Default)]
+pub(super) struct Tree {
+    pub(super) datasets: Vec<Found>,
+    pub(super) root: Vec<(String, Value)>,
+    pub(super) refused: Vec<(String, String)>,
+}
+
+impl OpenWalk {
+    pub(crate) fn new(base: u64) -> Self {
+        Self { base, pacer: Pacer::default() }
+    }
+
+    /// Parses with the bytes at hand. What is missing is noted by the storage and asked for; then it starts again:
+    /// headers are small, and a parser that can be stopped anywhere would have to be written twice.
+    pub(crate) fn step(&mut self, have: &Sparse) -> Result<Step<FileMeta>> {
+        let storage = SparseStorage::new(have, self.base);
+        let result = walk(&storage, self.base);
+        let missed = storage.into_missed();
+        if !missed.is_empty() {
+            return Ok(Step::Need(self.pacer.ask(&missed, have.len())?));
+        }
+        result.map(|tree| Step::Done(dims::name(tree)))
+    }
+}
+
+fn library(object: &str, source: LibraryError) -> Error {
+    Error::Hdf5 { object: object.to_owned(), source: Box::new(source) }
+}
+
+fn walk(storage: &SparseStorage<'_>, base: u64) -> Result<Tree> {
+    let superblock = Superblock::parse_from_storage(storage).map_err(|e| library("the superblock", e))?;
+    let len = storage.len().saturating_add(base);
+    let (offset_size, length_size) = (superblock.offset_size, superblock.length_size);
+    if !matches!(offset_size, 2 | 4 | 8) || !matches!(length_size, 2 | 4 | 8) {
+        return Err(Error::malformed("the superblock", "sizes of offsets and lengths must be 2, 4 or 8"));
+    }
+    let end = superblock.eof_address;
+    if end > len && !hdf5_reader::io::Cursor::is_undefined_offset(end, offset_size) {
+        return Err(Error::Truncated { what: "the data".into(), need: end, have: len });
+    }
+    let root = superblock.root_object_header_address().map_err(|e| library("the superblock", e))?;
+    let mut objects = Objects::new(storage, offset_size, length_size);
+    let header = objects.header(root).map_err(|e| library("the root group", e))?;
+    let mut walk = Walk { base, tree: Tree::default(), queue: VecDeque::new(), visited: HashSet::from([root]), seen: 0 };
+    walk.tree.root = attrs::read(&mut objects, &header).map_err(|e| library("the attributes of the file", e))?;
+    walk.group(&objects, "", &header).map_err(|e| library("the root group", e))?;
+    walk.all(&mut objects)?;
+    Ok(walk.tree)
+}
+
+struct Walk {
+    base: u64,
+    tree: Tree,
+    queue: VecDeque<(String, u64)>,
+    visited: HashSet<u64>,
+    seen: usize,
+}
+
+impl Walk {
+    /// Visits queued objects until there are none. One that fails is noted; the others go on.
+    fn all(&mut self, objects: &mut Objects<'_>) -> Result<()> {
+        while let Some((path, address)) = self.queue.pop_front() {
+            self.seen += 1;
+            if self.seen > MAX_OBJECTS {
+                let what = "number of objects".to_owned();
+                return Err(Error::Limit { what, value: self.seen as u64, limit: MAX_OBJECTS as u64 });
+            }
+            if let Err(why) = self.visit(objects, &path, address) {
+                self.tree.refused.push((path, why));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, objects: &mut Objects<'_>, path: &str, address: u64) -> Result<(), String> {
+        let header = objects.header(address).map_err(|e| reason(&e))?;
+        if header.messages.iter().any(|m| matches!(m, HdfMessage::DataLayout(_))) {
+            let attrs = attrs::read(objects, &header).map_err(|e| reason(&e))?;
+            let (variable, unlimited) =
+                dataset::lower(objects, self.base, path, &header).map_err(|e| e.to_string())?;
+            self.tree.datasets.push(Found { address, variable, unlimited, attrs });
+            return Ok(());
+        }
+        // A group that links to itself or to a parent is visited once.
+        if self.visited.insert(address) {
+            self.group(objects, path, &header).map_err(|e| reason(&e))?;
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, objects: &Objects<'_>, path: &str, header: &ObjectHeader) -> Result<(), LibraryError> {
+        for link in objects.links(header)? {
+            let child = if path.is_empty() { link.name } else { format!("{path}/{}", link.name) };
+            match link.target {
+                LinkTarget::Hard { address } => self.queue.push_back((child, address)),
+                LinkTarget::Soft { path } => self.tree.refused.push((child, format!("a soft link to `{path}`"))),
+                LinkTarget::External { filename, path } => {
+                    self.tree.refused.push((child, format!("an external link to `{path}` in file `{filename}`")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reason(error: &LibraryError) -> String {
+    match error {
+        LibraryError::UnsupportedLayoutClass(3) => "a virtual dataset (its data is in other datasets)".to_owned(),
+        other => format!("its header ({other})"),
+    }
+}

@@ -1,0 +1,68 @@
+//! Where the data of a variable begins, as the header of its file says; and limits on what headers may say.
+
+use bytes::Bytes;
+
+use crate::array::{ChunkGrid, DType};
+use crate::{Error, Result};
+
+/// Largest virtual chunk of contiguous data, in bytes.
+const VIRTUAL_CHUNK: u64 = 8 << 20;
+/// Most dimensions of a variable.
+pub(crate) const MAX_DIMS: usize = 32;
+
+/// How the chunks of a variable are found.
+#[derive(Debug, Clone)]
+pub(crate) enum Layout {
+    /// A chunk index of HDF5.
+    Hdf5(crate::hdf5::ChunkIndex),
+    /// Rows at `base + i * stride`, each contiguous.
+    Rows { base: u64, stride: u64 },
+    /// All bytes are in the header.
+    Inline(Bytes),
+    /// Nothing was ever written.
+    Empty,
+    /// The data cannot be read, and why.
+    Refused(String),
+}
+
+/// Multiplies lengths, or says that they are absurd.
+pub(crate) fn product(lengths: &[u64], what: &str) -> Result<u64> {
+    lengths
+        .iter()
+        .try_fold(1u64, |n, len| n.checked_mul(*len))
+        .ok_or_else(|| Error::malformed(what, format!("its shape {lengths:?} is beyond 64 bits")))
+}
+
+/// Cuts contiguous data into virtual chunks of at most 8 MiB along the outermost axis that allows it.
+///
+/// `rows` says that positions of the first axis need not lie side by side, so no chunk spans two of them.
+pub(crate) fn virtual_grid(shape: &[u64], dtype: DType, rows: bool) -> ChunkGrid {
+    let mut chunk: Vec<u64> = shape.iter().map(|n| (*n).max(1)).collect();
+    let mut inner = dtype.size().max(1) as u64;
+    let mut cut = false;
+    for (axis, len) in chunk.iter_mut().enumerate().rev() {
+        let most = if cut || (rows && axis == 0) { 1 } else { (VIRTUAL_CHUNK / inner).max(1) };
+        if *len > most {
+            *len = most;
+            cut = true;
+        }
+        inner = inner.saturating_mul(*len);
+    }
+    ChunkGrid { shape: shape.to_vec(), chunk }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_chunks_are_cut_along_one_axis_only() {
+        let grid = virtual_grid(&[100, 1000, 1000], DType::Float32, false);
+        assert_eq!(grid.chunk, vec![2, 1000, 1000]);
+        let grid = virtual_grid(&[3, 3_000_000, 2], DType::Float64, false);
+        assert_eq!(grid.chunk, vec![1, 524_288, 2]);
+        assert_eq!(virtual_grid(&[10, 3], DType::Int16, true).chunk, vec![1, 3]);
+        assert_eq!(virtual_grid(&[], DType::Int16, false).chunk, Vec::<u64>::new());
+        assert_eq!(virtual_grid(&[0], DType::Int16, false).chunk, vec![1]);
+    }
+}

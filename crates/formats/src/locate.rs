@@ -1,0 +1,78 @@
+//! The chunk index of one variable.
+
+use outcrop_store::{Demand, Sparse, Step};
+
+use crate::array::Variable;
+use crate::hdf5;
+use crate::layout::{Layout, product};
+use crate::refs::{ChunkRefs, Table};
+use crate::{Error, Result};
+
+/// Finds the chunks of one variable. Contiguous data needs no further bytes; an HDF5 index is read level by level.
+#[derive(Debug)]
+pub struct Locate {
+    variable: Variable,
+    walk: Option<hdf5::IndexWalk>,
+}
+
+impl Locate {
+    /// Starts to find the chunks of a variable.
+    pub fn new(variable: &Variable) -> Self {
+        let walk = match &variable.layout {
+            Layout::Hdf5(index) => Some(hdf5::IndexWalk::new(index.clone())),
+            _ => None,
+        };
+        Self { variable: variable.clone(), walk }
+    }
+
+    fn table(&self, have: &Sparse) -> Result<Table> {
+        let variable = &self.variable;
+        match &variable.layout {
+            Layout::Refused(why) => Err(Error::unsupported(&variable.name, why)),
+            Layout::Inline(bytes) => Ok(Table::Inline(bytes.clone())),
+            Layout::Rows { base, stride } => {
+                let end = rows_end(variable, *base, *stride)?;
+                if end > have.len() {
+                    let what = format!("variable `{}`", variable.name);
+                    return Err(Error::Truncated { what, need: end, have: have.len() });
+                }
+                Ok(Table::Rows { base: *base, stride: *stride })
+            }
+            Layout::Hdf5(_) | Layout::Empty => Ok(Table::Empty),
+        }
+    }
+}
+
+/// Where the last row of a variable ends, in bytes of the file.
+fn rows_end(variable: &Variable, base: u64, stride: u64) -> Result<u64> {
+    let beyond = || Error::malformed(format!("variable `{}`", variable.name), "its end is beyond 64 bits");
+    let (rows, row) = match variable.grid.shape.split_first() {
+        None => (1, 1),
+        Some((rows, rest)) => (*rows, product(rest, &variable.name)?),
+    };
+    let row_bytes = row.checked_mul(variable.dtype.size() as u64).ok_or_else(beyond)?;
+    match rows.checked_sub(1) {
+        None => Ok(base),
+        Some(_) if row_bytes == 0 => Ok(base),
+        Some(last) => {
+            let start = last.checked_mul(stride).and_then(|n| n.checked_add(base)).ok_or_else(beyond)?;
+            start.checked_add(row_bytes).ok_or_else(beyond)
+        }
+    }
+}
+
+impl Demand for Locate {
+    type Output = ChunkRefs;
+    type Error = Error;
+
+    fn step(&mut self, have: &Sparse) -> Result<Step<ChunkRefs>> {
+        let table = match &mut self.walk {
+            Some(walk) => match walk.step(&self.variable, have)? {
+                Step::Need(ranges) => return Ok(Step::Need(ranges)),
+                Step::Done(entries) => Table::Listed(entries),
+            },
+            None => self.table(have)?,
+        };
+        Ok(Step::Done(ChunkRefs::new(&self.variable, table)))
+    }
+}

@@ -1,0 +1,146 @@
+//! Chunk references of one variable.
+
+use bytes::Bytes;
+
+use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
+
+/// Where each chunk of a variable is, and how to decode it.
+///
+/// - Regular layouts are kept in closed form, so that the table of a contiguous variable takes no memory.
+/// - A chunk that is not listed was never written: [`ChunkRef::Fill`].
+#[derive(Debug, Clone)]
+pub struct ChunkRefs {
+    /// Type of an element.
+    pub dtype: DType,
+    /// Order of the bytes of an element in the file.
+    pub byte_order: ByteOrder,
+    /// Shape and chunks.
+    pub grid: ChunkGrid,
+    /// Codec chain in the order of encoding.
+    pub codecs: Vec<Codec>,
+    /// The fill value: one element in native byte order.
+    pub fill: Vec<u8>,
+    pub(crate) table: Table,
+}
+
+/// One stored chunk of a listed table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) linear: u64,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    pub(crate) filter_mask: u32,
+}
+
+/// The forms of a table.
+#[derive(Debug, Clone)]
+pub(crate) enum Table {
+    /// Sorted by `linear`, the position of the chunk in C order.
+    Listed(Vec<Entry>),
+    /// Virtual chunks: rows of the first axis at `base + i * stride`, C order within.
+    Rows { base: u64, stride: u64 },
+    /// One chunk held here.
+    Inline(Bytes),
+    /// No chunk at all.
+    Empty,
+}
+
+impl ChunkRefs {
+    pub(crate) fn new(variable: &Variable, table: Table) -> Self {
+        Self {
+            dtype: variable.dtype,
+            byte_order: variable.byte_order,
+            grid: variable.grid.clone(),
+            codecs: variable.codecs.clone(),
+            fill: variable.fill.clone(),
+            table,
+        }
+    }
+
+    /// True if chunks at the edge are stored cut, not whole (contiguous data that was cut here).
+    pub(crate) fn is_virtual(&self) -> bool {
+        matches!(self.table, Table::Rows { .. } | Table::Inline(_))
+    }
+
+    /// The chunk at this position of the chunk grid; [`ChunkRef::Fill`] outside of the grid.
+    pub fn get(&self, index: &[u64]) -> ChunkRef {
+        match (&self.table, self.linear(index)) {
+            (_, None) | (Table::Empty, _) => ChunkRef::Fill,
+            (Table::Inline(bytes), _) => ChunkRef::Inline(bytes.clone()),
+            (Table::Rows { base, stride }, _) => self.row(*base, *stride, index),
+            (Table::Listed(entries), Some(linear)) => match entries.binary_search_by_key(&linear, |e| e.linear) {
+                Ok(at) => entries.get(at).map_or(ChunkRef::Fill, Entry::reference),
+                Err(_) => ChunkRef::Fill,
+            },
+        }
+    }
+
+    /// Position of a chunk in C order.
+    fn linear(&self, index: &[u64]) -> Option<u64> {
+        let counts = self.grid.counts();
+        (index.len() == counts.len()).then_some(())?;
+        index.iter().zip(&counts).try_fold(0u64, |at, (i, n)| {
+            (i < n).then_some(())?;
+            at.checked_mul(*n)?.checked_add(*i)
+        })
+    }
+
+    /// A virtual chunk. Offsets were checked against the length of the file when the table was made.
+    fn row(&self, base: u64, stride: u64, index: &[u64]) -> ChunkRef {
+        let size = self.dtype.size() as u64;
+        let (mut inner, mut offset, mut length) = (size, base, size);
+        for axis in (0..index.len()).rev() {
+            let (shape, chunk) = (self.grid.shape[axis], self.grid.chunk[axis]);
+            let start = index[axis].saturating_mul(chunk);
+            let step = if axis == 0 { stride } else { inner };
+            offset = offset.saturating_add(start.saturating_mul(step));
+            length = length.saturating_mul(chunk.min(shape.saturating_sub(start)));
+            inner = inner.saturating_mul(shape);
+        }
+        ChunkRef::Range { offset, length, filter_mask: 0 }
+    }
+
+    /// Bytes that are stored for the variable: after compression, without chunks that were never written.
+    pub fn stored_bytes(&self) -> u64 {
+        match &self.table {
+            Table::Listed(entries) => entries.iter().fold(0, |sum, e| sum.saturating_add(e.length)),
+            Table::Rows { .. } => {
+                self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len))
+            }
+            Table::Inline(bytes) => bytes.len() as u64,
+            Table::Empty => 0,
+        }
+    }
+
+    /// The stored chunks with their positions in the chunk grid, in C order.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = (Vec<u64>, ChunkRef)> + '_> {
+        match &self.table {
+            Table::Listed(entries) => Box::new(entries.iter().map(|e| (self.position(e.linear), e.reference()))),
+            Table::Empty => Box::new(std::iter::empty()),
+            Table::Rows { .. } | Table::Inline(_) => {
+                let total = self.grid.counts().iter().fold(1u64, |n, c| n.saturating_mul(*c));
+                Box::new((0..total).map(|linear| {
+                    let index = self.position(linear);
+                    let chunk = self.get(&index);
+                    (index, chunk)
+                }))
+            }
+        }
+    }
+
+    fn position(&self, mut linear: u64) -> Vec<u64> {
+        let counts = self.grid.counts();
+        let mut index = vec![0; counts.len()];
+        for (at, count) in index.iter_mut().zip(&counts).rev() {
+            *at = linear % (*count).max(1);
+            linear /= (*count).max(1);
+        }
+        index
+    }
+}
+
+impl Entry {
+    fn reference(&self) -> ChunkRef {
+        ChunkRef::Range { offset: self.offset, length: self.length, filter_mask: self.filter_mask }
+    }
+}
