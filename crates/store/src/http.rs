@@ -88,67 +88,87 @@ impl Http {
 
     /// One range of an object, checked against what was asked for.
     pub(crate) async fn range(&self, meta: &ObjectMeta, range: &Range<u64>) -> Result<Bytes> {
-        self.with_body_retries(&meta.href, async || {
-            let answer = self.send(&meta.href, Some(range), meta.strong_etag()).await?;
-            if answer.etag.is_some() && meta.etag.is_some() && answer.etag != meta.etag {
-                return Err(Error::Changed { href: meta.href.clone() });
+        let mut tries = 0;
+        loop {
+            match self.range_once(meta, range).await {
+                Err(error) => self.before_next(&mut tries, &meta.href, error).await?,
+                done => return done,
             }
-            body_of_range(&meta.href, answer, range).await
-        })
-        .await
+        }
+    }
+
+    async fn range_once(&self, meta: &ObjectMeta, range: &Range<u64>) -> Result<Bytes> {
+        let answer = self.send(&meta.href, Some(range), meta.strong_etag()).await?;
+        if answer.etag.is_some() && meta.etag.is_some() && answer.etag != meta.etag {
+            return Err(Error::Changed { href: meta.href.clone() });
+        }
+        body_of_range(&meta.href, answer, range).await
     }
 
     /// The first bytes of an object (up to `len`) and what the server says of it.
     pub(crate) async fn head(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
-        self.with_body_retries(href, async || {
-            let range = 0..len.max(1);
-            let answer = match self.send(href, Some(&range), None).await {
-                // An empty object has no satisfiable range.
-                Err(Error::Status { status: 416, .. }) => return Ok((ObjectMeta::new(href.clone(), 0), Bytes::new())),
-                other => other?,
-            };
-            let size = answer.size.ok_or_else(|| Error::NoRanges { href: href.clone() })?;
-            let mut meta = ObjectMeta::new(href.clone(), size);
-            meta.etag.clone_from(&answer.etag);
-            meta.is_html = answer.is_html;
-            let bytes = body_of_range(href, answer, &(0..len.min(size))).await?;
-            Ok((meta, bytes))
-        })
-        .await
-    }
-
-    /// A whole body of at most `limit` bytes, and whether it calls itself HTML.
-    pub(crate) async fn get(&self, href: &Href, limit: u64) -> Result<(Bytes, String)> {
-        self.with_body_retries(href, async || {
-            let answer = self.send(href, None, None).await?;
-            let media = answer.response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-            let want = answer.size;
-            let bytes = read_body(href, answer.response, limit).await?;
-            match want {
-                Some(want) if want != bytes.len() as u64 => {
-                    Err(Error::Truncated { href: href.clone(), got: bytes.len() as u64, want })
-                }
-                _ => Ok((bytes, media)),
-            }
-        })
-        .await
-    }
-
-    /// Repeats a request whose body broke off.
-    async fn with_body_retries<T>(&self, href: &Href, mut request: impl AsyncFnMut() -> Result<T>) -> Result<T> {
         let mut tries = 0;
         loop {
-            tries += 1;
-            match request().await {
-                Err(Error::Transport { source, .. }) if tries > self.options.retries => {
-                    return Err(Error::Transport { href: href.clone(), tries, source });
-                }
-                // `send` has used up its own tries for failures before the body.
-                Err(Error::Transport { tries: 0, .. }) => {
-                    tokio::time::sleep(retry::pause(tries, None, self.options.retry_wait_cap)).await;
-                }
-                other => return other,
+            match self.head_once(href, len).await {
+                Err(error) => self.before_next(&mut tries, href, error).await?,
+                done => return done,
             }
+        }
+    }
+
+    async fn head_once(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
+        let range = 0..len.max(1);
+        let answer = match self.send(href, Some(&range), None).await {
+            // An empty object has no satisfiable range.
+            Err(Error::Status { status: 416, .. }) => return Ok((ObjectMeta::new(href.clone(), 0), Bytes::new())),
+            other => other?,
+        };
+        let size = answer.size.ok_or_else(|| Error::NoRanges { href: href.clone() })?;
+        let mut meta = ObjectMeta::new(href.clone(), size);
+        meta.etag.clone_from(&answer.etag);
+        meta.is_html = answer.is_html;
+        let bytes = body_of_range(href, answer, &(0..len.min(size))).await?;
+        Ok((meta, bytes))
+    }
+
+    /// A whole body of at most `limit` bytes, and its media type.
+    pub(crate) async fn get(&self, href: &Href, limit: u64) -> Result<(Bytes, String)> {
+        let mut tries = 0;
+        loop {
+            match self.get_once(href, limit).await {
+                Err(error) => self.before_next(&mut tries, href, error).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn get_once(&self, href: &Href, limit: u64) -> Result<(Bytes, String)> {
+        let answer = self.send(href, None, None).await?;
+        let media = answer.response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let media = media.unwrap_or_default().to_owned();
+        let want = answer.size;
+        let bytes = read_body(href, answer.response, limit).await?;
+        match want {
+            Some(want) if want != bytes.len() as u64 => {
+                Err(Error::Truncated { href: href.clone(), got: bytes.len() as u64, want })
+            }
+            _ => Ok((bytes, media)),
+        }
+    }
+
+    /// Waits before a request whose body broke off is repeated; other failures, and the last one, are given back.
+    async fn before_next(&self, tries: &mut u32, href: &Href, error: Error) -> Result<()> {
+        *tries += 1;
+        match error {
+            // `send` has used up its own tries for failures before the body.
+            Error::Transport { tries: 0, .. } if *tries <= self.options.retries => {
+                tokio::time::sleep(retry::pause(*tries, None, self.options.retry_wait_cap)).await;
+                Ok(())
+            }
+            Error::Transport { tries: 0, source, .. } => {
+                Err(Error::Transport { href: href.clone(), tries: *tries, source })
+            }
+            other => Err(other),
         }
     }
 }
@@ -237,7 +257,7 @@ async fn read_prefix(href: &Href, response: Response, len: usize) -> Result<Byte
     Ok(body.freeze())
 }
 
-/// `tries: 0` marks a failure after the headers, which [`Http::with_body_retries`] may repeat.
+/// `tries: 0` marks a failure after the headers, which [`Http::before_next`] may repeat.
 pub(crate) fn broken_body(href: &Href, error: reqwest::Error) -> Error {
     Error::Transport { href: href.clone(), tries: 0, source: Box::new(error.without_url()) }
 }

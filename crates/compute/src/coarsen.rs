@@ -1,0 +1,114 @@
+//! Means over windows of a plane (`xarray`'s `coarsen(boundary="trim").mean()`).
+
+use multiversion::multiversion;
+
+/// Means of windows of `window = (rows, columns)` cells of a plane of `shape = (rows, columns)`.
+///
+/// Windows are counted from the first cell; cells of an incomplete last window are left out. NaN is skipped; a window
+/// without any value is NaN. Sums are kept in double precision, row by row and then from left to right.
+/// The result has `(shape.0 / window.0) * (shape.1 / window.1)` values of the input's precision.
+pub fn coarsen_mean<T: Cell>(values: &[T], shape: (usize, usize), window: (usize, usize)) -> Vec<T> {
+    let (rows, columns) = (shape.0 / window.0.max(1), shape.1 / window.1.max(1));
+    let used = columns * window.1;
+    let (mut sums, mut counts) = (vec![0.0; used], vec![0.0; used]);
+    let mut out = Vec::with_capacity(rows * columns);
+    for band in values.chunks_exact((shape.1 * window.0).max(1)).take(rows) {
+        sums.fill(0.0);
+        counts.fill(0.0);
+        for row in band.chunks_exact(shape.1) {
+            T::add_row(&row[..used], &mut sums, &mut counts);
+        }
+        for (sums, counts) in sums.chunks_exact(window.1).zip(counts.chunks_exact(window.1)) {
+            let (sum, count): (f64, f64) = (sums.iter().sum(), counts.iter().sum());
+            out.push(T::from_f64(sum / count));
+        }
+    }
+    out
+}
+
+/// A value that windows can be averaged over.
+pub trait Cell: Copy {
+    /// Adds a row to running sums and counts, skipping NaN.
+    fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]);
+    /// Rounds to this precision.
+    fn from_f64(value: f64) -> Self;
+}
+
+impl Cell for f32 {
+    fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
+        add_row_f32(row, sums, counts);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is the contract")]
+    fn from_f64(value: f64) -> Self {
+        value as Self
+    }
+}
+
+impl Cell for f64 {
+    fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
+        add_row_f64(row, sums, counts);
+    }
+
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
+fn add_row_f32(row: &[f32], sums: &mut [f64], counts: &mut [f64]) {
+    for ((value, sum), count) in row.iter().zip(sums).zip(counts) {
+        let valid = !value.is_nan();
+        *sum += if valid { f64::from(*value) } else { 0.0 };
+        *count += if valid { 1.0 } else { 0.0 };
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
+fn add_row_f64(row: &[f64], sums: &mut [f64], counts: &mut [f64]) {
+    for ((value, sum), count) in row.iter().zip(sums).zip(counts) {
+        let valid = !value.is_nan();
+        *sum += if valid { *value } else { 0.0 };
+        *count += if valid { 1.0 } else { 0.0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outcrop_testkit::{difference, npz, shared_data};
+
+    #[test]
+    fn the_last_incomplete_windows_are_trimmed_and_nan_is_skipped() {
+        let nan = f32::NAN;
+        let plane = [1.0, 2.0, 9.0, 3.0, nan, 9.0, nan, nan, 9.0, nan, nan, 9.0, 7.0, 7.0, 9.0];
+        let got = coarsen_mean(&plane, (5, 3), (2, 2));
+        assert_eq!(got[0].to_bits(), 2.0f32.to_bits());
+        assert!(got[1].is_nan());
+        assert_eq!(got.len(), 2);
+    }
+
+    #[test]
+    fn golden_means_agree_with_xarray() {
+        let Some(folder) = shared_data("golden/e_spring") else { return };
+        for (name, window) in [("coarsen_trim_f32", (4, 5)), ("coarsen_nan_f32", (3, 3))] {
+            let path = folder.join(format!("{name}.npz"));
+            let (v, want) = (npz::<f32>(&path, "v"), npz::<f32>(&path, "want"));
+            let shape = (v.shape()[1], v.shape()[2]);
+            let got: Vec<f64> = v
+                .outer_iter()
+                .flat_map(|plane| coarsen_mean(&plane.iter().copied().collect::<Vec<f32>>(), shape, window))
+                .map(f64::from)
+                .collect();
+            let want: Vec<f64> = want.iter().map(|w| f64::from(*w)).collect();
+            assert_eq!(difference(&got, &want, 2e-6, 2e-5), None, "{name}");
+        }
+        let path = folder.join("coarsen_i16.npz");
+        let (v, want) = (npz::<i16>(&path, "v"), npz::<f64>(&path, "want"));
+        let shape = (v.shape()[1], v.shape()[2]);
+        let planes = v.outer_iter().map(|plane| plane.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>());
+        let got: Vec<f64> = planes.flat_map(|plane| coarsen_mean(&plane, shape, (3, 2))).collect();
+        let want: Vec<f64> = want.iter().copied().collect();
+        assert_eq!(difference(&got, &want, 1e-13, 1e-12), None);
+    }
+}

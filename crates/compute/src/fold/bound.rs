@@ -1,0 +1,117 @@
+//! The memory of a fold, computed before it runs.
+
+use serde::Serialize;
+
+use super::{Fold, FoldPlan, RunOptions};
+use crate::memory::{default_allowance, human};
+use crate::{Error, Result};
+
+/// Upper bound of the memory that a run takes for arrays, in bytes.
+///
+/// It grows with the cells of a column and the size of its chunks, not with the number of steps or columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bound {
+    /// State and output of one column.
+    pub column: u64,
+    /// One slab in flight: its chunks as stored and its mapped values.
+    pub slab: u64,
+    /// Slabs in flight.
+    pub in_flight: u64,
+    /// Decoded inputs of one worker.
+    pub worker: u64,
+    /// Workers.
+    pub workers: u64,
+}
+
+impl Bound {
+    /// The sum.
+    pub fn total(&self) -> u64 {
+        self.column + self.slab * self.in_flight + self.worker * self.workers
+    }
+}
+
+impl<F: Fold> FoldPlan<F> {
+    /// The bound of a run with these options: as many workers and slabs in flight as the allowance holds.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if one worker with one slab is too much.
+    pub fn bound(&self, options: &RunOptions) -> Result<Bound> {
+        let allowed = if options.memory == 0 { default_allowance() } else { options.memory };
+        let mut bound = self.smallest_bound();
+        if bound.total() > allowed {
+            let hint = ", or use --coarsen";
+            return Err(Error::Memory { need: human(bound.total()), allowed: human(allowed), hint });
+        }
+        let threads = threads(options) as u64;
+        let remote = self.inputs.iter().any(|a| a.sources().iter().any(|s| !s.meta.href.is_local()));
+        let ahead = if remote { (threads * 2).max(8) } else { threads * 2 };
+        let mut grow = |set: fn(&mut Bound), limit: fn(&Bound) -> u64, most: u64| {
+            while limit(&bound) < most {
+                let mut larger = bound;
+                set(&mut larger);
+                if larger.total() > allowed {
+                    break;
+                }
+                bound = larger;
+            }
+        };
+        grow(
+            |b| {
+                b.workers += 1;
+                b.in_flight += 1;
+            },
+            |b| b.workers,
+            threads,
+        );
+        grow(|b| b.in_flight += 1, |b| b.in_flight, ahead);
+        Ok(bound)
+    }
+
+    fn smallest_bound(&self) -> Bound {
+        let bytes = self.fold.bytes();
+        let cells = (0..self.columns.len()).map(|c| self.cells(c) as u64).max().unwrap_or(0);
+        let steps = self.slabs.iter().map(|s| s.end - s.start).max().unwrap_or(0);
+        let (mut stored, mut decoded) = (0, 0);
+        for column in 0..self.columns.len() {
+            for slab in 0..self.slabs.len() {
+                let (s, d) = self.slab_bytes(column, slab);
+                stored = stored.max(s);
+                decoded = decoded.max(d);
+            }
+        }
+        Bound {
+            column: cells * (bytes.state + bytes.output),
+            slab: stored + cells * steps * bytes.mapped,
+            in_flight: 1,
+            worker: decoded,
+            workers: 1,
+        }
+    }
+
+    /// Bytes of a slab as stored, and while it is decoded.
+    fn slab_bytes(&self, column: usize, slab: usize) -> (u64, u64) {
+        let window = self.window(column, slab);
+        let (mut stored, mut decoded) = (0, 0);
+        for input in &self.inputs {
+            input.expr.visit(&window, &mut |source, window| {
+                stored += source.stored_in(window);
+                decoded += source.decode_bytes(window);
+            });
+        }
+        (stored, decoded)
+    }
+
+    /// Bytes of all chunks of the plan as stored: what a run without early end reads.
+    pub fn stored_bytes(&self) -> u64 {
+        let slabs = (0..self.columns.len()).flat_map(|c| (0..self.slabs.len()).map(move |s| (c, s)));
+        slabs.map(|(column, slab)| self.slab_bytes(column, slab).0).sum()
+    }
+}
+
+/// Worker threads that the options ask for.
+pub(crate) fn threads(options: &RunOptions) -> usize {
+    match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        n => n,
+    }
+}

@@ -1,0 +1,203 @@
+//! Runs a plan: the order of columns and slabs, early end, and the executor without threads.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use outcrop_store::progress::{Progress, Unit};
+
+use super::{Bound, EarlyEnd, Executor, Fold, FoldPlan, RunOptions, Step, threads};
+use crate::eval::{eval, fetch};
+use crate::expr::Expr;
+use crate::source::{Fetched, Scratch};
+use crate::{Block, Error, Result};
+
+/// Later steps at which cells without data are checked before a column ends early.
+const PROBES: u64 = 3;
+
+/// A finished column.
+#[derive(Debug)]
+pub struct Column<'a, T> {
+    /// Its number.
+    pub index: usize,
+    /// Its window of the plane.
+    pub window: &'a [Range<u64>],
+    /// What the fold made of it.
+    pub output: T,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunReport {
+    /// Columns that were computed.
+    pub columns: usize,
+    /// Columns that ended before the last step.
+    pub ended_early: usize,
+    /// Steps applied, over all columns.
+    pub steps: u64,
+    /// Steps there are, over all columns.
+    pub of_steps: u64,
+    /// The memory bound that was kept.
+    pub bound: Bound,
+}
+
+/// The state of a run: the column at hand and what has been done.
+pub(super) struct Run<'a, F: Fold> {
+    pub(super) plan: &'a FoldPlan<F>,
+    pub(super) options: &'a RunOptions,
+    pub(super) exprs: Vec<Arc<Expr>>,
+    state: Option<F::State>,
+    probe_failed: bool,
+    progress: Progress,
+    pub(super) report: RunReport,
+}
+
+/// What to do after a slab.
+pub(super) enum Next {
+    /// The next slab; this share of the cells is not settled.
+    Slab(f32),
+    /// The column is finished.
+    Column,
+}
+
+impl<F: Fold> FoldPlan<F> {
+    /// Runs the plan and hands each finished column to `sink`, in order.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] before anything is read; [`Error::Chunk`], the store's and those of `sink` end the run;
+    /// [`Error::Interrupted`] after the flag in the options was set.
+    pub fn run<E: From<Error>>(
+        &self,
+        options: &RunOptions,
+        mut sink: impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<RunReport, E> {
+        let bound = self.bound(options)?;
+        let of_steps = self.steps * self.columns.len() as u64;
+        let mut run = Run {
+            plan: self,
+            options,
+            exprs: self.inputs.iter().map(|input| input.expr.clone()).collect(),
+            state: None,
+            probe_failed: false,
+            progress: options.progress.begin("compute", Some(of_steps), Unit::Count),
+            report: RunReport { columns: 0, ended_early: 0, steps: 0, of_steps, bound },
+        };
+        match options.executor {
+            Executor::Serial => run.serial(&mut sink)?,
+            Executor::Threads => threads::run(&mut run, &mut sink)?,
+        }
+        Ok(run.report)
+    }
+}
+
+impl<F: Fold> Run<'_, F> {
+    fn serial<E: From<Error>>(
+        &mut self,
+        sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut scratch = Scratch::default();
+        for column in 0..self.plan.columns.len() {
+            for slab in 0..self.plan.slabs.len() {
+                self.check_interrupt()?;
+                let window = self.plan.window(column, slab);
+                let fetched = self.wait_fetch(&self.exprs, &window)?;
+                let mapped = map_slab(self.plan, &self.exprs, (column, slab), &fetched, &mut scratch)?;
+                if matches!(self.apply(column, slab, mapped)?, Next::Column) {
+                    break;
+                }
+            }
+            self.finish(column, sink)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_interrupt(&self) -> Result<()> {
+        if self.options.interrupt.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn wait_fetch(&self, exprs: &[Arc<Expr>], window: &[Range<u64>]) -> Result<Fetched> {
+        let source = self.plan.inputs.iter().find_map(|input| input.sources().first().cloned());
+        source.map_or(Ok(Fetched::new()), |source| source.store.wait(fetch(exprs, window)))
+    }
+
+    /// Applies a slab in order.
+    pub(super) fn apply(&mut self, column: usize, slab: usize, mapped: F::Mapped) -> Result<Next> {
+        let steps = self.plan.slabs[slab].clone();
+        let cells = self.plan.cells(column);
+        let fold = &self.plan.fold;
+        let state = self.state.get_or_insert_with(|| fold.start(cells));
+        let step = fold.apply(state, mapped, steps.start);
+        self.report.steps += steps.end - steps.start;
+        self.progress.advance(steps.end - steps.start);
+        let left = self.plan.steps - steps.end;
+        let ends = match step {
+            Step::Continue(share) if left > 0 => return Ok(Next::Slab(share)),
+            Step::Continue(_) => false,
+            _ if self.options.early_end == EarlyEnd::Never => left == 0,
+            Step::Done => true,
+            Step::DoneUnless(cells) => left == 0 || self.stay_missing(column, steps.end, &cells)?,
+        };
+        if left > 0 && !ends {
+            return Ok(Next::Slab(0.0));
+        }
+        if left > 0 {
+            self.report.ended_early += 1;
+            self.progress.advance(left);
+        }
+        Ok(Next::Column)
+    }
+
+    /// Checks at a few later steps that cells have no data in the first input. A failed check is not repeated.
+    fn stay_missing(&mut self, column: usize, from: u64, cells: &[u32]) -> Result<bool> {
+        if self.probe_failed {
+            return Ok(false);
+        }
+        let last = self.plan.steps - 1;
+        for probe in 1..=PROBES {
+            let step = from + (last - from) * probe / PROBES;
+            let plane = self.plan.columns[column].iter().cloned();
+            let window: Vec<Range<u64>> = std::iter::once(step..step + 1).chain(plane).collect();
+            let fetched = self.wait_fetch(&self.exprs[..1], &window)?;
+            let values = eval(&self.exprs[0], &window, &fetched, &mut Scratch::default())?;
+            let has_data = |cell: &u32| {
+                let cell = *cell as usize;
+                match &values {
+                    Block::F32(v) => !v[cell].is_nan(),
+                    Block::F64(v) => !v[cell].is_nan(),
+                }
+            };
+            if cells.iter().any(has_data) {
+                self.probe_failed = true;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands the finished column on.
+    pub(super) fn finish<E: From<Error>>(
+        &mut self,
+        column: usize,
+        sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let cells = self.plan.cells(column);
+        let state = self.state.take().unwrap_or_else(|| self.plan.fold.start(cells));
+        self.probe_failed = false;
+        self.report.columns += 1;
+        let output = self.plan.fold.finish(state);
+        sink(Column { index: column, window: &self.plan.columns[column], output })
+    }
+}
+
+/// Decodes the inputs of a slab and maps them.
+pub(super) fn map_slab<F: Fold>(
+    plan: &FoldPlan<F>,
+    exprs: &[Arc<Expr>],
+    (column, slab): (usize, usize),
+    fetched: &Fetched,
+    scratch: &mut Scratch,
+) -> Result<F::Mapped> {
+    let window = plan.window(column, slab);
+    let inputs: Result<Vec<Block>> = exprs.iter().map(|expr| eval(expr, &window, fetched, scratch)).collect();
+    Ok(plan.fold.map(inputs?, plan.cells(column)))
+}

@@ -1,0 +1,205 @@
+//! The executor with threads: slabs are fetched ahead on the I/O runtime, decoded and mapped by workers, and applied
+//! in order by the calling thread.
+//!
+//! One permit stands for one slab between the start of its fetch and the end of its application, so the number of
+//! slabs in memory is bounded whatever the speeds of the network and the cores are.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use super::run::{Column, Next, Run, map_slab};
+use super::{Fold, FoldPlan};
+use crate::eval::fetch;
+use crate::expr::Expr;
+use crate::source::{Fetched, Scratch};
+use crate::{Error, Result};
+
+/// Share of unsettled cells below which fewer slabs are fetched ahead: what is fetched past an early end is wasted.
+const NEARLY_SETTLED: f32 = 0.1;
+
+/// Position in the order of application: column, slab.
+type Place = (usize, usize);
+
+struct Job {
+    place: Place,
+    fetched: Result<Fetched>,
+    permit: OwnedSemaphorePermit,
+}
+
+struct Mapped<T> {
+    place: Place,
+    mapped: Result<T>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// The part of a slab that the fetching task needs.
+struct Feed {
+    windows: Vec<(Place, Vec<std::ops::Range<u64>>)>,
+    exprs: Vec<Arc<Expr>>,
+    permits: Arc<Semaphore>,
+    /// Columns before this one are finished: their slabs are not fetched any more.
+    current: Arc<AtomicUsize>,
+}
+
+pub(super) fn run<F: Fold, E: From<Error>>(
+    run: &mut Run<'_, F>,
+    sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let plan = run.plan;
+    let Some(runtime) = plan.inputs.iter().find_map(|i| i.sources().first().map(|s| s.store.runtime().clone())) else {
+        return Ok(());
+    };
+    let bound = run.report.bound;
+    let size = |n: u64| usize::try_from(n).unwrap_or(1);
+    let permits = Arc::new(Semaphore::new(size(bound.in_flight)));
+    let current = Arc::new(AtomicUsize::new(0));
+    let feed = Feed {
+        windows: Vec::new(),
+        exprs: run.exprs.clone(),
+        permits: permits.clone(),
+        current: current.clone(),
+    };
+    let exprs = run.exprs.clone();
+    std::thread::scope(|scope| {
+        let (jobs, queue) = channel::<Job>();
+        let (done, results) = channel::<Mapped<F::Mapped>>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..bound.workers {
+            let (queue, done, exprs) = (queue.clone(), done.clone(), exprs.clone());
+            let current = current.clone();
+            scope.spawn(move || work(plan, (&exprs, &current), &queue, &done));
+        }
+        drop(done);
+        let feeder = start_feed(&runtime, plan, feed, jobs);
+        let window = Window { permits, current, full: size(bound.in_flight), least: size(bound.workers), now: size(bound.in_flight) };
+        let result = collect(run, &results, window, sink);
+        feeder.abort();
+        result
+    })
+}
+
+fn start_feed<F: Fold>(runtime: &Handle, plan: &FoldPlan<F>, mut feed: Feed, jobs: Sender<Job>) -> JoinHandle<()> {
+    let columns = plan.columns.len();
+    let slabs = plan.slabs.clone();
+    let planes = plan.columns.clone();
+    runtime.spawn(async move {
+        for column in 0..columns {
+            feed.windows = slabs
+                .iter()
+                .enumerate()
+                .map(|(slab, steps)| ((column, slab), std::iter::once(steps.clone()).chain(planes[column].clone()).collect()))
+                .collect();
+            if !feed_column(&feed, &jobs).await {
+                return;
+            }
+        }
+    })
+}
+
+/// Fetches the slabs of a column in order, as permits come free; false when nobody listens any more.
+async fn feed_column(feed: &Feed, jobs: &Sender<Job>) -> bool {
+    for (place, window) in &feed.windows {
+        let Ok(permit) = feed.permits.clone().acquire_owned().await else { return false };
+        if feed.current.load(Ordering::Acquire) > place.0 {
+            return true;
+        }
+        let (jobs, exprs, window, place) = (jobs.clone(), feed.exprs.clone(), window.clone(), *place);
+        tokio::spawn(async move {
+            let fetched = fetch(&exprs, &window).await;
+            // The receiver is gone when the run has ended.
+            let _ = jobs.send(Job { place, fetched, permit });
+        });
+    }
+    true
+}
+
+fn work<F: Fold>(
+    plan: &FoldPlan<F>,
+    (exprs, current): (&[Arc<Expr>], &AtomicUsize),
+    queue: &Mutex<Receiver<Job>>,
+    done: &Sender<Mapped<F::Mapped>>,
+) {
+    let mut scratch = Scratch::default();
+    loop {
+        let job = queue.lock().ok().and_then(|queue| queue.recv().ok());
+        let Some(Job { place, fetched, permit }) = job else { return };
+        if current.load(Ordering::Acquire) > place.0 {
+            continue;
+        }
+        let mapped = fetched.and_then(|fetched| map_slab(plan, exprs, place, &fetched, &mut scratch));
+        if done.send(Mapped { place, mapped, permit }).is_err() {
+            return;
+        }
+    }
+}
+
+/// How many slabs may be in flight.
+struct Window {
+    permits: Arc<Semaphore>,
+    current: Arc<AtomicUsize>,
+    full: usize,
+    least: usize,
+    now: usize,
+}
+
+impl Window {
+    /// Gives a permit back, or keeps it out of use while the column is nearly settled.
+    fn release(&mut self, permit: OwnedSemaphorePermit, unsettled: f32) {
+        if unsettled < NEARLY_SETTLED && self.now > self.least {
+            self.now -= 1;
+            permit.forget();
+        }
+    }
+
+    /// All permits are in use again for the next column.
+    fn next_column(&mut self, column: usize) {
+        self.current.store(column, Ordering::Release);
+        self.permits.add_permits(self.full - self.now);
+        self.now = self.full;
+    }
+}
+
+fn collect<F: Fold, E: From<Error>>(
+    run: &mut Run<'_, F>,
+    results: &Receiver<Mapped<F::Mapped>>,
+    mut window: Window,
+    sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let columns = run.plan.columns.len();
+    let mut waiting: BTreeMap<Place, Mapped<F::Mapped>> = BTreeMap::new();
+    let mut next: Place = (0, 0);
+    while next.0 < columns {
+        run.check_interrupt()?;
+        match results.recv_timeout(Duration::from_millis(100)) {
+            Ok(result) if result.place.0 < next.0 => {}
+            Ok(result) => {
+                waiting.insert(result.place, result);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Worker.into()),
+        }
+        while let Some(Mapped { mapped, permit, .. }) = waiting.remove(&next) {
+            match run.apply(next.0, next.1, mapped?)? {
+                Next::Slab(unsettled) => {
+                    window.release(permit, unsettled);
+                    next.1 += 1;
+                }
+                Next::Column => {
+                    drop(permit);
+                    run.finish(next.0, sink)?;
+                    next = (next.0 + 1, 0);
+                    waiting.retain(|place, _| place.0 >= next.0);
+                    window.next_column(next.0);
+                }
+            }
+        }
+    }
+    Ok(())
+}

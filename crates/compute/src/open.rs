@@ -1,0 +1,117 @@
+//! Opens files as one dataset: headers, chunk indexes of the wanted variables and their coordinates; no data.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::{StreamExt, TryStreamExt};
+use indexmap::IndexMap;
+use outcrop_formats::{FileMeta, HEAD, Locate, Open, Variable, cf::Decoding};
+use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
+
+use crate::eval::{eval, fetch};
+use crate::expr::Expr;
+use crate::source::{Scratch, Source};
+use crate::{Coord, DataArray, Dataset, Error, Result};
+
+static NEXT_SOURCE: AtomicUsize = AtomicUsize::new(0);
+
+/// What to open.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Names of the variables; empty for every variable of two dimensions or more.
+    pub variables: Vec<String>,
+}
+
+/// Opens the files as one dataset. Each file is read by its header and the chunk indexes of the wanted variables.
+///
+/// # Errors
+/// [`Error::Open`] for a file that is not understood, [`Error::NoVariable`] for a name that no file has, the store's.
+pub async fn open_dataset(store: &Store, hrefs: &[Href], options: &OpenOptions) -> Result<Dataset> {
+    let opened: Vec<Dataset> = futures::stream::iter(hrefs)
+        .map(|href| open_file(store, href, options))
+        .buffered(store.options().concurrency.max(1))
+        .try_collect()
+        .await?;
+    let mut merged = Dataset::default();
+    for dataset in opened {
+        if merged.attrs.is_empty() {
+            merged.attrs.clone_from(&dataset.attrs);
+        }
+        for (name, array) in dataset.arrays {
+            if let Some(first) = merged.arrays.get(&name) {
+                let why = format!("both files have a variable `{name}`; open them one by one");
+                return Err(Error::Misaligned { left: first.name.clone(), right: name, why });
+            }
+            merged.arrays.insert(name, array);
+        }
+    }
+    for name in &options.variables {
+        merged.array(name)?;
+    }
+    Ok(merged)
+}
+
+async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<Dataset> {
+    let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| driven(href, e))?;
+    let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).collect();
+    let mut coords: IndexMap<String, Option<Coord>> = IndexMap::new();
+    let mut dataset = Dataset { attrs: meta.attrs.clone(), ..Dataset::default() };
+    for variable in wanted {
+        for dim in &variable.dims {
+            if !coords.contains_key(dim) {
+                let coord = read_coord(store, &object, &meta, dim).await?;
+                coords.insert(dim.clone(), coord);
+            }
+        }
+        let source = source_of(store, &object, variable).await?;
+        let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), coords.get(dim)?.clone()?)));
+        let array = DataArray {
+            name: variable.name.clone(),
+            dims: variable.dims.clone(),
+            coords: labels.collect(),
+            attrs: variable.attrs.clone(),
+            expr: Arc::new(Expr::Source(Arc::new(source))),
+        };
+        dataset.arrays.insert(variable.name.clone(), array);
+    }
+    Ok(dataset)
+}
+
+fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
+    if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
+}
+
+async fn source_of(store: &Store, object: &ObjectMeta, variable: &Variable) -> Result<Source> {
+    let mut have = Sparse::new(object.size);
+    let refs = store
+        .drive_with(object, &mut have, &mut Locate::new(variable))
+        .await
+        .map_err(|e| driven(&object.href, e))?;
+    Ok(Source {
+        id: NEXT_SOURCE.fetch_add(1, Ordering::Relaxed),
+        store: store.clone(),
+        meta: object.clone(),
+        variable: variable.clone(),
+        refs,
+        decoding: Decoding::of(variable),
+    })
+}
+
+/// The values of the coordinate variable of a dimension, if the file has one.
+async fn read_coord(store: &Store, object: &ObjectMeta, meta: &FileMeta, dim: &str) -> Result<Option<Coord>> {
+    let Some(variable) = meta.variable(dim).filter(|v| v.dims == [dim]) else { return Ok(None) };
+    let source = source_of(store, object, variable).await?;
+    let window: Vec<Range<u64>> = source.refs.grid.shape.iter().map(|n| 0..*n).collect();
+    let expr = Arc::new(Expr::Source(Arc::new(source)));
+    let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
+    let values = eval(&expr, &window, &fetched, &mut Scratch::default())?.into_f64();
+    Ok(Some(Coord { values, attrs: variable.attrs.clone() }))
+}
+
+fn driven(href: &Href, error: DriveError<outcrop_formats::Error>) -> Error {
+    match error {
+        DriveError::Store(error) => error.into(),
+        DriveError::Parse(source) => Error::Open { href: href.clone(), source },
+    }
+}

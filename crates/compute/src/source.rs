@@ -1,0 +1,230 @@
+//! A variable of a file: its chunk references, and how their bytes become values.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use outcrop_formats::{ChunkRef, DType};
+use outcrop_formats::{ChunkRefs, Decoder, Variable, cf::Decoding};
+use outcrop_store::{ObjectMeta, Store};
+
+use crate::{Block, Error, Result};
+
+
+/// A variable of an open file.
+#[derive(Debug)]
+pub struct Source {
+    /// Number of the source, unique in the process.
+    pub(crate) id: usize,
+    pub(crate) store: Store,
+    pub(crate) meta: ObjectMeta,
+    pub(crate) variable: Variable,
+    pub(crate) refs: ChunkRefs,
+    pub(crate) decoding: Decoding,
+}
+
+/// Stored bytes of chunks, by source and chunk position.
+pub(crate) type Fetched = HashMap<(usize, Vec<u64>), (ChunkRef, Bytes)>;
+
+/// What a worker keeps between blocks: a decoder and a buffer for each source.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    decoders: HashMap<usize, (Decoder, Vec<u8>)>,
+    raw: Vec<u8>,
+}
+
+impl Source {
+    /// The file.
+    pub fn object(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    /// The variable as the file describes it.
+    pub fn variable(&self) -> &Variable {
+        &self.variable
+    }
+
+    /// Where the chunks are.
+    pub fn refs(&self) -> &ChunkRefs {
+        &self.refs
+    }
+
+    /// Type of the values once decoded: single precision where CF rules give it, else double.
+    pub fn dtype(&self) -> DType {
+        if self.decoding.result_dtype() == DType::Float32 { DType::Float32 } else { DType::Float64 }
+    }
+
+    /// Positions of the chunks that a window touches, in C order.
+    pub(crate) fn chunks_in(&self, window: &[Range<u64>]) -> Vec<Vec<u64>> {
+        let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
+        for (range, chunk) in window.iter().zip(&self.refs.grid.chunk) {
+            let chunk = (*chunk).max(1);
+            let positions = if range.is_empty() { 0..0 } else { range.start / chunk..(range.end - 1) / chunk + 1 };
+            indices = indices
+                .into_iter()
+                .flat_map(|index| positions.clone().map(move |p| index.iter().copied().chain([p]).collect()))
+                .collect();
+        }
+        indices
+    }
+
+    /// Bytes of the chunks as stored, those of one file in one call.
+    pub(crate) async fn fetch(&self, indices: Vec<Vec<u64>>, into: &mut Fetched) -> Result<()> {
+        let mut ranges = Vec::new();
+        let mut ranged = Vec::new();
+        for index in indices {
+            match self.refs.get(&index) {
+                ChunkRef::Range { offset, length, filter_mask } => {
+                    ranges.push(offset..offset.saturating_add(length));
+                    ranged.push((index, ChunkRef::Range { offset, length, filter_mask }));
+                }
+                ChunkRef::Inline(bytes) => {
+                    into.insert((self.id, index), (ChunkRef::Inline(bytes.clone()), bytes));
+                }
+                ChunkRef::Fill => {
+                    into.insert((self.id, index), (ChunkRef::Fill, Bytes::new()));
+                }
+            }
+        }
+        let parts = self.store.ranges(&self.meta, &ranges).await?;
+        for ((index, chunk), bytes) in ranged.into_iter().zip(parts) {
+            into.insert((self.id, index), (chunk, bytes));
+        }
+        Ok(())
+    }
+
+    /// The values of a window, missing ones as NaN.
+    pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Block> {
+        let cells: u64 = window.iter().map(|r| r.end - r.start).product();
+        let cells = usize::try_from(cells).unwrap_or(usize::MAX);
+        let mut raw = std::mem::take(&mut scratch.raw);
+        raw.resize(cells.saturating_mul(self.variable.dtype.size()), 0);
+        let indices = self.chunks_in(window);
+        let result = match &indices[..] {
+            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw),
+            _ => self.assemble(&indices, window, (fetched, &mut *scratch), &mut raw),
+        };
+        let block = result.map(|()| {
+            if self.dtype() == DType::Float32 {
+                let mut values = vec![0f32; cells];
+                self.decoding.to_f32(&raw, &mut values);
+                Block::F32(values)
+            } else {
+                Block::F64(self.decoding.to_f64(&raw))
+            }
+        });
+        scratch.raw = raw;
+        block
+    }
+
+    fn is_whole_chunk(&self, window: &[Range<u64>]) -> bool {
+        window.iter().zip(&self.refs.grid.chunk).all(|(r, chunk)| r.start % chunk == 0 && r.end - r.start == *chunk)
+    }
+
+    fn decode_chunk(&self, index: &[u64], fetched: &Fetched, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
+        let (decoder, _) = scratch.of(self)?;
+        let (chunk, bytes) = fetched.get(&(self.id, index.to_vec())).ok_or(Error::Worker)?;
+        decoder.decode(chunk, bytes, out).map_err(|e| self.chunk_error(index, e))
+    }
+
+    fn chunk_error(&self, index: &[u64], source: outcrop_formats::Error) -> Error {
+        Error::Chunk {
+            href: self.meta.href.clone(),
+            variable: self.variable.name.clone(),
+            index: index.to_vec(),
+            source,
+        }
+    }
+
+    /// Decodes chunk by chunk and copies the parts that lie within the window, row by row.
+    fn assemble(
+        &self,
+        indices: &[Vec<u64>],
+        window: &[Range<u64>],
+        (fetched, scratch): (&Fetched, &mut Scratch),
+        out: &mut [u8],
+    ) -> Result<()> {
+        for index in indices {
+            let (decoder, buffer) = scratch.of(self)?;
+            let (chunk, bytes) = fetched.get(&(self.id, index.clone())).ok_or(Error::Worker)?;
+            decoder.decode(chunk, bytes, buffer).map_err(|e| self.chunk_error(index, e))?;
+            self.copy_part(index, window, buffer, out);
+        }
+        Ok(())
+    }
+
+    fn copy_part(&self, index: &[u64], window: &[Range<u64>], chunk: &[u8], out: &mut [u8]) {
+        let size = self.variable.dtype.size();
+        let lengths = &self.refs.grid.chunk;
+        let rank = window.len();
+        if rank == 0 {
+            out.copy_from_slice(&chunk[..out.len()]);
+            return;
+        }
+        let origin: Vec<u64> = index.iter().zip(lengths).map(|(i, c)| i * c).collect();
+        let part: Vec<Range<u64>> = window
+            .iter()
+            .zip(origin.iter().zip(lengths))
+            .map(|(r, (o, c))| r.start.max(*o)..r.end.min(o + c))
+            .collect();
+        if part.iter().any(Range::is_empty) {
+            return;
+        }
+        let at = |position: &[u64], from: &dyn Fn(usize) -> u64, len: &dyn Fn(usize) -> u64| {
+            let offset = (0..rank).fold(0, |offset, d| offset * len(d) + (position[d] - from(d)));
+            usize::try_from(offset).unwrap_or(usize::MAX) * size
+        };
+        let row = usize::try_from(part[rank - 1].end - part[rank - 1].start).unwrap_or(0) * size;
+        let mut position: Vec<u64> = part.iter().map(|r| r.start).collect();
+        loop {
+            let from = at(&position, &|d| origin[d], &|d| lengths[d]);
+            let to = at(&position, &|d| window[d].start, &|d| window[d].end - window[d].start);
+            out[to..to + row].copy_from_slice(&chunk[from..from + row]);
+            if !advance(&mut position[..rank - 1], &part) {
+                return;
+            }
+        }
+    }
+
+    /// Bytes as stored of the largest set of chunks among these windows.
+    pub(crate) fn stored_in(&self, window: &[Range<u64>]) -> u64 {
+        let length = |index: &Vec<u64>| match self.refs.get(index) {
+            ChunkRef::Range { length, .. } => length,
+            _ => 0,
+        };
+        self.chunks_in(window).iter().map(length).sum()
+    }
+
+    /// Bytes that decoding a window takes: the values, as stored and as numbers, and two chunks of scratch.
+    pub(crate) fn decode_bytes(&self, window: &[Range<u64>]) -> u64 {
+        let cells: u64 = window.iter().map(|r| r.end - r.start).product();
+        let size = self.variable.dtype.size() as u64;
+        let chunk: u64 = self.refs.grid.chunk.iter().product::<u64>() * size;
+        cells * (size + self.dtype().size() as u64) + 2 * chunk
+    }
+}
+
+/// Steps through the outer dimensions of a window in C order; false after the last position.
+fn advance(position: &mut [u64], window: &[Range<u64>]) -> bool {
+    for d in (0..position.len()).rev() {
+        position[d] += 1;
+        if position[d] < window[d].end {
+            return true;
+        }
+        position[d] = window[d].start;
+    }
+    false
+}
+
+impl Scratch {
+    fn of(&mut self, source: &Source) -> Result<&mut (Decoder, Vec<u8>)> {
+        match self.decoders.entry(source.id) {
+            std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let decoder = Decoder::new(&source.refs).map_err(|e| source.chunk_error(&[], e))?;
+                let buffer = vec![0; decoder.chunk_bytes()];
+                Ok(entry.insert((decoder, buffer)))
+            }
+        }
+    }
+}
