@@ -48,7 +48,10 @@ pub(crate) fn eval(expr: &Expr, window: &[Range<u64>], fetched: &Fetched, scratc
         Expr::Coarsen { input, window: factors } => {
             let fine = scaled(window, factors);
             let shape: Vec<usize> = fine.iter().map(length).collect();
-            Ok(coarsen(eval(input, &fine, fetched, scratch)?, &shape, factors))
+            let block = eval(input, &fine, fetched, scratch)?;
+            let coarse = coarsen(&block, &shape, factors);
+            scratch.recycle(block);
+            Ok(coarse)
         }
     }
 }
@@ -110,11 +113,11 @@ where
 }
 
 /// Coarsens the last two dimensions plane by plane; other dimensions have factor 1 ([`crate::DataArray::coarsen`]).
-fn coarsen(block: Block, shape: &[usize], factors: &[u64]) -> Block {
+fn coarsen(block: &Block, shape: &[usize], factors: &[u64]) -> Block {
     let rank = shape.len();
     let factor = |d: usize| usize::try_from(factors[d]).unwrap_or(usize::MAX);
     let (plane, window) = match rank {
-        0 => return block,
+        0 => return block.clone(),
         1 => ((1, shape[0]), (1, factor(0))),
         _ => ((shape[rank - 2], shape[rank - 1]), (factor(rank - 2), factor(rank - 1))),
     };

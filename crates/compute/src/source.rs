@@ -31,6 +31,8 @@ pub(crate) type Fetched = HashMap<(usize, Vec<u64>), (ChunkRef, Bytes)>;
 pub(crate) struct Scratch {
     decoders: HashMap<usize, (Decoder, Vec<u8>)>,
     raw: Vec<u8>,
+    /// Buffers of blocks that are used up.
+    spare: Vec<Vec<f32>>,
 }
 
 impl Source {
@@ -106,7 +108,8 @@ impl Source {
         };
         let block = result.map(|()| {
             if self.dtype() == DType::Float32 {
-                let mut values = vec![0f32; cells];
+                let mut values = scratch.spare.pop().unwrap_or_default();
+                values.resize(cells, 0.0);
                 self.decoding.to_f32(&raw, &mut values);
                 Block::F32(values)
             } else {
@@ -217,6 +220,15 @@ fn advance(position: &mut [u64], window: &[Range<u64>]) -> bool {
 }
 
 impl Scratch {
+    /// Takes back the memory of a block that is used up.
+    pub(crate) fn recycle(&mut self, block: Block) {
+        if let Block::F32(values) = block
+            && self.spare.is_empty()
+        {
+            self.spare.push(values);
+        }
+    }
+
     fn of(&mut self, source: &Source) -> Result<&mut (Decoder, Vec<u8>)> {
         match self.decoders.entry(source.id) {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),

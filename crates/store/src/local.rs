@@ -1,11 +1,11 @@
 //! Local files: sizes, ranges, folders.
 
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::listing::{Entry, EntryKind};
 use crate::{Error, Href, Result};
@@ -19,27 +19,25 @@ pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
     Ok(meta.len())
 }
 
-/// The bytes of the ranges, each read with one call.
+/// The bytes of the ranges, each read in one piece.
 pub(crate) fn ranges(href: &Href, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-    let file = File::open(path).map_err(|e| Error::io("read", href, e))?;
-    ranges.iter().map(|range| read_at(href, &file, range)).collect()
+    let mut file = File::open(path).map_err(|e| Error::io("read", href, e))?;
+    ranges.iter().map(|range| read_at(href, &mut file, range)).collect()
 }
 
-fn read_at(href: &Href, file: &File, range: &Range<u64>) -> Result<Bytes> {
+/// Reads without filling the buffer first: `read_to_end` writes into spare capacity.
+fn read_at(href: &Href, file: &mut File, range: &Range<u64>) -> Result<Bytes> {
     let want = range.end.saturating_sub(range.start);
     let too_large = || Error::TooLarge { href: href.clone(), limit: isize::MAX.unsigned_abs() as u64 };
     let len = usize::try_from(want).map_err(|_| too_large())?;
-    let mut buffer = BytesMut::zeroed(len);
-    let mut at = 0;
-    while at < len {
-        match file.read_at(&mut buffer[at..], range.start + at as u64) {
-            Ok(0) => return Err(Error::Truncated { href: href.clone(), got: at as u64, want }),
-            Ok(n) => at += n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::io("read", href, e)),
-        }
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(len).map_err(|_| too_large())?;
+    file.seek(SeekFrom::Start(range.start)).map_err(|e| Error::io("read", href, e))?;
+    let got = file.take(want).read_to_end(&mut buffer).map_err(|e| Error::io("read", href, e))?;
+    if got < len {
+        return Err(Error::Truncated { href: href.clone(), got: got as u64, want });
     }
-    Ok(buffer.freeze())
+    Ok(Bytes::from(buffer))
 }
 
 /// The members of a folder, sorted by name.

@@ -1,0 +1,36 @@
+//! Why a pipeline cannot run.
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure of a pipeline.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The arrays could not be opened, planned or computed.
+    #[error(transparent)]
+    Compute(#[from] outcrop_compute::Error),
+    /// The result could not be written.
+    #[error("cannot write the result")]
+    Write(#[from] outcrop_formats::Error),
+    /// A parameter is out of range.
+    #[error("`{name}` cannot be {value}: {why}")]
+    Parameter {
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        why: String,
+    },
+    /// An input has other units than the formula needs.
+    #[error("`{variable}` is in `{units}`; the spring index needs {want}")]
+    Units {
+        /// The variable.
+        variable: String,
+        /// Its units attribute.
+        units: String,
+        /// Units that are understood.
+        want: &'static str,
+    },
+}
