@@ -11,10 +11,12 @@ mod error;
 mod hdf5;
 mod layout;
 mod locate;
+pub mod map;
 mod netcdf3;
 mod open;
 mod read;
 mod refs;
+pub mod zarr;
 
 pub use array::{
     AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable,

@@ -1,0 +1,280 @@
+//! Metadata documents of arrays and groups, both ways.
+
+use serde_json::{Map, Value, json};
+use zarrs::array::ArrayMetadata;
+
+use super::read::ArrayInfo;
+use super::{ArraySpec, Element, ZarrFormat};
+use crate::array::{AttrValue, Attrs, DType};
+use crate::{Error, Result};
+
+/// Where xarray keeps names of dimensions in Zarr 2.
+const DIMENSIONS: &str = "_ARRAY_DIMENSIONS";
+
+/// The document of an array (`.zarray`, or `zarr.json` with its attributes).
+pub(super) fn array(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
+    match format {
+        ZarrFormat::V2 => Ok(json!({
+            "zarr_format": 2,
+            "shape": spec.shape,
+            "chunks": spec.chunk,
+            "dtype": dtype_v2(spec)?,
+            "fill_value": fill(spec, format),
+            "order": "C",
+            "filters": null,
+            "dimension_separator": ".",
+            "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
+        })),
+        ZarrFormat::V3 => Ok(json!({
+            "shape": spec.shape,
+            "data_type": dtype_v3(spec)?,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": spec.chunk}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": fill(spec, format),
+            "codecs": [
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                {"name": "zstd", "configuration": {"level": 0, "checksum": false}},
+            ],
+            "attributes": attributes(&spec.attrs),
+            "dimension_names": spec.dims,
+            "zarr_format": 3,
+            "node_type": "array",
+            "storage_transformers": [],
+        })),
+    }
+}
+
+/// The document `.zattrs` of an array of version 2.
+pub(super) fn array_attributes_v2(spec: &ArraySpec) -> Value {
+    let mut attrs = attributes(&spec.attrs);
+    attrs.insert(DIMENSIONS.to_owned(), json!(spec.dims));
+    Value::Object(attrs)
+}
+
+/// The document of a group of version 3.
+pub(super) fn group_v3(attrs: &Map<String, Value>, members: &Map<String, Value>) -> Value {
+    json!({
+        "attributes": attrs,
+        "zarr_format": 3,
+        "consolidated_metadata": {"kind": "inline", "must_understand": false, "metadata": members},
+        "node_type": "group",
+    })
+}
+
+fn unsupported(spec: &ArraySpec) -> Error {
+    let why = format!("type {:?} cannot be written", spec.dtype);
+    Error::Zarr { action: "write", path: spec.name.clone(), why }
+}
+
+fn dtype_v2(spec: &ArraySpec) -> Result<String> {
+    Ok(match spec.dtype {
+        Element::Number(DType::Float64) => "<f8".to_owned(),
+        Element::Number(DType::Float32) => "<f4".to_owned(),
+        Element::Number(DType::Int64) => "<i8".to_owned(),
+        Element::Number(DType::Int32) => "<i4".to_owned(),
+        Element::Number(DType::Int16) => "<i2".to_owned(),
+        Element::Number(_) => return Err(unsupported(spec)),
+        Element::Text { chars } => format!("<U{}", chars.max(1)),
+    })
+}
+
+fn dtype_v3(spec: &ArraySpec) -> Result<Value> {
+    match spec.dtype {
+        Element::Number(
+            dtype @ (DType::Float64 | DType::Float32 | DType::Int64 | DType::Int32 | DType::Int16),
+        ) => Ok(json!(dtype.name())),
+        Element::Number(_) => Err(unsupported(spec)),
+        Element::Text { chars } => {
+            Ok(json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 4 * chars.max(1)}}))
+        }
+    }
+}
+
+/// The fill value as a number.
+pub(super) fn fill_number(spec: &ArraySpec) -> f64 {
+    let float = matches!(spec.dtype, Element::Number(DType::Float32 | DType::Float64));
+    spec.fill.unwrap_or(if float { f64::NAN } else { 0.0 })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a fill value is given in the type of its array")]
+fn fill(spec: &ArraySpec, format: ZarrFormat) -> Value {
+    let number = fill_number(spec);
+    match (spec.dtype, format) {
+        (Element::Text { .. }, ZarrFormat::V2) => json!(null),
+        (Element::Text { .. }, ZarrFormat::V3) => json!(""),
+        (Element::Number(DType::Float32 | DType::Float64), _) => float(number),
+        (Element::Number(_), _) => json!(number as i64),
+    }
+}
+
+fn float(value: f64) -> Value {
+    match value {
+        v if v.is_nan() => json!("NaN"),
+        v if v.is_infinite() => json!(if v > 0.0 { "Infinity" } else { "-Infinity" }),
+        v => json!(v),
+    }
+}
+
+/// Attributes as JSON; single numbers without a list.
+pub(super) fn attributes(attrs: &Attrs) -> Map<String, Value> {
+    fn list<T>(values: &[T], one: impl Fn(&T) -> Value) -> Value {
+        match values {
+            [value] => one(value),
+            many => Value::Array(many.iter().map(one).collect()),
+        }
+    }
+    let value = |value: &AttrValue| match value {
+        AttrValue::Text(text) => json!(text),
+        AttrValue::Texts(texts) => json!(texts),
+        AttrValue::Int(values) => list(values, |v| json!(v)),
+        AttrValue::UInt(values) => list(values, |v| json!(v)),
+        AttrValue::Float32(values) => list(values, |v| float(f64::from(*v))),
+        AttrValue::Float64(values) => list(values, |v| float(*v)),
+    };
+    attrs.iter().map(|(name, attr)| (name.clone(), value(attr))).collect()
+}
+
+/// JSON as attributes; what has no plain value is left out.
+pub(super) fn parse_attributes(json: &Value) -> Attrs {
+    let Some(members) = json.as_object() else { return Attrs::new() };
+    members.iter().filter_map(|(name, value)| Some((name.clone(), parse_attribute(value)?))).collect()
+}
+
+fn parse_attribute(value: &Value) -> Option<AttrValue> {
+    match value {
+        Value::String(text) => Some(AttrValue::Text(text.clone())),
+        Value::Bool(flag) => Some(AttrValue::Int(vec![i64::from(*flag)])),
+        Value::Number(_) => parse_numbers(std::slice::from_ref(value)),
+        Value::Array(values) if values.iter().all(Value::is_number) => parse_numbers(values),
+        Value::Array(values) => {
+            let texts: Option<Vec<String>> = values.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+            texts.map(AttrValue::Texts)
+        }
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+fn parse_numbers(values: &[Value]) -> Option<AttrValue> {
+    let integers: Option<Vec<i64>> = values.iter().map(Value::as_i64).collect();
+    integers.map(AttrValue::Int).or_else(|| {
+        let floats: Option<Vec<f64>> = values.iter().map(Value::as_f64).collect();
+        floats.map(AttrValue::Float64)
+    })
+}
+
+fn broken(path: &str, why: impl Into<String>) -> Error {
+    Error::Zarr { action: "read", path: path.to_owned(), why: why.into() }
+}
+
+fn lengths(path: &str, json: &Value, what: &str) -> Result<Vec<u64>> {
+    let values = json.as_array().and_then(|values| values.iter().map(Value::as_u64).collect::<Option<Vec<_>>>());
+    values.ok_or_else(|| broken(path, format!("`{what}` is not a list of lengths")))
+}
+
+/// An array from `.zarray` and `.zattrs`.
+pub(super) fn parse_v2(path: &str, zarray: &Value, zattrs: &Value) -> Result<ArrayInfo> {
+    let mut attrs = parse_attributes(zattrs);
+    let shape = lengths(path, &zarray["shape"], "shape")?;
+    let dims = match attrs.shift_remove(DIMENSIONS) {
+        Some(AttrValue::Texts(dims)) if dims.len() == shape.len() => dims,
+        Some(AttrValue::Text(dim)) if shape.len() == 1 => vec![dim],
+        _ => (0..shape.len()).map(|axis| format!("dim_{axis}")).collect(),
+    };
+    let dtype = zarray["dtype"].as_str().ok_or_else(|| broken(path, "structured types are not supported"))?;
+    let name = |codec: &Value| codec["id"].as_str().map(str::to_owned);
+    let filters = zarray["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(ArrayInfo {
+        path: path.to_owned(),
+        dims,
+        chunk: lengths(path, &zarray["chunks"], "chunks")?,
+        shape,
+        dtype: parse_dtype_v2(dtype).ok_or_else(|| broken(path, format!("type {dtype} is not supported")))?,
+        fill: parse_fill(&zarray["fill_value"]),
+        attrs,
+        codecs: filters.iter().chain(std::iter::once(&zarray["compressor"])).filter_map(name).collect(),
+        format: ZarrFormat::V2,
+        metadata: parse_metadata(path, zarray)?,
+    })
+}
+
+/// An array from `zarr.json`.
+pub(super) fn parse_v3(path: &str, document: &Value) -> Result<ArrayInfo> {
+    let shape = lengths(path, &document["shape"], "shape")?;
+    let names = document["dimension_names"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let dim = |axis: usize| names.get(axis).and_then(Value::as_str).map_or(format!("dim_{axis}"), str::to_owned);
+    let data_type = &document["data_type"];
+    let codecs = document["codecs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = |codec: &Value| codec["name"].as_str().or(codec.as_str()).map(str::to_owned);
+    Ok(ArrayInfo {
+        path: path.to_owned(),
+        dims: (0..shape.len()).map(dim).collect(),
+        chunk: lengths(path, &document["chunk_grid"]["configuration"]["chunk_shape"], "chunk_shape")?,
+        shape,
+        dtype: parse_dtype_v3(data_type).ok_or_else(|| broken(path, format!("type {data_type} is not supported")))?,
+        fill: parse_fill(&document["fill_value"]),
+        attrs: parse_attributes(&document["attributes"]),
+        codecs: codecs.iter().filter_map(name).collect(),
+        format: ZarrFormat::V3,
+        metadata: parse_metadata(path, document)?,
+    })
+}
+
+/// A document as `zarrs` takes it: it has no null for texts, which is how zarr-python writes Zarr 2.
+pub(super) fn parse_metadata(path: &str, document: &Value) -> Result<ArrayMetadata> {
+    let mut document = document.clone();
+    if document["fill_value"].is_null() && document["dtype"].as_str().is_some_and(|d| d.contains('U')) {
+        document["fill_value"] = json!("");
+    }
+    serde_json::from_value(document).map_err(|e| broken(path, e.to_string()))
+}
+
+fn parse_fill(value: &Value) -> Option<f64> {
+    match value.as_str() {
+        Some("NaN") => Some(f64::NAN),
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some(_) => None,
+        None => value.as_f64(),
+    }
+}
+
+fn parse_dtype_v2(text: &str) -> Option<Element> {
+    let (_, kind) = text.split_at_checked(1)?;
+    if let Some(chars) = kind.strip_prefix('U') {
+        return Some(Element::Text { chars: chars.parse().ok()? });
+    }
+    Some(Element::Number(match kind {
+        "f8" => DType::Float64,
+        "f4" => DType::Float32,
+        "i8" => DType::Int64,
+        "i4" => DType::Int32,
+        "i2" => DType::Int16,
+        "i1" => DType::Int8,
+        "u8" => DType::UInt64,
+        "u4" => DType::UInt32,
+        "u2" => DType::UInt16,
+        "u1" => DType::UInt8,
+        _ => return None,
+    }))
+}
+
+fn parse_dtype_v3(value: &Value) -> Option<Element> {
+    if value["name"] == "fixed_length_utf32" {
+        let bytes = usize::try_from(value["configuration"]["length_bytes"].as_u64()?).ok()?;
+        return Some(Element::Text { chars: bytes / 4 });
+    }
+    let name = value.as_str().or_else(|| value["name"].as_str())?;
+    let all = [
+        DType::Float64,
+        DType::Float32,
+        DType::Int64,
+        DType::Int32,
+        DType::Int16,
+        DType::Int8,
+        DType::UInt64,
+        DType::UInt32,
+        DType::UInt16,
+        DType::UInt8,
+    ];
+    all.into_iter().find(|dtype| dtype.name() == name).map(Element::Number)
+}
