@@ -13,6 +13,7 @@ mod layout;
 mod locate;
 pub mod map;
 mod netcdf3;
+pub mod netcdf4;
 mod open;
 mod read;
 mod refs;

@@ -1,0 +1,116 @@
+//! Writes sample files of every writer into a folder, for other programs to judge: `write_samples <folder>`.
+
+use std::error::Error;
+use std::path::Path;
+
+use outcrop_formats::netcdf4::{VariableSpec, Writer};
+use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
+use outcrop_formats::{AttrValue, Attrs, DType};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args().nth(1).ok_or("which folder?")?;
+    let folder = Path::new(&folder);
+    zarr(&folder.join("v2.zarr"), ZarrFormat::V2)?;
+    zarr(&folder.join("v3.zarr"), ZarrFormat::V3)?;
+    netcdf(&folder.join("sample.nc"))
+}
+
+fn texts(pairs: &[(&str, &str)]) -> Attrs {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), AttrValue::Text((*text).to_owned()))).collect()
+}
+
+fn spec(name: &str, dims: &[&str], shape: &[u64], chunk: &[u64], dtype: Element) -> ArraySpec {
+    ArraySpec {
+        name: name.to_owned(),
+        dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
+        shape: shape.to_vec(),
+        chunk: chunk.to_vec(),
+        dtype,
+        fill: None,
+        attrs: texts(&[("units", "1")]),
+    }
+}
+
+/// Groups 1980 and 1981 with an array of (2, 3, 5) in chunks of (1, 2, 3): the flat index, the last chunk left out.
+fn zarr(root: &Path, format: ZarrFormat) -> Result<(), Box<dyn Error>> {
+    for group in ["1980", "1981"] {
+        let mut writer = GroupWriter::create(root, group, format, &texts(&[("title", group)]))?;
+        let number = Element::Number;
+        writer.add_array(&spec("leaf", &["plant", "y", "x"], &[2, 3, 5], &[1, 2, 3], number(DType::Float64)))?;
+        writer.add_array(&spec("plant", &["plant"], &[2], &[2], Element::Text { chars: 12 }))?;
+        writer.add_array(&spec("x", &["x"], &[5], &[5], number(DType::Float32)))?;
+        writer.add_array(&spec("y", &["y"], &[3], &[3], number(DType::Int32)))?;
+        writer.write_text("plant", &["lilac".to_owned(), "arnold red".to_owned()])?;
+        writer.write_chunk("x", &[0], &[0f32, 1.0, 2.0, 3.0, 4.0])?;
+        writer.write_chunk("y", &[0], &[10i32, 20, 30])?;
+        for plant in 0..2u32 {
+            for (row, rows) in [(0, 0..2u32), (1, 2..3)] {
+                for (column, columns) in [(0, 0..3u32), (1, 3..5)] {
+                    let cell = |r: u32| columns.clone().map(move |c| f64::from(plant * 15 + r * 5 + c));
+                    let values: Vec<f64> = rows.clone().flat_map(cell).collect();
+                    if (plant, row, column) != (1, 1, 1) {
+                        writer.write_chunk("leaf", &[plant.into(), row, column], &values)?;
+                    }
+                }
+            }
+        }
+        writer.finish()?;
+    }
+    Ok(())
+}
+
+fn variable(name: &str, dims: &[&str], dtype: DType) -> VariableSpec {
+    VariableSpec {
+        name: name.to_owned(),
+        dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
+        dtype,
+        chunk: None,
+        deflate: None,
+        fill: None,
+        attrs: Attrs::new(),
+    }
+}
+
+/// `v(time, y, x)` is the flat index modulo 1000 in many small chunks; one chunk is left out.
+fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
+    let attrs: Attrs = [
+        ("title".to_owned(), AttrValue::Text("größe".to_owned())),
+        ("names".to_owned(), AttrValue::Texts(vec!["a".to_owned(), "bcd".to_owned()])),
+        ("number".to_owned(), AttrValue::Int(vec![7])),
+        ("long".to_owned(), AttrValue::Int(vec![1 << 40])),
+        ("half".to_owned(), AttrValue::Float32(vec![0.5])),
+        ("range".to_owned(), AttrValue::Float64(vec![-1.0, 2.5])),
+        ("empty".to_owned(), AttrValue::Text(String::new())),
+    ]
+    .into_iter()
+    .collect();
+    let mut writer = Writer::create(path, &attrs)?;
+    writer.add_unlimited_dim("time", 30)?;
+    writer.add_dim("y", 40)?;
+    writer.add_dim("x", 50)?;
+    writer.add_dim("nv", 2)?;
+    let chunked = |spec: VariableSpec, chunk: &[u64]| VariableSpec { chunk: Some(chunk.to_vec()), deflate: Some(4), ..spec };
+    let v = VariableSpec { fill: Some(-9999.0), attrs: texts(&[("units", "degrees C")]), ..variable("v", &["time", "y", "x"], DType::Float32) };
+    let mut v = chunked(v, &[1, 7, 8]);
+    v.attrs.insert("missing_value".to_owned(), AttrValue::Int(vec![-9999]));
+    writer.add_variable(&v)?;
+    let mut time = chunked(variable("time", &["time"], DType::Float64), &[16]);
+    time.attrs = texts(&[("units", "days since 1980-01-01"), ("calendar", "standard")]);
+    writer.add_variable(&time)?;
+    writer.add_variable(&chunked(variable("time_bnds", &["time", "nv"], DType::Float64), &[16, 2]))?;
+    writer.add_variable(&variable("x", &["x"], DType::Float64))?;
+    writer.add_variable(&variable("lat", &["y", "x"], DType::Int16))?;
+    writer.add_variable(&variable("crs", &[], DType::Int16))?;
+    writer.add_variable(&variable("y", &["x"], DType::Int32))?;
+    let raw: Vec<u8> = (0..60_000u16).flat_map(|i| f32::from(i % 1000).to_ne_bytes()).collect();
+    writer.write("v", &raw)?;
+    let floats = |range: std::ops::Range<u16>| range.flat_map(|i| f64::from(i).to_ne_bytes()).collect::<Vec<u8>>();
+    writer.write("time", &floats(0..30))?;
+    writer.write_chunk("time_bnds", &[1, 0], &floats(0..32))?;
+    writer.write("x", &floats(0..50))?;
+    writer.write("lat", &(0..2000i16).flat_map(i16::to_ne_bytes).collect::<Vec<u8>>())?;
+    writer.write("crs", &(-7i16).to_ne_bytes())?;
+    writer.write("y", &(0..50i32).flat_map(i32::to_ne_bytes).collect::<Vec<u8>>())?;
+    writer.finish()?;
+    Ok(())
+}

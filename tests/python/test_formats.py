@@ -1,0 +1,90 @@
+"""Other programs read what crates/formats writes. SAMPLES names the folder that its example write_samples filled."""
+import os
+import pathlib
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+SAMPLES = pathlib.Path(os.environ.get("SAMPLES", "samples"))
+
+
+@pytest.mark.parametrize("store", ["v2.zarr", "v3.zarr"])
+@pytest.mark.parametrize("group", ["1980", "1981"])
+@pytest.mark.parametrize("consolidated", [True, False, None])
+def test_zarr(store, group, consolidated):
+    d = xr.open_zarr(SAMPLES / store, group=group, consolidated=consolidated)
+    want = np.arange(30, dtype="f8").reshape(2, 3, 5)
+    want[1, 2:, 3:] = np.nan
+    np.testing.assert_array_equal(d["leaf"].values, want)
+    assert d["leaf"].dims == ("plant", "y", "x")
+    assert d["leaf"].dtype == "f8"
+    assert d["leaf"].attrs["units"] == "1"
+    assert d["leaf"].chunks == ((1, 1), (2, 1), (3, 2)) if d["leaf"].chunks else True
+    assert list(d["plant"].values) == ["lilac", "arnold red"]
+    assert d.sel(plant="lilac", x=4, y=30)["leaf"].item() == 14
+    assert d.attrs == {"title": group}
+
+
+@pytest.mark.parametrize("store", ["v2.zarr", "v3.zarr"])
+def test_zarr_root_lists_its_groups(store):
+    import zarr
+    assert set(zarr.open_group(SAMPLES / store, mode="r").group_keys()) == {"1980", "1981"}
+
+
+def expected():
+    return (np.arange(60_000) % 1000).astype("f4").reshape(30, 40, 50)
+
+
+def test_netcdf4():
+    with netCDF4.Dataset(SAMPLES / "sample.nc") as f:
+        assert f.data_model == "NETCDF4"
+        assert {n: (len(d), d.isunlimited()) for n, d in f.dimensions.items()} == {
+            "time": (30, True), "y": (40, False), "x": (50, False), "nv": (2, False)}
+        assert f.title == "größe"
+        assert list(f.names) == ["a", "bcd"]
+        assert f.number == 7 and f.long == 1 << 40 and f.half == np.float32(0.5)
+        assert list(f.range) == [-1.0, 2.5]
+        assert f.empty == ""
+        v = f["v"]
+        assert v.dimensions == ("time", "y", "x") and v.chunking() == [1, 7, 8]
+        assert v.filters()["zlib"] and v.filters()["shuffle"]
+        assert v._FillValue == np.float32(-9999) and v.missing_value.dtype == "f4"
+        np.testing.assert_array_equal(v[:], expected())
+        assert f["y"].dimensions == ("x",) and f["lat"].dimensions == ("y", "x")
+        np.testing.assert_array_equal(f["lat"][:].ravel(), np.arange(2000))
+        assert f["crs"][:] == -7
+        b = f["time_bnds"][:]
+        assert b[:16].mask.all() and b[16, 0] == 0 and b[29, 1] == 27
+        np.testing.assert_array_equal(f["time"][:], np.arange(30))
+
+
+@pytest.mark.parametrize("engine", ["netcdf4"])
+def test_xarray(engine):
+    d = xr.open_dataset(SAMPLES / "sample.nc", engine=engine)
+    np.testing.assert_array_equal(d["v"].values, expected())
+    assert d["time"].values[1] == np.datetime64("1980-01-02")
+    assert d["v"].dtype == "f4"
+    assert d["v"].encoding["chunksizes"] == (1, 7, 8)
+
+
+def test_h5py():
+    with h5py.File(SAMPLES / "sample.nc") as f:
+        np.testing.assert_array_equal(f["v"][...], expected())
+        assert [d[0].name for d in f["v"].dims] == ["/time", "/y", "/x"]
+        assert f["time"].is_scale
+        assert len(f["time"].attrs["REFERENCE_LIST"]) == 2
+
+
+def test_netcdf4_can_be_appended_to(tmp_path):
+    import shutil
+    copy = tmp_path / "a.nc"
+    shutil.copy(SAMPLES / "sample.nc", copy)
+    with netCDF4.Dataset(copy, "a") as f:
+        f["v"][30] = np.full((40, 50), 5, "f4")
+        f.added = "x"
+    with netCDF4.Dataset(copy) as f:
+        assert len(f.dimensions["time"]) == 31 and (f["v"][30] == 5).all()
+        np.testing.assert_array_equal(f["v"][:30], expected())
