@@ -1,0 +1,121 @@
+//! The catalog of the copies: a new one, one that is extended, or the source changed in place.
+
+use std::collections::HashSet;
+use std::pin::pin;
+
+use futures::StreamExt;
+use outcrop_stac::{Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
+use outcrop_store::{Href, Store, publish};
+use serde_json::{Value, json};
+
+use crate::fetch::Target;
+use crate::rewrite::{Copied, rewritten};
+use crate::{Error, Result};
+
+/// Id of the catalog of items that came without one.
+const ALONE: &str = "items";
+
+/// Takes items and writes them where they belong.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    target: Target,
+    writer: Option<TreeWriter>,
+    seen: HashSet<Vec<String>>,
+}
+
+impl Destination {
+    pub(crate) fn new(target: Target) -> Self {
+        Self { target, writer: None, seen: HashSet::new() }
+    }
+
+    /// Writes an item with the hrefs of its copies.
+    pub(crate) async fn add(&mut self, store: &Store, node: &Node, copies: &[Copied]) -> Result<()> {
+        let Target::Folder(to) = self.target.clone() else {
+            return if copies.is_empty() { Ok(()) } else { write_in_place(node, copies) };
+        };
+        if self.writer.is_none() {
+            self.writer = Some(start(store, &to, node).await?);
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let path: Vec<String> = node.ancestors.iter().skip(1).map(|above| above.id().to_owned()).collect();
+        for (depth, above) in node.ancestors.iter().enumerate().skip(1) {
+            writer.add_catalog(&path[..depth], above.body.clone())?;
+        }
+        let own = [&path[..], &[node.document.id().to_owned()]].concat();
+        let ids: Vec<&str> = own.iter().map(String::as_str).collect();
+        let at = document_href(&to, &ids, Kind::Item)?;
+        writer.add_at(&path, rewritten(&node.document, &at, copies)?)?;
+        self.seen.insert(own);
+        Ok(())
+    }
+
+    /// Adds what the destination held before, then publishes the catalogs.
+    pub(crate) async fn finish(self, store: &Store) -> Result<()> {
+        let (Some(mut writer), Target::Folder(to)) = (self.writer, self.target) else { return Ok(()) };
+        if root_of(&to)?.is_some() {
+            let mut old = pin!(walk(store, &to, WalkOptions::default()));
+            while let Some(node) = old.next().await {
+                // What cannot be read there is not named again.
+                let Ok(node) = node else { continue };
+                let path: Vec<String> = node.ancestors.iter().skip(1).map(|above| above.id().to_owned()).collect();
+                if node.document.kind() != Kind::Item {
+                    continue;
+                }
+                if self.seen.contains(&[&path[..], &[node.document.id().to_owned()]].concat()) {
+                    continue;
+                }
+                for (depth, above) in node.ancestors.iter().enumerate().skip(1) {
+                    writer.add_catalog(&path[..depth], above.body.clone())?;
+                }
+                writer.add_at(&path, node.document.into_body())?;
+            }
+        }
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+/// The root document of a folder, if there is one.
+fn root_of(to: &Href) -> Result<Option<Href>> {
+    for kind in [Kind::Catalog, Kind::Collection] {
+        let href = document_href(to, &[], kind)?;
+        if href.to_path().is_some_and(|path| path.exists()) {
+            return Ok(Some(href));
+        }
+    }
+    Ok(None)
+}
+
+async fn start(store: &Store, to: &Href, node: &Node) -> Result<TreeWriter> {
+    let root = node.ancestors.first().map_or_else(alone, |root| root.body.clone());
+    let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(href) = root_of(to)? {
+        let found = outcrop_stac::read(store, &href).await?.id().to_owned();
+        if found != wanted {
+            return Err(Error::OtherCatalog { href, found, wanted });
+        }
+    }
+    Ok(TreeWriter::new(root, WriteOptions::new(to.clone()))?)
+}
+
+fn alone() -> Body {
+    let mut root = Body::new();
+    root.insert("type".into(), "Catalog".into());
+    root.insert("id".into(), ALONE.into());
+    root.insert("stac_version".into(), "1.1.0".into());
+    root.insert("description".into(), "Items that were fetched one by one".into());
+    root.insert("links".into(), json!([]));
+    root
+}
+
+fn write_in_place(node: &Node, copies: &[Copied]) -> Result<()> {
+    let href = node.document.href();
+    let body = rewritten(&node.document, href, copies)?;
+    if body == *node.document.body() {
+        return Ok(());
+    }
+    let write = |source| Error::from(outcrop_stac::Error::Write { href: href.clone(), source });
+    let io = |e: serde_json::Error| outcrop_store::Error::Io { action: "write", href: href.clone(), source: e.into() };
+    let bytes = serde_json::to_vec_pretty(&body).map_err(|e| write(io(e)))?;
+    publish::write(&href.to_path().unwrap_or_default(), &bytes).map_err(write)
+}

@@ -1,0 +1,108 @@
+//! What can go wrong between an asset and its copy.
+
+use outcrop_store::Href;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to copy assets or to write their catalog; every variant names the thing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing was asked for.
+    #[error("no asset key was given; name at least one, `outcrop describe` lists them")]
+    NoAssets,
+    /// The item lacks the asset.
+    #[error("item `{item}` has no asset `{asset}`; it has {known}")]
+    NoAsset {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// The keys there are.
+        known: String,
+    },
+    /// Two files of one item would have one name.
+    #[error("`{first}` and `{second}` would both be the file `{name}` of item `{item}`; fetch them into different folders")]
+    SameName {
+        /// Id of the item.
+        item: String,
+        /// The file name.
+        name: String,
+        /// What has it first.
+        first: String,
+        /// What has it again.
+        second: String,
+    },
+    /// The last part of an asset's href cannot name a file.
+    #[error("asset `{asset}` of item `{item}` cannot be named after its href")]
+    Name {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// The rule that it breaks.
+        #[source]
+        source: outcrop_store::Error,
+    },
+    /// An asset is its own copy, and where it came from is not known.
+    #[error("asset `{asset}` of item `{item}` should be at `{href}`, is not, and no other place of it is known")]
+    NoSource {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// Where it should be.
+        href: Href,
+    },
+    /// An asset cannot be copied.
+    #[error("cannot fetch asset `{asset}` of item `{item}`")]
+    Transfer {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
+    /// The items are remote and cannot be changed.
+    #[error("item `{item}` is at `{href}` and cannot be changed in place; give a folder with --to")]
+    NotLocal {
+        /// Id of the item.
+        item: String,
+        /// Where it is.
+        href: Href,
+    },
+    /// The destination holds something else.
+    #[error("`{href}` is the catalog `{found}`, not `{wanted}`; choose another folder with --to")]
+    OtherCatalog {
+        /// The destination.
+        href: Href,
+        /// Id of what is there.
+        found: String,
+        /// Id of the source.
+        wanted: String,
+    },
+    /// Another run writes to the destination.
+    #[error("another fetch is writing to `{href}`; wait for it, or choose another folder with --to")]
+    Busy {
+        /// The destination.
+        href: Href,
+    },
+    /// The journal cannot be read or written.
+    #[error("cannot keep the journal `{href}`")]
+    Journal {
+        /// The journal.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A STAC document cannot be read or written.
+    #[error(transparent)]
+    Stac(#[from] outcrop_stac::Error),
+    /// An item could not be had from its source.
+    #[error("cannot read an item of the source")]
+    Item(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
