@@ -88,7 +88,7 @@ pub fn walk_into(
     enter: Enter,
 ) -> impl Stream<Item = Result<Node>> + use<> {
     let walker = Walker::new(store.clone(), href.clone(), options, enter);
-    futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) })
+    futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) }).fuse()
 }
 
 struct Visit {

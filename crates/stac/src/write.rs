@@ -14,7 +14,7 @@ use crate::{Body, Error, Kind, Layout, Published, Result};
 
 const GROUP: usize = 256;
 const THREADS: usize = 4;
-const STRUCTURE: [&str; 7] = ["root", "parent", "self", "child", "item", "items", "collection"];
+const STRUCTURE: [&str; 6] = ["root", "parent", "self", "child", "item", "items"];
 
 /// Where and how a catalog is written.
 #[derive(Debug, Clone)]
@@ -100,6 +100,11 @@ impl TreeWriter {
             batches: (0..THREADS).map(|_| Batch::default()).collect(),
             written: Written::default(),
         })
+    }
+
+    /// The fields of the root, which is written last.
+    pub fn root_mut(&mut self) -> &mut Body {
+        &mut self.folders[0].body
     }
 
     /// Adds an item where the layout puts it. Its structural links are made here, its other links are kept.
@@ -196,10 +201,11 @@ impl TreeWriter {
             links.push(linker.link("collection", &self.folder_href(collection)?, Kind::Collection));
             let id = self.folders[collection].body.get("id").cloned().unwrap_or_default();
             item.insert("collection".into(), id);
-        } else {
+        } else if !kept_links(&item).iter().any(|link| link["rel"] == "collection") {
             item.remove("collection");
         }
-        links.extend(other_links(&item));
+        let above = self.collection_above(folder).is_some();
+        links.extend(kept_links(&item).into_iter().filter(|link| !above || link["rel"] != "collection"));
         links.extend(linker.own_link(&root));
         item.insert("links".into(), Value::Array(links));
         Ok(item)
@@ -235,7 +241,7 @@ impl TreeWriter {
         if let Some(parent) = folder.parent {
             links.push(linker.link("parent", &self.folder_href(parent)?, self.folders[parent].kind));
         }
-        links.extend(other_links(&folder.body));
+        links.extend(kept_links(&folder.body));
         links.extend(linker.own_link(&root));
         let mut body = folder.body.clone();
         body.insert("links".into(), Value::Array(links));
@@ -318,7 +324,8 @@ fn kind_of(body: &Body) -> Kind {
     }
 }
 
-fn other_links(body: &Body) -> Vec<Value> {
+/// Links that are not made here; that to a collection is, where one is above.
+fn kept_links(body: &Body) -> Vec<Value> {
     let links = body.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let structural = |link: &&Value| link.get("rel").and_then(Value::as_str).is_some_and(|rel| STRUCTURE.contains(&rel));
     links.iter().filter(|link| !structural(link)).cloned().collect()
