@@ -1,1 +1,19 @@
-//! From a recipe to items to a catalog; search over catalogs
+//! From a recipe to items to a catalog; search over catalogs.
+//!
+//! [`build`] makes the catalog of an archive as a [`Recipe`] says, [`describe`] tells what a catalog holds, [`search`]
+//! streams the items that are wanted. Not here: copies of assets (crate fetcher).
+
+mod build;
+mod describe;
+mod error;
+mod extent;
+mod header;
+mod item;
+pub mod recipe;
+mod search;
+
+pub use build::{BuildOptions, BuildReport, Failed, build};
+pub use describe::{AssetCount, Branch, Description, describe};
+pub use error::{Error, Result};
+pub use recipe::Recipe;
+pub use search::{SearchOptions, Source, search};

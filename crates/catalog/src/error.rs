@@ -1,0 +1,107 @@
+//! What can go wrong between a recipe or a source and its items.
+
+use outcrop_store::Href;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to build, describe or search a catalog; every variant names the thing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The recipe cannot be read.
+    #[error("cannot read recipe `{href}`")]
+    ReadRecipe {
+        /// The recipe.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
+    /// The recipe is wrong.
+    #[error("recipe `{file}`, line {line}, `{key}`: {why}")]
+    Recipe {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Path of the key.
+        key: String,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
+    /// An archive cannot be listed.
+    #[error("cannot list the archive `{href}`")]
+    List {
+        /// The folder or page.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
+    /// No file of the archive fits the recipe.
+    #[error("none of the {files} files below `{href}` fits `{pattern}`; compare the pattern with a file name")]
+    NothingFits {
+        /// The archive.
+        href: Href,
+        /// Number of files that were seen.
+        files: usize,
+        /// The first pattern.
+        pattern: String,
+    },
+    /// The destination holds something else.
+    #[error("`{href}` is the catalog `{found}`, not `{wanted}`; choose another folder with --to")]
+    OtherCatalog {
+        /// The document that is there.
+        href: Href,
+        /// Its id.
+        found: String,
+        /// The id of the recipe.
+        wanted: String,
+    },
+    /// A file's header cannot be read.
+    #[error("cannot read the header of `{href}`")]
+    Header {
+        /// The file.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file's header lacks what the recipe asks of it.
+    #[error("the header of `{href}` does not give `{field}`: {why}")]
+    NoField {
+        /// The file.
+        href: Href,
+        /// The field of `[headers] fields`.
+        field: &'static str,
+        /// What is missing.
+        why: String,
+    },
+    /// An item cannot be made from the recipe.
+    #[error("cannot make item `{item}`: {why}")]
+    Item {
+        /// Its id.
+        item: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A STAC document cannot be read or written.
+    #[error(transparent)]
+    Stac(#[from] outcrop_stac::Error),
+    /// The source of a search is not an href.
+    #[error("`{source_text}` is not a catalog, a file of items or CATALOG#ID")]
+    Source {
+        /// The text as given, without secrets.
+        source_text: String,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
+    /// Wanted items were not found.
+    #[error("no item has the id {}; list the ids with `outcrop describe` or `outcrop search`", .ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "))]
+    UnknownIds {
+        /// The ids.
+        ids: Vec<String>,
+    },
+}

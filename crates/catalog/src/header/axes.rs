@@ -1,0 +1,124 @@
+//! The axes of a file by CF conventions 1.11, chapter 4: which variables are x, y and time, and what they span.
+
+use outcrop_formats::{AttrValue, Variable};
+use outcrop_grid::time::{CfTime, rfc3339};
+use outcrop_grid::{Axis, Crs};
+use serde_json::{Value, json};
+
+use super::File;
+use crate::Result;
+
+/// Evenly spaced x and y and their CRS.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) crs: Crs,
+    pub(crate) x_name: String,
+    pub(crate) y_name: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+}
+
+/// What a time axis spans, RFC 3339.
+#[derive(Debug)]
+pub(crate) struct TimeSpan {
+    pub(crate) name: String,
+    pub(crate) start: String,
+    pub(crate) end: String,
+    /// ISO 8601 duration of an even step.
+    pub(crate) step: Option<String>,
+}
+
+pub(crate) fn text<'a>(variable: &'a Variable, name: &str) -> &'a str {
+    variable.attrs.get(name).and_then(AttrValue::text).unwrap_or_default()
+}
+
+/// True if a variable is a latitude or longitude by its standard name, its units or its name.
+pub(crate) fn is_named(variable: &Variable, what: &str) -> bool {
+    let units = if what == "latitude" { ["degrees_north", "degree_north"] } else { ["degrees_east", "degree_east"] };
+    let short = if what == "latitude" { "lat" } else { "lon" };
+    text(variable, "standard_name") == what
+        || units.contains(&text(variable, "units"))
+        || [what, short].contains(&variable.name.to_ascii_lowercase().as_str())
+}
+
+/// True for a variable that labels its own dimension.
+pub(crate) fn is_coordinate(variable: &Variable) -> bool {
+    variable.dims.len() == 1 && variable.dims[0] == variable.name
+}
+
+fn is_axis(variable: &Variable, plane: &str, degrees: &str, axis: &str) -> bool {
+    text(variable, "standard_name") == plane || text(variable, "axis") == axis || is_named(variable, degrees)
+        || variable.name.eq_ignore_ascii_case(axis)
+}
+
+/// x, y and their CRS, where they are evenly spaced coordinates.
+pub(crate) async fn place(file: &mut File<'_>) -> Result<Option<Place>> {
+    let find = |plane: &str, degrees: &str, axis: &str| {
+        let mut axes = file.meta.variables.iter().filter(|v| is_coordinate(v) && is_axis(v, plane, degrees, axis));
+        axes.next().cloned()
+    };
+    let x = find("projection_x_coordinate", "longitude", "X");
+    let y = find("projection_y_coordinate", "latitude", "Y");
+    let (Some(x), Some(y)) = (x, y) else { return Ok(None) };
+    let Some(crs) = crs(file, &x)? else { return Ok(None) };
+    let (x_name, y_name) = (x.name.clone(), y.name.clone());
+    let x = Axis::from_centres(&file.labels(&x).await?);
+    let y = Axis::from_centres(&file.labels(&y).await?);
+    Ok(x.zip(y).map(|(x, y)| Place { crs, x_name, y_name, x, y }))
+}
+
+/// The CRS of the grid mapping; without one, longitude and latitude if the axes are such.
+fn crs(file: &File<'_>, x: &Variable) -> Result<Option<Crs>> {
+    let named = file.meta.variables.iter().map(|v| text(v, "grid_mapping")).find(|name| !name.is_empty());
+    // The extended form is `crs: x y`.
+    let name = named.and_then(|name| name.split([':', ' ']).next());
+    let mapping = name.and_then(|name| file.meta.variable(name));
+    if let Some(mapping) = mapping {
+        let numbers = |name: &str| mapping.attrs.get(name).map(AttrValue::numbers).filter(|n| !n.is_empty());
+        let crs = Crs::from_cf(text(mapping, "grid_mapping_name"), &numbers);
+        return crs.map(Some).map_err(|e| file.failed(e));
+    }
+    if !is_named(x, "longitude") {
+        return Ok(None);
+    }
+    Crs::lonlat().map(Some).map_err(|e| file.failed(e))
+}
+
+/// The first coordinate with units of time.
+pub(crate) async fn time(file: &mut File<'_>) -> Result<Option<TimeSpan>> {
+    let is_time = |v: &&Variable| text(v, "units").contains(" since ") && (is_coordinate(v) || v.dims.is_empty());
+    let Some(variable) = file.meta.variables.iter().find(is_time).cloned() else { return Ok(None) };
+    let cf = CfTime::parse(text(&variable, "units"), text(&variable, "calendar")).map_err(|e| file.failed(e))?;
+    let labels = file.labels(&variable).await?;
+    let moment = |value: f64| cf.decode(value).and_then(|stamp| stamp.to_utc());
+    let finite = || labels.iter().copied().filter(|label| label.is_finite());
+    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let (Some(start), Some(end)) = (moment(low), moment(high)) else { return Ok(None) };
+    let second = labels.get(1).and_then(|label| moment(*label));
+    let even = Axis::from_centres(&labels).filter(|axis| axis.len > 1);
+    let step = second.filter(|_| even.is_some()).map(|second| duration((second - start).num_seconds()));
+    Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step: step.flatten() }))
+}
+
+fn duration(seconds: i64) -> Option<String> {
+    let units = [(86_400, "P", "D"), (3600, "PT", "H"), (60, "PT", "M"), (1, "PT", "S")];
+    let (unit, before, after) = units.into_iter().find(|(unit, ..)| seconds > 0 && seconds % unit == 0)?;
+    Some(format!("{before}{}{after}", seconds / unit))
+}
+
+impl Place {
+    /// Fields of the projection extension 2.0.0; rows from the first y to the last.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, Value)> {
+        let (x, y) = (&self.x, &self.y);
+        let ((west, east), (south, north)) = (x.bounds(), y.bounds());
+        let origin = [x.first - x.step / 2.0, y.first - y.step / 2.0];
+        let mut fields = vec![("proj:code", if self.crs.is_lonlat() { json!("OGC:CRS84") } else { Value::Null })];
+        if !self.crs.is_lonlat() {
+            fields.extend(self.crs.wkt2().map(|wkt| ("proj:wkt2", Value::String(wkt))));
+        }
+        fields.push(("proj:shape", json!([y.len, x.len])));
+        fields.push(("proj:transform", json!([x.step, 0.0, origin[0], 0.0, y.step, origin[1]])));
+        fields.push(("proj:bbox", json!([west, south, east, north])));
+        fields
+    }
+}

@@ -1,0 +1,106 @@
+//! Fields of the datacube extension 2.3.0 and `bands` of STAC 1.1, from the header of a file.
+
+use outcrop_formats::{AttrValue, DType, FileMeta, Variable};
+use serde_json::{Map, Value, json};
+
+use super::axes::{self, Place, TimeSpan, is_coordinate, text};
+use super::numbers;
+
+/// `cube:dimensions` and `cube:variables`.
+pub(super) fn fields(meta: &FileMeta, place: Option<&Place>, time: Option<&TimeSpan>) -> Vec<(&'static str, Value)> {
+    let mut dimensions = Map::new();
+    for (name, dim) in &meta.dims {
+        let dimension = dimension(name, place, time).unwrap_or_else(|| {
+            let last = dim.len.saturating_sub(1);
+            json!({"type": name, "extent": [0, last]})
+        });
+        dimensions.insert(name.clone(), dimension);
+    }
+    let mut variables = Map::new();
+    for variable in meta.variables.iter().filter(|v| !is_coordinate(v) && !v.dims.is_empty()) {
+        variables.insert(variable.name.clone(), described(meta, variable));
+    }
+    vec![("cube:dimensions", Value::Object(dimensions)), ("cube:variables", Value::Object(variables))]
+}
+
+fn dimension(name: &str, place: Option<&Place>, time: Option<&TimeSpan>) -> Option<Value> {
+    if let Some(time) = time.filter(|time| time.name == name) {
+        let mut dimension = json!({"type": "temporal", "extent": [time.start, time.end]});
+        dimension["step"] = json!(time.step);
+        return Some(dimension);
+    }
+    let place = place?;
+    let (letter, axis) = match name {
+        x if x == place.x_name => ("x", &place.x),
+        y if y == place.y_name => ("y", &place.y),
+        _ => return None,
+    };
+    let ends = [axis.first, axis.first + axis.step * axis.len.saturating_sub(1) as f64];
+    let extent = [ends[0].min(ends[1]), ends[0].max(ends[1])];
+    let mut dimension = json!({"type": "spatial", "axis": letter, "extent": extent, "step": axis.step.abs()});
+    if let Some(wkt) = place.crs.wkt2().filter(|_| !place.crs.is_lonlat()) {
+        dimension["reference_system"] = Value::String(wkt);
+    }
+    Some(dimension)
+}
+
+fn described(meta: &FileMeta, variable: &Variable) -> Value {
+    let kind = if is_data(meta, variable) { "data" } else { "auxiliary" };
+    let mut fields = json!({"dimensions": variable.dims, "type": kind});
+    for (key, value) in values(variable) {
+        fields[key] = value;
+    }
+    fields
+}
+
+/// `description`, `unit`, `data_type`, `nodata` where the file has them.
+fn values(variable: &Variable) -> Vec<(&'static str, Value)> {
+    let mut fields = Vec::new();
+    let long = [text(variable, "long_name"), text(variable, "standard_name")].into_iter().find(|text| !text.is_empty());
+    fields.extend(long.map(|long| ("description", json!(long))));
+    let unit = Some(text(variable, "units")).filter(|unit| !unit.is_empty());
+    fields.extend(unit.map(|unit| ("unit", json!(unit))));
+    if !matches!(variable.dtype, DType::Char | DType::Opaque(_)) {
+        fields.push(("data_type", json!(variable.dtype.name())));
+    }
+    fields.extend(nodata(variable).map(|nodata| ("nodata", nodata)));
+    fields
+}
+
+fn nodata(variable: &Variable) -> Option<Value> {
+    let attr = |name: &str| variable.attrs.get(name).and_then(AttrValue::number);
+    // A `_FillValue` may be kept as the fill value only.
+    let fill = || variable.attrs.contains_key("_FillValue").then(|| numbers(variable.dtype, &variable.fill).first().copied());
+    let value = attr("_FillValue").or_else(|| fill().flatten()).or_else(|| attr("missing_value"))?;
+    let whole = value.fract() == 0.0 && value.abs() < 9e15;
+    Some(match value {
+        value if value.is_nan() => json!("nan"),
+        value if value.is_infinite() => json!(if value > 0.0 { "inf" } else { "-inf" }),
+        #[expect(clippy::cast_possible_truncation, reason = "bounded before")]
+        value if whole => json!(value as i64),
+        value => json!(value),
+    })
+}
+
+/// Numbers over two dimensions or more that are neither bounds nor coordinates of another variable.
+fn is_data(meta: &FileMeta, variable: &Variable) -> bool {
+    let numeric = !matches!(variable.dtype, DType::Char | DType::Opaque(_));
+    let helps = |other: &Variable| {
+        let names = ["coordinates", "bounds", "ancillary_variables", "climatology"];
+        names.iter().any(|attr| text(other, attr).split_whitespace().any(|name| name == variable.name))
+    };
+    let place = axes::is_named(variable, "latitude") || axes::is_named(variable, "longitude");
+    numeric && variable.dims.len() >= 2 && !place && !meta.variables.iter().any(helps)
+}
+
+/// The variables of data as bands.
+pub(super) fn bands(meta: &FileMeta) -> Value {
+    let band = |variable: &Variable| {
+        let mut band = json!({"name": variable.name});
+        for (key, value) in values(variable) {
+            band[key] = value;
+        }
+        band
+    };
+    Value::Array(meta.variables.iter().filter(|v| is_data(meta, v)).map(band).collect())
+}

@@ -1,0 +1,200 @@
+//! What the header of an array file says about place, time and content. Chunks of data are never read, coordinates are.
+
+mod axes;
+mod cube;
+
+use std::ops::Range;
+
+use outcrop_formats::{DType, FileMeta, Format, HEAD, Locate, Open, Variable, read_variable};
+use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
+use outcrop_store::{Href, ObjectMeta, Sparse, Store};
+use serde_json::Value;
+
+use crate::recipe::Field;
+use crate::{Error, Result};
+use axes::{Place, TimeSpan};
+
+/// Longest coordinate that is read.
+const MOST_LABELS: u64 = 16 << 20;
+
+/// The header of one file and the coordinates that its fields need.
+#[derive(Debug)]
+pub(crate) struct Header {
+    href: Href,
+    size: u64,
+    meta: FileMeta,
+    place: Option<Place>,
+    time: Option<TimeSpan>,
+    footprint: Option<Footprint>,
+}
+
+/// Reads what some fields need: the size from the listing where it is there, else one request; the rest from the file.
+pub(crate) async fn read(store: &Store, href: &Href, fields: &[Field]) -> Result<Header> {
+    let wants = |any: &[Field]| fields.iter().any(|field| any.contains(field));
+    let mut file = File::open(store, href).await?;
+    let (mut place, mut footprint, mut time) = (None, None, None);
+    if wants(&[Field::Proj, Field::Cube, Field::Bbox]) {
+        place = axes::place(&mut file).await?;
+    }
+    if wants(&[Field::Bbox]) {
+        footprint = outline(&mut file, place.as_ref()).await?;
+    }
+    if wants(&[Field::Cube, Field::Datetime]) {
+        time = axes::time(&mut file).await?;
+    }
+    let header = Header { href: href.clone(), size: file.object.size, meta: file.meta, place, time, footprint };
+    header.check(fields)?;
+    Ok(header)
+}
+
+impl Header {
+    /// Every field that was asked for is there.
+    fn check(&self, fields: &[Field]) -> Result<()> {
+        let lacks = |field, why: &str| Err(Error::NoField { href: self.href.clone(), field, why: why.to_owned() });
+        if fields.contains(&Field::Bbox) && self.footprint.is_none() {
+            return lacks("bbox", "it has neither x and y with a grid mapping nor latitudes and longitudes");
+        }
+        if fields.contains(&Field::Datetime) && self.time.is_none() {
+            return lacks("datetime", "no variable has units like `days since 1950-01-01`");
+        }
+        Ok(())
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn media_type(&self) -> &'static str {
+        match self.meta.format {
+            Format::NetCdf3 | Format::NetCdf4 => "application/netcdf",
+            _ => "application/x-hdf5",
+        }
+    }
+
+    pub(crate) fn footprint(&self) -> Option<&Footprint> {
+        self.footprint.as_ref()
+    }
+
+    /// First and last moment, RFC 3339.
+    pub(crate) fn times(&self) -> Option<(String, String)> {
+        self.time.as_ref().map(|time| (time.start.clone(), time.end.clone()))
+    }
+
+    pub(crate) fn proj(&self) -> Vec<(&'static str, Value)> {
+        self.place.as_ref().map(Place::fields).unwrap_or_default()
+    }
+
+    pub(crate) fn cube(&self) -> Vec<(&'static str, Value)> {
+        cube::fields(&self.meta, self.place.as_ref(), self.time.as_ref())
+    }
+
+    pub(crate) fn bands(&self) -> Value {
+        cube::bands(&self.meta)
+    }
+}
+
+/// The outline of the cells: of x and y, or of the edges of two-dimensional latitudes and longitudes.
+async fn outline(file: &mut File<'_>, place: Option<&Place>) -> Result<Option<Footprint>> {
+    if let Some(place) = place {
+        return match footprint_of_rectangle(&place.crs, place.x.bounds(), place.y.bounds()) {
+            Ok(footprint) => Ok(Some(footprint)),
+            Err(source) => Err(file.failed(source)),
+        };
+    }
+    let two = |name: &str| file.meta.variables.iter().find(|v| axes::is_named(v, name) && v.dims.len() == 2).cloned();
+    let (Some(lat), Some(lon)) = (two("latitude"), two("longitude")) else { return Ok(None) };
+    let (lats, lons) = (file.edges(&lat).await?, file.edges(&lon).await?);
+    let points: Vec<[f64; 2]> = lons.into_iter().zip(lats).map(|(lon, lat)| [lon, lat]).collect();
+    match footprint_of_lonlat(&points) {
+        Ok(footprint) => Ok(Some(footprint)),
+        Err(source) => Err(file.failed(source)),
+    }
+}
+
+/// An open file: its header, and the bytes of it that are at hand.
+pub(crate) struct File<'a> {
+    store: &'a Store,
+    object: ObjectMeta,
+    have: Sparse,
+    pub(crate) meta: FileMeta,
+}
+
+impl<'a> File<'a> {
+    async fn open(store: &'a Store, href: &Href) -> Result<Self> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Header { href: href.clone(), source };
+        let (object, bytes) = store.head(href, HEAD).await.map_err(|e| failed(e.into()))?;
+        if object.is_html() {
+            return Err(failed(outcrop_store::Error::HtmlPage { href: href.clone() }.into()));
+        }
+        let mut have = Sparse::new(object.size);
+        have.insert(0, bytes);
+        let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(|e| failed(e.into()))?;
+        Ok(Self { store, object, have, meta })
+    }
+
+    pub(crate) fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Header { href: self.object.href.clone(), source: source.into() }
+    }
+
+    /// The values of a one-dimensional variable.
+    pub(crate) async fn labels(&mut self, variable: &Variable) -> Result<Vec<f64>> {
+        let len = variable.grid.shape.first().copied().unwrap_or(1);
+        if variable.grid.shape.len() > 1 || len > MOST_LABELS {
+            return Err(self.failed(format!("coordinate `{}` of shape {:?} is too large", variable.name, variable.grid.shape)));
+        }
+        let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|len| 0..*len).collect();
+        Ok(self.windows(variable, &[window]).await?.remove(0))
+    }
+
+    /// The outer cells of a two-dimensional variable, once around.
+    async fn edges(&mut self, variable: &Variable) -> Result<Vec<f64>> {
+        let [ny, nx] = [variable.grid.shape[0], variable.grid.shape[1]];
+        if ny == 0 || nx == 0 {
+            return Ok(Vec::new());
+        }
+        let sides = [vec![0..1, 0..nx], vec![0..ny, nx - 1..nx], vec![ny - 1..ny, 0..nx], vec![0..ny, 0..1]];
+        let mut parts = self.windows(variable, &sides).await?;
+        parts[2].reverse();
+        parts[3].reverse();
+        Ok(parts.concat())
+    }
+
+    async fn windows(&mut self, variable: &Variable, windows: &[Vec<Range<u64>>]) -> Result<Vec<Vec<f64>>> {
+        let mut locate = Locate::new(variable);
+        let located = self.store.drive_with(&self.object, &mut self.have, &mut locate).await;
+        let refs = located.map_err(|e| self.failed(e))?;
+        let mut out = Vec::new();
+        for window in windows {
+            let bytes = read_variable(self.store, &self.object, &refs, window).await.map_err(|e| self.failed(e))?;
+            out.push(numbers(variable.dtype, &bytes));
+        }
+        Ok(out)
+    }
+}
+
+/// Elements in native byte order as double precision.
+pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        bytes.as_chunks::<N>().0.iter().map(|element| read(*element)).collect()
+    }
+    match dtype {
+        DType::Int8 => each(bytes, |b| f64::from(i8::from_ne_bytes(b))),
+        DType::UInt8 | DType::Char => each(bytes, |b: [u8; 1]| f64::from(b[0])),
+        DType::Int16 => each(bytes, |b| f64::from(i16::from_ne_bytes(b))),
+        DType::UInt16 => each(bytes, |b| f64::from(u16::from_ne_bytes(b))),
+        DType::Int32 => each(bytes, |b| f64::from(i32::from_ne_bytes(b))),
+        DType::UInt32 => each(bytes, |b| f64::from(u32::from_ne_bytes(b))),
+        DType::Int64 => each(bytes, |b| i64::from_ne_bytes(b) as f64),
+        DType::UInt64 => each(bytes, |b| u64::from_ne_bytes(b) as f64),
+        DType::Float32 => each(bytes, |b| f64::from(f32::from_ne_bytes(b))),
+        DType::Float64 => each(bytes, f64::from_ne_bytes),
+        DType::Opaque(_) => Vec::new(),
+    }
+}
+
+impl std::fmt::Debug for File<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("object", &self.object).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! From a plan and the headers of its files to the JSON of an item.
+
+use outcrop_grid::{BBox, Footprint};
+use outcrop_stac::Body;
+use serde_json::{Map, Value, json};
+
+use crate::header::Header;
+use crate::recipe::{AssetPlan, Field, ItemPlan, Recipe, Template, Vars};
+use crate::{Error, Result};
+
+const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
+const DATACUBE: &str = "https://stac-extensions.github.io/datacube/v2.3.0/schema.json";
+const FILE: &str = "https://stac-extensions.github.io/file/v2.1.0/schema.json";
+
+/// An asset and the header of its file, where headers are read.
+pub(crate) type Opened = (AssetPlan, Option<Header>);
+
+/// Makes the item of a plan from the assets that could be opened.
+pub(crate) fn body(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Body> {
+    let mut extensions: Vec<&str> = Vec::new();
+    let mut fields = Map::new();
+    for (asset, header) in assets {
+        let asset_body = asset_body(recipe, asset, header.as_ref())?;
+        for (prefix, schema) in [("proj:", PROJECTION), ("cube:", DATACUBE), ("file:", FILE)] {
+            if asset_body.keys().any(|key| key.starts_with(prefix)) && !extensions.contains(&schema) {
+                extensions.push(schema);
+            }
+        }
+        fields.insert(asset.key.clone(), Value::Object(asset_body));
+    }
+    let mut item = Body::new();
+    item.insert("type".into(), "Feature".into());
+    item.insert("stac_version".into(), "1.1.0".into());
+    item.insert("stac_extensions".into(), json!(extensions));
+    item.insert("id".into(), plan.id.as_str().into());
+    let place = place(recipe, plan, assets)?;
+    item.insert("geometry".into(), place.as_ref().map_or(Value::Null, |(geometry, _)| geometry.clone()));
+    if let Some((_, bbox)) = place {
+        item.insert("bbox".into(), bbox);
+    }
+    item.insert("properties".into(), Value::Object(properties(recipe, plan, assets)?));
+    item.insert("links".into(), json!([]));
+    item.insert("assets".into(), Value::Object(fields));
+    Ok(item)
+}
+
+fn fill(plan: &str, template: &Template, vars: &Vars) -> Result<String> {
+    let missing = |name| Error::Item { item: plan.to_owned(), why: format!("variable `{name}` has no value") };
+    template.fill(vars).map_err(missing)
+}
+
+fn asset_body(recipe: &Recipe, plan: &AssetPlan, header: Option<&Header>) -> Result<Body> {
+    let Some((_, entry)) = recipe.assets.get_index(plan.entry) else { return Ok(Body::new()) };
+    let mut asset = Body::new();
+    asset.insert("href".into(), plan.href.absolute().as_str().into());
+    for (key, template) in [("title", &entry.title), ("description", &entry.description)] {
+        if let Some(template) = template {
+            asset.insert(key.into(), fill(&plan.key, template, &plan.vars)?.into());
+        }
+    }
+    let media = header.filter(|_| recipe.wants(Field::Type)).map(|header| header.media_type().to_owned());
+    if let Some(media) = entry.media_type.clone().or(media) {
+        asset.insert("type".into(), media.into());
+    }
+    if !entry.roles.is_empty() {
+        asset.insert("roles".into(), json!(entry.roles));
+    }
+    let size = header.map(Header::size).or(plan.size).filter(|_| recipe.wants(Field::Size));
+    if let Some(size) = size {
+        asset.insert("file:size".into(), size.into());
+    }
+    if let Some(header) = header {
+        let proj = recipe.wants(Field::Proj).then(|| header.proj());
+        let cube = recipe.wants(Field::Cube).then(|| header.cube());
+        asset.extend([proj, cube].into_iter().flatten().flatten().map(|(key, value)| (key.to_owned(), value)));
+        if recipe.wants(Field::Bands) {
+            asset.insert("bands".into(), header.bands());
+        }
+    }
+    for (key, value) in &entry.fields {
+        asset.insert(key.clone(), filled(&plan.key, value, &plan.vars)?);
+    }
+    Ok(asset)
+}
+
+/// A value of the recipe as JSON, its texts filled in.
+fn filled(item: &str, value: &toml::Value, vars: &Vars) -> Result<Value> {
+    Ok(match value {
+        toml::Value::String(text) => {
+            let template = Template::parse(text).map_err(|why| Error::Item { item: item.to_owned(), why })?;
+            fill(item, &template, vars)?.into()
+        }
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => json!(number),
+        toml::Value::Boolean(truth) => (*truth).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(values) => {
+            Value::Array(values.iter().map(|value| filled(item, value, vars)).collect::<Result<_>>()?)
+        }
+        toml::Value::Table(table) => {
+            let each = |(key, value): (&String, &toml::Value)| Ok((key.clone(), filled(item, value, vars)?));
+            Value::Object(table.iter().map(each).collect::<Result<_>>()?)
+        }
+    })
+}
+
+fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map<String, Value>> {
+    let item = &recipe.item;
+    let time = |template: &Option<Template>| -> Result<Option<String>> {
+        let Some(template) = template else { return Ok(None) };
+        let text = fill(&plan.id, template, &plan.vars)?;
+        let parsed = outcrop_grid::interval::parse_time(&text).ok_or_else(|| Error::Item {
+            item: plan.id.clone(),
+            why: format!("`{text}` is not a time; write it like 2000-01-31T00:00:00Z"),
+        })?;
+        Ok(Some(outcrop_grid::time::rfc3339(&parsed)))
+    };
+    let (mut moment, mut span) = (time(&item.datetime)?, time(&item.start)?.zip(time(&item.end)?));
+    if recipe.wants(Field::Datetime) && span.is_none() {
+        let times = || assets.iter().filter_map(|(_, header)| header.as_ref()?.times());
+        span = times().map(|(start, _)| start).min().zip(times().map(|(_, end)| end).max());
+        if let Some((start, end)) = &span
+            && start == end
+            && moment.is_none()
+        {
+            moment = Some(start.clone());
+            span = None;
+        }
+    }
+    let mut properties = Map::new();
+    properties.insert("datetime".into(), json!(moment));
+    if let Some((start, end)) = span {
+        properties.insert("start_datetime".into(), start.into());
+        properties.insert("end_datetime".into(), end.into());
+    }
+    for (key, value) in &item.properties {
+        properties.insert(key.clone(), filled(&plan.id, value, &plan.vars)?);
+    }
+    Ok(properties)
+}
+
+/// Geometry and box: those of the recipe, else those of the files.
+fn place(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Option<(Value, Value)>> {
+    if let Some(boxes) = &recipe.item.bbox {
+        let numbers = boxes.0.get(|by| plan.vars.get(by).cloned()).ok_or_else(|| {
+            let by = boxes.0.by().unwrap_or_default();
+            let value = plan.vars.get(by).map_or("", String::as_str);
+            Error::Item { item: plan.id.clone(), why: format!("the recipe's `bbox` has none for {by} = `{value}`") }
+        })?;
+        let bbox = BBox::from_slice(numbers).map_err(|e| Error::Item { item: plan.id.clone(), why: e.to_string() })?;
+        return Ok(Some((box_geometry(&bbox), json!(numbers))));
+    }
+    let mut footprints = assets.iter().filter_map(|(_, header)| header.as_ref()?.footprint());
+    let Some(first) = footprints.next() else { return Ok(None) };
+    let whole = footprints.clone().fold(first.bbox, |all, next| all.union(&next.bbox));
+    let alike = footprints.all(|next| next.bbox == first.bbox);
+    let geometry = if alike { outline_geometry(first) } else { box_geometry(&whole) };
+    Ok(Some((geometry, json!(whole.to_array().map(rounded)))))
+}
+
+/// A millionth of a degree is a tenth of a metre.
+fn rounded(degrees: f64) -> f64 {
+    (degrees * 1e6).round() / 1e6
+}
+
+/// A polygon from the south-east corner on, as the reference writes boxes; two of them across the antimeridian.
+fn box_geometry(bbox: &BBox) -> Value {
+    let ring = |part: &BBox| {
+        let BBox { west, south, east, north } = *part;
+        json!([[[east, south], [east, north], [west, north], [west, south], [east, south]]])
+    };
+    geometry(bbox.parts().iter().map(ring).collect())
+}
+
+fn outline_geometry(footprint: &Footprint) -> Value {
+    let point = |[lon, lat]: &[f64; 2]| [rounded(*lon), rounded(*lat)];
+    let ring = |ring: &Vec<[f64; 2]>| json!([ring.iter().map(point).collect::<Vec<_>>()]);
+    geometry(footprint.rings.iter().map(ring).collect())
+}
+
+fn geometry(mut polygons: Vec<Value>) -> Value {
+    match polygons.len() {
+        1 => json!({"type": "Polygon", "coordinates": polygons.remove(0)}),
+        _ => json!({"type": "MultiPolygon", "coordinates": polygons}),
+    }
+}

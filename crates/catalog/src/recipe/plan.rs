@@ -1,0 +1,217 @@
+//! From a recipe to the items that it makes: which id, which variables, which files.
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use indexmap::IndexMap;
+use outcrop_store::{EntryKind, Href, Store};
+
+use super::{AssetRecipe, Recipe, Template, Vars};
+use crate::{Error, Result};
+
+/// Most files of a listing.
+const MOST_FILES: usize = 5_000_000;
+
+/// An item to make.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemPlan {
+    pub(crate) id: String,
+    pub(crate) vars: Vars,
+    pub(crate) assets: Vec<AssetPlan>,
+}
+
+/// An asset to make: the recipe's entry, its key and the file.
+#[derive(Debug, Clone)]
+pub(crate) struct AssetPlan {
+    pub(crate) entry: usize,
+    pub(crate) key: String,
+    pub(crate) vars: Vars,
+    pub(crate) href: Href,
+    pub(crate) size: Option<u64>,
+}
+
+/// The combinations of some variables, the first varying slowest, with those of `bound` given.
+fn product<'a>(recipe: &'a Recipe, names: &'a [String], bound: Vars) -> Box<dyn Iterator<Item = Vars> + 'a> {
+    let Some((name, rest)) = names.split_first() else { return Box::new(std::iter::once(bound)) };
+    let list = recipe.variables.get(name).and_then(|values| values.0.get(|by| bound.get(by).cloned()));
+    let list = list.map(Vec::as_slice).unwrap_or_default();
+    Box::new(list.iter().flat_map(move |value| {
+        let mut vars = bound.clone();
+        vars.insert(name.clone(), value.clone());
+        product(recipe, rest, vars)
+    }))
+}
+
+/// Names of the variables in the order of the recipe.
+fn ordered(recipe: &Recipe, wanted: &[&str]) -> Vec<String> {
+    recipe.variables.keys().filter(|name| wanted.contains(&name.as_str())).cloned().collect()
+}
+
+/// The items of a recipe whose assets all have an `href`.
+pub(crate) fn from_templates(recipe: &Recipe) -> impl Iterator<Item = Result<ItemPlan>> + '_ {
+    let names = ordered(recipe, &recipe.item.id.variables());
+    let all: Vec<Vars> = product(recipe, &names, Vars::new()).collect();
+    all.into_iter().map(move |vars| {
+        let assets = template_assets(recipe, &vars)?;
+        let id = recipe.item.id.fill(&vars).map_err(|name| no_value("", &name))?;
+        Ok(ItemPlan { id, vars, assets })
+    })
+}
+
+fn no_value(item: &str, name: &str) -> Error {
+    Error::Item { item: item.to_owned(), why: format!("variable `{name}` has no value") }
+}
+
+/// The assets of an item that come from `href` templates.
+fn template_assets(recipe: &Recipe, vars: &Vars) -> Result<Vec<AssetPlan>> {
+    let mut assets = Vec::new();
+    for (entry, (key, asset)) in recipe.assets.iter().enumerate() {
+        let Some(href) = &asset.href else { continue };
+        let bad = |why| Error::Item { item: key.clone(), why };
+        let key = Template::parse(key).map_err(bad)?;
+        let own: Vec<&str> = key.variables().into_iter().filter(|name| !vars.contains_key(*name)).collect();
+        let names = ordered(recipe, &own);
+        for vars in product(recipe, &names, vars.clone()) {
+            let fill = |template: &Template| template.fill(&vars).map_err(|name| no_value(key.as_str(), &name));
+            let text = fill(href)?;
+            let href = Href::parse(&text).map_err(|e| Error::Item { item: fill(&key).unwrap_or_default(), why: e.to_string() })?;
+            assets.push(AssetPlan { entry, key: fill(&key)?, href, size: None, vars });
+        }
+    }
+    Ok(assets)
+}
+
+/// What a listing made of the archive.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) items: Vec<ItemPlan>,
+    pub(crate) failed: Vec<Error>,
+}
+
+/// The items of a recipe with patterns: lists the archive and groups the files that fit.
+pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Listed> {
+    let Some(listing) = &recipe.listing else { return Ok(Listed::default()) };
+    let root = Href::parse(&listing.href).map_err(|source| Error::Source { source_text: listing.href.clone(), source })?;
+    // A page such as `catalog.xml` stays as it is; what names no file is a folder.
+    let is_page = root.file_name().is_some_and(|name| name.contains('.')) && root.to_path().is_none_or(|path| !path.is_dir());
+    let root = if is_page { root } else { root.as_folder() };
+    let (files, mut failed) = files_below(store, &root, listing.depth).await?;
+    let mut items: IndexMap<String, ItemPlan> = IndexMap::new();
+    for file in &files {
+        for (entry, (key, asset)) in recipe.assets.iter().enumerate() {
+            let Some(vars) = fitting(recipe, asset, file) else { continue };
+            if let Err(error) = place(recipe, &mut items, (entry, key), file, vars) {
+                failed.push(error);
+            }
+        }
+    }
+    if items.is_empty() {
+        let pattern = recipe.assets.values().find_map(|asset| asset.pattern.as_ref());
+        let pattern = pattern.map(ToString::to_string).unwrap_or_default();
+        return Err(failed.pop().unwrap_or(Error::NothingFits { href: root, files: files.len(), pattern }));
+    }
+    let mut items: Vec<ItemPlan> = items.into_values().collect();
+    let names = recipe.item.id.variables();
+    items.sort_by_cached_key(|item| rank(recipe, &names, &item.vars));
+    for item in &mut items {
+        let more = template_assets(recipe, &item.vars)?;
+        item.assets.extend(more);
+        item.assets.sort_by_cached_key(|asset| (asset.entry, rank(recipe, &[], &asset.vars), asset.key.clone()));
+    }
+    Ok(Listed { items, failed })
+}
+
+/// Sorts as the recipe lists its values; what it does not list by number, then by text.
+fn rank(recipe: &Recipe, names: &[&str], vars: &Vars) -> Vec<(usize, u64, String)> {
+    let order = recipe.variables.keys().map(String::as_str);
+    let names: Vec<&str> = order.chain(names.iter().copied()).collect();
+    let of = |name: &&str| {
+        let value = vars.get(*name)?;
+        let listed = recipe.variables.get(*name).and_then(|values| values.0.get(|by| vars.get(by).cloned()));
+        let at = listed.and_then(|list| list.iter().position(|known| known == value)).unwrap_or(usize::MAX);
+        Some((at, value.parse().unwrap_or(u64::MAX), value.clone()))
+    };
+    names.iter().filter_map(of).collect()
+}
+
+fn place(
+    recipe: &Recipe,
+    items: &mut IndexMap<String, ItemPlan>,
+    (entry, key): (usize, &str),
+    file: &Found,
+    vars: Vars,
+) -> Result<()> {
+    let id = recipe.item.id.fill(&vars).map_err(|name| no_value(&file.path, &name))?;
+    let key = Template::parse(key).and_then(|key| key.fill(&vars)).map_err(|name| no_value(&id, &name))?;
+    let of_item = recipe.item.id.variables();
+    let own: Vars = vars.iter().filter(|(name, _)| of_item.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let item = items.entry(id.clone()).or_insert_with(|| ItemPlan { id: id.clone(), vars: own, assets: Vec::new() });
+    if let Some(twin) = item.assets.iter().find(|asset| asset.key == key) {
+        let why = format!("`{}` and `{}` would both be its asset `{key}`", twin.href, file.href);
+        return Err(Error::Item { item: id, why });
+    }
+    item.assets.push(AssetPlan { entry, key, vars, href: file.href.clone(), size: file.size });
+    Ok(())
+}
+
+fn fitting(recipe: &Recipe, asset: &AssetRecipe, file: &Found) -> Option<Vars> {
+    let pattern = asset.pattern.as_ref()?;
+    let known = |name: &str, value: &str| match recipe.variables.get(name).map(|values| &values.0) {
+        None => true,
+        Some(super::Choice::Plain(list)) => list.iter().any(|known| known == value),
+        Some(super::Choice::By { values, .. }) => values.values().flatten().any(|known| known == value),
+    };
+    let name = if pattern.as_str().contains('/') { &file.path } else { file.path.rsplit('/').next()? };
+    let vars = pattern.matches(name, &known)?;
+    // A value may be one of another region's only.
+    let allowed = |(name, value): (&String, &String)| match recipe.variables.get(name) {
+        Some(values) => values.0.get(|by| vars.get(by).cloned()).is_some_and(|list| list.contains(value)),
+        None => true,
+    };
+    vars.iter().all(allowed).then_some(vars)
+}
+
+struct Found {
+    path: String,
+    href: Href,
+    size: Option<u64>,
+}
+
+/// All files below a folder, sorted by path; a sub-folder that cannot be listed is a failure of its own.
+async fn files_below(store: &Store, root: &Href, depth: usize) -> Result<(Vec<Found>, Vec<Error>)> {
+    let list = |href: Href, prefix: String, level: usize| async move {
+        let entries = store.list(&href).await;
+        (href, prefix, level, entries)
+    };
+    let mut running = FuturesUnordered::new();
+    let mut waiting = vec![(root.clone(), String::new(), 0)];
+    let mut seen = std::collections::HashSet::from([root.as_str().to_owned()]);
+    let (mut files, mut failed) = (Vec::new(), Vec::new());
+    loop {
+        while running.len() < store.options().concurrency.max(1) {
+            let Some((href, prefix, level)) = waiting.pop() else { break };
+            running.push(list(href, prefix, level));
+        }
+        let Some((href, prefix, level, entries)) = running.next().await else { break };
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(source) if level == 0 => return Err(Error::List { href, source }),
+            Err(source) => {
+                failed.push(Error::List { href, source });
+                continue;
+            }
+        };
+        for entry in entries {
+            let path = format!("{prefix}{}", entry.name);
+            match entry.kind {
+                EntryKind::File if files.len() < MOST_FILES => {
+                    files.push(Found { path, href: entry.href, size: entry.size });
+                }
+                EntryKind::Folder if level < depth && seen.insert(entry.href.as_str().to_owned()) => {
+                    waiting.push((entry.href, format!("{path}/"), level + 1));
+                }
+                EntryKind::File | EntryKind::Folder => {}
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok((files, failed))
+}
