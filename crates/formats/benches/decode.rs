@@ -2,6 +2,7 @@
 //!
 //! The data is a smooth field of `float32` in chunks of 8 x 181 x 360 with a little noise, which compresses about as
 //! reanalyses do.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it prints, and stops where it fails")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -36,7 +37,7 @@ fn main() {
     let total = (size * stored.len()) as f64 / 1e6;
     let ratio = total * 1e6 / refs.stored_bytes() as f64;
     println!("{} chunks of {size} bytes, ratio {ratio:.2}", stored.len());
-    let (mut ours, mut bare, mut alone) = (f64::INFINITY, f64::INFINITY, f64::INFINITY);
+    let [mut ours, mut bare, mut copied, mut alone] = [f64::INFINITY; 4];
     for _ in 0..ROUNDS {
         let start = Instant::now();
         for (chunk, bytes) in &stored {
@@ -51,24 +52,33 @@ fn main() {
         bare = bare.min(start.elapsed().as_secs_f64());
         let start = Instant::now();
         for (_, bytes) in &stored {
+            inflate.zlib_decompress(bytes, &mut scratch).unwrap();
+            out.copy_from_slice(black_box(&scratch));
+        }
+        copied = copied.min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        for (_, bytes) in &stored {
             inflate.zlib_decompress(bytes, black_box(&mut scratch)).unwrap();
         }
         alone = alone.min(start.elapsed().as_secs_f64());
     }
     println!("decode                 {:7.0} MB/s", total / ours);
     println!("libdeflate + unshuffle {:7.0} MB/s", total / bare);
+    println!("libdeflate + memcpy    {:7.0} MB/s", total / copied);
     println!("libdeflate alone       {:7.0} MB/s", total / alone);
-    println!("decode costs {:+.1} % over libdeflate alone", 100.0 * (ours / alone - 1.0));
+    println!(
+        "decode costs {:+.1} % over libdeflate + memcpy, the least that is possible",
+        100.0 * (ours / copied - 1.0)
+    );
 }
 
 /// The plain loop over four planes.
 fn unshuffle(data: &[u8], out: &mut [u8]) {
     let n = data.len() / 4;
-    let (a, rest) = data.split_at(n);
-    let (b, rest) = rest.split_at(n);
-    let (c, d) = rest.split_at(n);
-    for ((((out, a), b), c), d) in out.as_chunks_mut::<4>().0.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *out = [*a, *b, *c, *d];
+    let plane = |k: usize| &data[k * n..(k + 1) * n];
+    let pairs = plane(0).iter().zip(plane(1)).zip(plane(2).iter().zip(plane(3)));
+    for (element, ((first, second), (third, fourth))) in out.as_chunks_mut::<4>().0.iter_mut().zip(pairs) {
+        *element = [*first, *second, *third, *fourth];
     }
 }
 

@@ -89,8 +89,13 @@ fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
     writer.add_dim("y", 40)?;
     writer.add_dim("x", 50)?;
     writer.add_dim("nv", 2)?;
-    let chunked = |spec: VariableSpec, chunk: &[u64]| VariableSpec { chunk: Some(chunk.to_vec()), deflate: Some(4), ..spec };
-    let v = VariableSpec { fill: Some(-9999.0), attrs: texts(&[("units", "degrees C")]), ..variable("v", &["time", "y", "x"], DType::Float32) };
+    let chunked =
+        |spec: VariableSpec, chunk: &[u64]| VariableSpec { chunk: Some(chunk.to_vec()), deflate: Some(4), ..spec };
+    let v = VariableSpec {
+        fill: Some(-9999.0),
+        attrs: texts(&[("units", "degrees C")]),
+        ..variable("v", &["time", "y", "x"], DType::Float32)
+    };
     let mut v = chunked(v, &[1, 7, 8]);
     v.attrs.insert("missing_value".to_owned(), AttrValue::Int(vec![-9999]));
     writer.add_variable(&v)?;

@@ -43,8 +43,7 @@ impl Decoding {
         let (min, max) = limits(attrs, stored);
         let scale = attrs.get("scale_factor");
         let offset = attrs.get("add_offset");
-        let masks = !missing.is_empty();
-        let result = result_dtype(stored, scale, offset, masks);
+        let result = result_dtype(stored, scale, offset, &missing);
         Self {
             stored,
             nan_is_missing: missing.iter().any(|v| v.is_nan()),
@@ -70,7 +69,8 @@ impl Decoding {
 
     /// True if stored values are the physical values and none is missing.
     pub fn is_identity(&self) -> bool {
-        let masks = !self.missing.is_empty() || !self.missing_wide.is_empty() || self.min.is_some() || self.max.is_some();
+        let masks =
+            !self.missing.is_empty() || !self.missing_wide.is_empty() || self.min.is_some() || self.max.is_some();
         !masks && self.scale.is_none() && self.offset.is_none()
     }
 
@@ -143,6 +143,8 @@ impl Decoding {
         }
     }
 
+    #[expect(clippy::float_cmp, reason = "a fill value is meant to the bit")]
+    #[expect(clippy::needless_bitwise_bool, reason = "without branches the loop becomes vector code")]
     fn floats(&self, raw: &[u8], out: &mut [f32]) {
         let stored = raw.as_chunks::<4>().0.iter().map(|b| f32::from_ne_bytes(*b));
         let missing: Vec<f32> = self.missing.iter().map(|v| narrow(*v)).collect();
@@ -233,13 +235,13 @@ fn limits(attrs: &Attrs, stored: DType) -> (Option<f64>, Option<f64>) {
 }
 
 /// The float type xarray chooses (`_choose_float_dtype`).
-fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrValue>, masks: bool) -> DType {
+fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrValue>, missing: &[f64]) -> DType {
     let single = |value: &AttrValue| matches!(value, AttrValue::Float32(_));
     let small = matches!(stored, DType::Int8 | DType::UInt8 | DType::Int16 | DType::UInt16 | DType::Float32);
     let wide = matches!(stored, DType::Int32 | DType::UInt32);
     match (scale, offset) {
         _ if matches!(stored, DType::Char | DType::Opaque(_)) => stored,
-        (None, None) if !masks => stored,
+        (None, None) if missing.is_empty() => stored,
         (None, None) if small => DType::Float32,
         (Some(scale), Some(offset)) if single(scale) && single(offset) && !wide => DType::Float32,
         (Some(scale), None) if single(scale) => DType::Float32,

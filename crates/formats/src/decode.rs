@@ -48,10 +48,11 @@ impl Decoder {
             return Err(Error::Limit { what: "number of dimensions".into(), value, limit });
         }
         let elements = product(&refs.grid.chunk, "a chunk")?;
-        let bytes = elements.checked_mul(refs.dtype.size() as u64).unwrap_or(u64::MAX);
+        let bytes = elements.saturating_mul(refs.dtype.size() as u64);
         let limit = || Error::Limit { what: "size of a chunk in bytes".into(), value: bytes, limit: MAX_CHUNK };
         let chunk_bytes = usize::try_from(bytes).ok().filter(|_| bytes <= MAX_CHUNK).ok_or_else(limit)?;
-        if let Some(Codec::Unsupported { id, name }) = refs.codecs.iter().find(|c| matches!(c, Codec::Unsupported { .. }))
+        if let Some(Codec::Unsupported { id, name }) =
+            refs.codecs.iter().find(|c| matches!(c, Codec::Unsupported { .. }))
         {
             return Err(Error::unsupported("a chunk", format!("the codec {name} (HDF5 filter {id})")));
         }
@@ -115,21 +116,11 @@ impl Decoder {
     fn stored(&mut self, bytes: &[u8], mask: u32, out: &mut [u8]) -> Result<()> {
         let active = |i: usize| mask >> i.min(31) & 1 == 0;
         let steps: Vec<usize> = (0..self.codecs.len()).rev().filter(|i| active(*i)).collect();
-        self.check_ratio(bytes.len(), out.len())?;
-        // Sizes are known at every step: only checksums add bytes, and deflate is last to know.
+        check_ratio(bytes.len(), out.len())?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run(&steps, bytes, &mut scratch, out);
         self.scratch = scratch;
         result
-    }
-
-    fn check_ratio(&self, stored: usize, decoded: usize) -> Result<()> {
-        let (stored, decoded) = (stored as u64, decoded as u64);
-        if decoded > 64 << 20 && stored.saturating_mul(MAX_RATIO) < decoded {
-            let value = decoded / stored.max(1);
-            return Err(Error::Limit { what: "compression ratio of a chunk".into(), value, limit: MAX_RATIO });
-        }
-        Ok(())
     }
 
     /// Undoes the codecs; the last step that moves bytes moves them into `out`.
@@ -191,6 +182,15 @@ impl Decoder {
         tail.fill(0);
         Ok(())
     }
+}
+
+fn check_ratio(stored: usize, decoded: usize) -> Result<()> {
+    let (stored, decoded) = (stored as u64, decoded as u64);
+    if decoded > 64 << 20 && stored.saturating_mul(MAX_RATIO) < decoded {
+        let value = decoded / stored.max(1);
+        return Err(Error::Limit { what: "compression ratio of a chunk".into(), value, limit: MAX_RATIO });
+    }
+    Ok(())
 }
 
 /// Undoes one codec that moves bytes.

@@ -34,14 +34,22 @@ pub(crate) fn product(lengths: &[u64], what: &str) -> Result<u64> {
 }
 
 /// Cuts contiguous data into virtual chunks of at most 8 MiB along the outermost axis that allows it.
-///
-/// `rows` says that positions of the first axis need not lie side by side, so no chunk spans two of them.
-pub(crate) fn virtual_grid(shape: &[u64], dtype: DType, rows: bool) -> ChunkGrid {
+pub(crate) fn virtual_grid(shape: &[u64], dtype: DType) -> ChunkGrid {
+    cut(shape, dtype, u64::MAX)
+}
+
+/// Like [`virtual_grid`] where rows of the first axis do not lie side by side, so that no chunk spans two of them.
+pub(crate) fn virtual_rows(shape: &[u64], dtype: DType) -> ChunkGrid {
+    cut(shape, dtype, 1)
+}
+
+fn cut(shape: &[u64], dtype: DType, most_rows: u64) -> ChunkGrid {
     let mut chunk: Vec<u64> = shape.iter().map(|n| (*n).max(1)).collect();
     let mut inner = dtype.size().max(1) as u64;
     let mut cut = false;
     for (axis, len) in chunk.iter_mut().enumerate().rev() {
-        let most = if cut || (rows && axis == 0) { 1 } else { (VIRTUAL_CHUNK / inner).max(1) };
+        let room = if cut { 1 } else { (VIRTUAL_CHUNK / inner).max(1) };
+        let most = if axis == 0 { room.min(most_rows) } else { room };
         if *len > most {
             *len = most;
             cut = true;
@@ -57,12 +65,12 @@ mod tests {
 
     #[test]
     fn virtual_chunks_are_cut_along_one_axis_only() {
-        let grid = virtual_grid(&[100, 1000, 1000], DType::Float32, false);
+        let grid = virtual_grid(&[100, 1000, 1000], DType::Float32);
         assert_eq!(grid.chunk, vec![2, 1000, 1000]);
-        let grid = virtual_grid(&[3, 3_000_000, 2], DType::Float64, false);
+        let grid = virtual_grid(&[3, 3_000_000, 2], DType::Float64);
         assert_eq!(grid.chunk, vec![1, 524_288, 2]);
-        assert_eq!(virtual_grid(&[10, 3], DType::Int16, true).chunk, vec![1, 3]);
-        assert_eq!(virtual_grid(&[], DType::Int16, false).chunk, Vec::<u64>::new());
-        assert_eq!(virtual_grid(&[0], DType::Int16, false).chunk, vec![1]);
+        assert_eq!(virtual_rows(&[10, 3], DType::Int16).chunk, vec![1, 3]);
+        assert_eq!(virtual_grid(&[], DType::Int16).chunk, Vec::<u64>::new());
+        assert_eq!(virtual_grid(&[0], DType::Int16).chunk, vec![1]);
     }
 }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use outcrop_store::{Sparse, Step};
 
 use crate::array::{AttrValue, Attrs, ByteOrder, DType, Dim, FileMeta, Format, Variable};
-use crate::layout::{Layout, MAX_DIMS, product, virtual_grid};
+use crate::layout::{Layout, MAX_DIMS, product, virtual_grid, virtual_rows};
 use crate::{Error, Result};
 
 /// First piece of a header, in bytes.
@@ -160,9 +160,7 @@ fn value(bytes: &[u8], dtype: DType) -> AttrValue {
     let shift = 64 - 8 * dtype.size();
     match dtype {
         DType::Char => AttrValue::Text(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()),
-        DType::Float32 => AttrValue::Float32(
-            bytes.as_chunks::<4>().0.iter().map(|b| f32::from_be_bytes(*b)).collect(),
-        ),
+        DType::Float32 => AttrValue::Float32(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_be_bytes(*b)).collect()),
         DType::Float64 => AttrValue::Float64(bits.map(f64::from_bits).collect()),
         DType::UInt64 => AttrValue::UInt(bits.collect()),
         DType::UInt8 | DType::UInt16 | DType::UInt32 => AttrValue::Int(bits.map(u64::cast_signed).collect()),
@@ -288,7 +286,7 @@ fn lower(
         dims: ids.iter().map(|id| dims[*id].0.clone()).collect(),
         dtype,
         byte_order: ByteOrder::Big,
-        grid: virtual_grid(&shape, dtype, stride != row),
+        grid: if stride == row { virtual_grid(&shape, dtype) } else { virtual_rows(&shape, dtype) },
         codecs: Vec::new(),
         fill: fill(&attrs, dtype),
         attrs,

@@ -49,16 +49,8 @@ pub async fn read_variable(
 /// # Errors
 /// [`Error::Window`] if the window does not lie within the shape; [`Error::ChunkLength`] if `chunk` or `out` has
 /// another size than declared.
-pub fn fill_window(
-    refs: &ChunkRefs,
-    index: &[u64],
-    chunk: &[u8],
-    window: &[Range<u64>],
-    out: &mut [u8],
-) -> Result<()> {
-    let elements = |lengths: &mut dyn Iterator<Item = u64>| {
-        lengths.fold(refs.dtype.size() as u64, u64::saturating_mul)
-    };
+pub fn fill_window(refs: &ChunkRefs, index: &[u64], chunk: &[u8], window: &[Range<u64>], out: &mut [u8]) -> Result<()> {
+    let elements = |lengths: &mut dyn Iterator<Item = u64>| lengths.fold(refs.dtype.size() as u64, u64::saturating_mul);
     check_window(refs, window)?;
     let want = elements(&mut refs.grid.chunk.iter().copied());
     if chunk.len() as u64 != want || index.len() != window.len() {

@@ -139,6 +139,15 @@ impl ChunkRefs {
     }
 }
 
+impl<'a> IntoIterator for &'a ChunkRefs {
+    type Item = (Vec<u64>, ChunkRef);
+    type IntoIter = Box<dyn Iterator<Item = Self::Item> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl Entry {
     fn reference(&self) -> ChunkRef {
         ChunkRef::Range { offset: self.offset, length: self.length, filter_mask: self.filter_mask }

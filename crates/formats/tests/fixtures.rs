@@ -1,4 +1,5 @@
 //! Small files that cover what the formats allow, written by h5py and netCDF4 (`tests/fixtures/make.py`).
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -134,7 +135,9 @@ fn netcdf4_names_and_hides_as_netcdf_does() {
 /// A parser that is given only what it asks for ends, in few rounds, and asks for little of a large file.
 #[test]
 fn headers_come_in_few_rounds() {
-    for (file, most) in [("earliest.h5", 8), ("latest.h5", 8), ("netcdf4.nc", 5), ("classic.nc", 3), ("userblock.h5", 5)] {
+    for (file, most) in
+        [("earliest.h5", 8), ("latest.h5", 8), ("netcdf4.nc", 5), ("classic.nc", 3), ("userblock.h5", 5)]
+    {
         let whole = Bytes::from(std::fs::read(folder().join(file)).unwrap());
         let mut have = Sparse::new(whole.len() as u64);
         let mut open = Open::new();

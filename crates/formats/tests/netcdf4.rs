@@ -1,4 +1,5 @@
 //! NetCDF-4 files that are written here are read here; `tests/python/test_formats.py` has others judge them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -22,7 +23,8 @@ fn spec(name: &str, dims: &[&str], chunk: Option<&[u64]>) -> VariableSpec {
 fn what_is_written_from_many_threads_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sub/a.nc");
-    let mut writer = Writer::create(&path, &Attrs::from_iter([("title".to_owned(), AttrValue::Text("t".into()))])).unwrap();
+    let mut writer =
+        Writer::create(&path, &Attrs::from_iter([("title".to_owned(), AttrValue::Text("t".into()))])).unwrap();
     writer.add_unlimited_dim("time", 200).unwrap();
     writer.add_dim("y", 9).unwrap();
     writer.add_dim("x", 11).unwrap();

@@ -123,8 +123,10 @@ fn references(objects: &mut Objects<'_>, raw: &[u8], count: usize) -> Option<Val
 
 fn numbers(raw: &[u8], count: usize, datatype: &Datatype) -> Option<AttrValue> {
     let (size, order, kind) = match datatype {
-        Datatype::FixedPoint { size, signed, byte_order } => (*size, *byte_order, Kind::of(*signed, *size)),
-        Datatype::Bitfield { size, byte_order } => (*size, *byte_order, Kind::of(false, *size)),
+        Datatype::FixedPoint { size, signed, byte_order } => {
+            (*size, *byte_order, if *signed { Kind::Signed } else { Kind::unsigned(*size) })
+        }
+        Datatype::Bitfield { size, byte_order } => (*size, *byte_order, Kind::unsigned(*size)),
         Datatype::FloatingPoint { size, byte_order } => (*size, *byte_order, Kind::Float),
         Datatype::Enum { base, .. } => return numbers(raw, count, base),
         _ => return None,
@@ -160,11 +162,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(signed: bool, size: u8) -> Self {
-        match (signed, size) {
-            (true, _) => Self::Signed,
-            (false, 8) => Self::Long,
-            (false, _) => Self::Unsigned,
-        }
+    fn unsigned(size: u8) -> Self {
+        if size == 8 { Self::Long } else { Self::Unsigned }
     }
 }

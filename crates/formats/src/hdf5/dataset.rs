@@ -55,7 +55,12 @@ impl<'a> Parts<'a> {
 }
 
 /// A variable without names of dimensions and attributes, and which of its dimensions can grow.
-pub(super) fn lower(objects: &Objects<'_>, base: u64, name: &str, header: &ObjectHeader) -> Result<(Variable, Vec<bool>)> {
+pub(super) fn lower(
+    objects: &Objects<'_>,
+    base: u64,
+    name: &str,
+    header: &ObjectHeader,
+) -> Result<(Variable, Vec<bool>)> {
     let mut parts = Parts::of(header);
     let message = parts.datatype.ok_or_else(|| Error::malformed(name, "it has no datatype"))?;
     let (dtype, byte_order) = element(message)?;
@@ -66,9 +71,9 @@ pub(super) fn lower(objects: &Objects<'_>, base: u64, name: &str, header: &Objec
     if rank > MAX_DIMS {
         return Err(Error::Limit { what: "number of dimensions".into(), value: rank as u64, limit: MAX_DIMS as u64 });
     }
-    product(&parts.shape, name)?.checked_mul(dtype.size() as u64).ok_or_else(|| {
-        Error::malformed(name, format!("its shape {:?} is beyond 64 bits", parts.shape))
-    })?;
+    product(&parts.shape, name)?
+        .checked_mul(dtype.size() as u64)
+        .ok_or_else(|| Error::malformed(name, format!("its shape {:?} is beyond 64 bits", parts.shape)))?;
     let (layout, grid) = place(objects, base, &parts, dtype, name)?;
     let unlimited = (0..rank).map(|axis| parts.max.as_ref().and_then(|m| m.get(axis)) == Some(&u64::MAX)).collect();
     let variable = Variable {
@@ -177,7 +182,7 @@ fn place(objects: &Objects<'_>, base: u64, parts: &Parts<'_>, dtype: DType, name
     match layout {
         DataLayout::Compact { data } => Ok((Layout::Inline(Bytes::from(data.clone())), whole())),
         DataLayout::Contiguous { address, .. } => {
-            let grid = virtual_grid(&parts.shape, dtype, false);
+            let grid = virtual_grid(&parts.shape, dtype);
             if Cursor::is_undefined_offset(*address, objects.offset_size) {
                 return Ok((Layout::Empty, grid));
             }

@@ -124,7 +124,9 @@ impl Naming {
             let by_id = |id: &i64| u64::try_from(*id).ok().and_then(|id| self.by_id.get(&id)).cloned();
             return ids.iter().map(|id| by_id(id).unwrap_or_default()).collect();
         }
-        if is_scale(found) && let Some(first) = names.first_mut() {
+        if is_scale(found)
+            && let Some(first) = names.first_mut()
+        {
             *first = self.by_address.get(&found.address).cloned().unwrap_or_default();
         }
         let list = found.attrs.iter().find(|(name, _)| name == "DIMENSION_LIST");

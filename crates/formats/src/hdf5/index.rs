@@ -5,8 +5,8 @@ use std::ops::Range;
 use hdf5_reader::chunk_index::{self, ChunkEntry};
 use hdf5_reader::error::Result as LibraryResult;
 use hdf5_reader::messages::layout::ChunkIndexing;
-use hdf5_reader::{extensible_array, fixed_array};
 use hdf5_reader::storage::Storage;
+use hdf5_reader::{extensible_array, fixed_array};
 use outcrop_store::{Sparse, Step};
 
 use super::btree1::TreeWalk;
@@ -128,9 +128,9 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn new(variable: &'a Variable, index: &'a ChunkIndex, len: u64) -> Result<Self> {
         let elements = product(&variable.grid.chunk, &variable.name)?;
-        let chunk_bytes = elements.checked_mul(variable.dtype.size() as u64).ok_or_else(|| {
-            Error::malformed(&variable.name, "its chunks are beyond 64 bits")
-        })?;
+        let chunk_bytes = elements
+            .checked_mul(variable.dtype.size() as u64)
+            .ok_or_else(|| Error::malformed(&variable.name, "its chunks are beyond 64 bits"))?;
         let counts = variable.grid.counts();
         product(&counts, &variable.name)?;
         Ok(Self { variable, index, counts, chunk_bytes, len })

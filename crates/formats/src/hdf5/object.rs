@@ -51,13 +51,7 @@ impl<'a> Objects<'a> {
     }
 
     fn parse_header(&self, address: u64) -> LibraryResult<ObjectHeader> {
-        ObjectHeader::parse_at_storage_with_limit(
-            self.storage,
-            address,
-            self.offset_size,
-            self.length_size,
-            MAX_HEADER,
-        )
+        ObjectHeader::parse_at_storage_with_limit(self.storage, address, self.offset_size, self.length_size, MAX_HEADER)
     }
 
     /// A global heap, parsed once.
@@ -187,7 +181,7 @@ impl<'a> Objects<'a> {
             | AttributeCreationOrder { heap_id, .. } => Some(heap_id.clone()),
             _ => None,
         };
-        Ok(records.into_iter().filter_map(id).map(|id| id.to_vec()).collect())
+        Ok(records.into_iter().filter_map(id).collect())
     }
 
     /// The objects of a fractal heap.

@@ -53,13 +53,11 @@ impl Storage for SparseStorage<'_> {
         }
         let start = self.base.saturating_add(offset);
         let range = start..start.saturating_add(len as u64);
-        match self.have.get(&range) {
-            Some(bytes) => StorageBuffer::from_shared_owner(Arc::new(bytes), 0, len),
-            None => {
-                self.miss(range);
-                Err(LibraryError::Other("bytes are not at hand yet".to_owned()))
-            }
+        if let Some(bytes) = self.have.get(&range) {
+            return StorageBuffer::from_shared_owner(Arc::new(bytes), 0, len);
         }
+        self.miss(range);
+        Err(LibraryError::Other("bytes are not at hand yet".to_owned()))
     }
 }
 

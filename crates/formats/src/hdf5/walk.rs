@@ -80,7 +80,8 @@ fn walk(storage: &SparseStorage<'_>, base: u64) -> Result<Tree> {
     let root = superblock.root_object_header_address().map_err(|e| library("the superblock", e))?;
     let mut objects = Objects::new(storage, offset_size, length_size);
     let header = objects.header(root).map_err(|e| library("the root group", e))?;
-    let mut walk = Walk { base, tree: Tree::default(), queue: VecDeque::new(), visited: HashSet::from([root]), seen: 0 };
+    let mut walk =
+        Walk { base, tree: Tree::default(), queue: VecDeque::new(), visited: HashSet::from([root]), seen: 0 };
     walk.tree.root = attrs::read(&mut objects, &header).map_err(|e| library("the attributes of the file", e))?;
     walk.group(&objects, "", &header).map_err(|e| library("the root group", e))?;
     walk.all(&mut objects)?;
@@ -115,8 +116,7 @@ impl Walk {
         let header = objects.header(address).map_err(|e| reason(&e))?;
         if header.messages.iter().any(|m| matches!(m, HdfMessage::DataLayout(_))) {
             let attrs = attrs::read(objects, &header).map_err(|e| reason(&e))?;
-            let (variable, unlimited) =
-                dataset::lower(objects, self.base, path, &header).map_err(|e| e.to_string())?;
+            let (variable, unlimited) = dataset::lower(objects, self.base, path, &header).map_err(|e| e.to_string())?;
             self.tree.datasets.push(Found { address, variable, unlimited, attrs });
             return Ok(());
         }

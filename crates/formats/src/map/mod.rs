@@ -72,7 +72,9 @@ fn pixels(value: f64) -> i32 {
 fn cells(canvas: &mut Canvas, map: &Map<'_>, limits: &Limits, (width, height): (i32, i32)) {
     let (rows, columns) = map.shape;
     let flip = map.y.0 < map.y.1;
-    let at = |pixel: i32, size: i32, cells: usize| usize::try_from(pixel).unwrap_or(0) * cells / usize::try_from(size).unwrap_or(1);
+    let at = |pixel: i32, size: i32, cells: usize| {
+        usize::try_from(pixel).unwrap_or(0) * cells / usize::try_from(size).unwrap_or(1)
+    };
     for py in 0..height {
         let row = at(py, height, rows);
         let row = if flip { rows - 1 - row } else { row };

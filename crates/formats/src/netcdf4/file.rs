@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use outcrop_store::{Href, publish};
 
-use crate::Result;
 use super::header::SUPERBLOCK;
+use crate::Result;
 
 /// A file under a hidden name beside its target; dropped unfinished, it leaves nothing.
 #[derive(Debug)]

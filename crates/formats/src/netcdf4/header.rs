@@ -8,9 +8,9 @@ use hdf5_reader::checksum::jenkins_lookup3;
 use super::encode::{self, Message, Put, UNDEFINED};
 use super::file::PartFile;
 use super::{Dimension, Member, VariableSpec, attributes, failed};
-use crate::array::{AttrValue, Attrs, ChunkGrid, Codec, DType};
-use crate::refs::Entry;
 use crate::Result;
+use crate::array::{AttrValue, Attrs, Codec, DType};
+use crate::refs::Entry;
 
 /// Bytes of the superblock, with which a file begins.
 pub(super) const SUPERBLOCK: u64 = 48;
@@ -69,7 +69,9 @@ pub(super) fn write(file: &PartFile, attrs: &Attrs, dims: &[Dimension], members:
 
 fn superblock(root: u64, end: u64) -> Vec<u8> {
     let mut bytes = b"\x89HDF\r\n\x1a\n\x02\x08\x08\0".to_vec();
-    [0, UNDEFINED, end, root].iter().for_each(|value| bytes.u64(*value));
+    for value in [0, UNDEFINED, end, root] {
+        bytes.u64(value);
+    }
     let sum = jenkins_lookup3(&bytes);
     bytes.u32(u64::from(sum));
     bytes
@@ -102,7 +104,10 @@ fn index(file: &PartFile, member: &Member) -> Result<u64> {
         return Err(failed(&member.spec.name, "a chunk was written twice"));
     }
     if let Some(long) = entries.iter().find(|entry| u32::try_from(entry.length).is_err()) {
-        return Err(failed(&member.spec.name, format!("a chunk has {} bytes, HDF5 counts them in 32 bits", long.length)));
+        return Err(failed(
+            &member.spec.name,
+            format!("a chunk has {} bytes, HDF5 counts them in 32 bits", long.length),
+        ));
     }
     match (entries.first(), &member.spec.chunk) {
         (None, _) => Ok(UNDEFINED),
@@ -241,7 +246,12 @@ fn checked(name: &str, messages: Vec<Message>) -> Result<Vec<Message>> {
 }
 
 fn scalar_int(name: &str, value: i64) -> Message {
-    encode::attribute(name, &encode::number(DType::Int32), &encode::space(None, None), &values(DType::Int32, &[value as f64]))
+    encode::attribute(
+        name,
+        &encode::number(DType::Int32),
+        &encode::space(None, None),
+        &values(DType::Int32, &[value as f64]),
+    )
 }
 
 fn attribute(name: &str, dtype: Option<DType>, value: &AttrValue) -> Message {
@@ -364,19 +374,15 @@ fn pipeline(codecs: &[Codec], level: Option<u8>) -> Vec<u8> {
 /// IV.A.2.i: the layout, of version 3.
 fn layout(object: &Object<'_>, shape: &[u64], chunk: Option<&[u64]>, dtype: DType) -> Vec<u8> {
     let size = dtype.size() as u64;
-    let grid: Option<ChunkGrid> = chunk.map(|chunk| ChunkGrid { shape: shape.to_vec(), chunk: chunk.to_vec() });
     let mut bytes = vec![3];
-    match grid {
-        Some(grid) => {
-            bytes.extend_from_slice(&[2, u8::try_from(grid.chunk.len() + 1).unwrap_or(u8::MAX)]);
-            bytes.u64(object.data);
-            grid.chunk.iter().chain(std::iter::once(&size)).for_each(|len| bytes.u32(*len));
-        }
-        None => {
-            bytes.push(1);
-            bytes.u64(object.data);
-            bytes.u64(shape.iter().fold(size, |n, len| n.saturating_mul(*len)));
-        }
+    if let Some(chunk) = chunk {
+        bytes.extend_from_slice(&[2, u8::try_from(chunk.len() + 1).unwrap_or(u8::MAX)]);
+        bytes.u64(object.data);
+        chunk.iter().chain(std::iter::once(&size)).for_each(|len| bytes.u32(*len));
+    } else {
+        bytes.push(1);
+        bytes.u64(object.data);
+        bytes.u64(shape.iter().fold(size, |n, len| n.saturating_mul(*len)));
     }
     bytes
 }

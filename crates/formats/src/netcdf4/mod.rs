@@ -81,11 +81,11 @@ fn failed(name: &str, why: impl Into<String>) -> Error {
     Error::NetCdf { name: name.to_owned(), why: why.into() }
 }
 
-fn check_name(name: &str, taken: bool) -> Result<()> {
+fn check_name<'a>(name: &str, mut taken: impl Iterator<Item = &'a str>) -> Result<()> {
     if name.is_empty() || name.contains(['/', '\0']) || name.len() > 255 || name.starts_with('_') {
         return Err(failed(name, "a name is 1 to 255 bytes without slashes and does not start with `_`"));
     }
-    if taken { Err(failed(name, "the name is taken")) } else { Ok(()) }
+    if taken.any(|other| other == name) { Err(failed(name, "the name is taken")) } else { Ok(()) }
 }
 
 impl Writer {
@@ -115,7 +115,7 @@ impl Writer {
     }
 
     fn add(&mut self, dim: Dimension) -> Result<()> {
-        check_name(&dim.name, self.dims.iter().any(|d| d.name == dim.name))?;
+        check_name(&dim.name, self.dims.iter().map(|d| d.name.as_str()))?;
         self.dims.push(dim);
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Writer {
     /// [`Error::NetCdf`] if the name, the dimensions, the chunks or the type do not fit.
     pub fn add_variable(&mut self, spec: &VariableSpec) -> Result<()> {
         let name = spec.name.as_str();
-        check_name(name, self.members.iter().any(|m| m.spec.name == name))?;
+        check_name(name, self.members.iter().map(|m| m.spec.name.as_str()))?;
         if matches!(spec.dtype, DType::Opaque(_)) || spec.dims.len() > MAX_DIMS {
             return Err(failed(name, "it needs a type of numbers or char, and at most 32 dimensions"));
         }
@@ -295,7 +295,8 @@ fn attributes(spec: &VariableSpec) -> Vec<(String, Option<DType>, AttrValue)> {
     let others = spec.attrs.iter().filter(|(name, _)| spec.fill.is_none() || name.as_str() != "_FillValue");
     for (name, value) in others {
         // These must have the type of the variable (NUG, "Attribute Conventions").
-        let of_variable = matches!(name.as_str(), "_FillValue" | "missing_value" | "valid_min" | "valid_max" | "valid_range");
+        let of_variable =
+            matches!(name.as_str(), "_FillValue" | "missing_value" | "valid_min" | "valid_max" | "valid_range");
         let dtype = (of_variable && spec.dtype != DType::Char).then_some(spec.dtype);
         all.push((name.clone(), dtype, value.clone()));
     }

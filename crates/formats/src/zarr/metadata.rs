@@ -80,9 +80,9 @@ fn dtype_v2(spec: &ArraySpec) -> Result<String> {
 
 fn dtype_v3(spec: &ArraySpec) -> Result<Value> {
     match spec.dtype {
-        Element::Number(
-            dtype @ (DType::Float64 | DType::Float32 | DType::Int64 | DType::Int32 | DType::Int16),
-        ) => Ok(json!(dtype.name())),
+        Element::Number(dtype @ (DType::Float64 | DType::Float32 | DType::Int64 | DType::Int32 | DType::Int16)) => {
+            Ok(json!(dtype.name()))
+        }
         Element::Number(_) => Err(unsupported(spec)),
         Element::Text { chars } => {
             Ok(json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 4 * chars.max(1)}}))

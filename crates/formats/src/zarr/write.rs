@@ -95,7 +95,8 @@ impl GroupWriter {
         }
         let rank = spec.shape.len();
         if spec.dims.len() != rank || spec.chunk.len() != rank || spec.chunk.contains(&0) {
-            let why = format!("dims {:?}, shape {:?} and chunk {:?} do not fit together", spec.dims, spec.shape, spec.chunk);
+            let why =
+                format!("dims {:?}, shape {:?} and chunk {:?} do not fit together", spec.dims, spec.shape, spec.chunk);
             return Err(failed(name, why));
         }
         let elements = product(&spec.chunk, name)?;
@@ -106,8 +107,7 @@ impl GroupWriter {
         let document = metadata::array(spec, self.format)?;
         let parsed = metadata::parse_metadata(name, &document)?;
         let storage: Arc<dyn WritableStorageTraits> = self.folder.clone();
-        let array =
-            Array::new_with_metadata(storage, &format!("/{name}"), parsed).map_err(|e| failed(name, e))?;
+        let array = Array::new_with_metadata(storage, &format!("/{name}"), parsed).map_err(|e| failed(name, e))?;
         self.arrays.insert(name.to_owned(), Member { spec: spec.clone(), array });
         Ok(())
     }
@@ -146,7 +146,8 @@ impl GroupWriter {
     /// [`Error::Zarr`] if it is not such an array, if the number of texts is another, or if a text is too long.
     pub fn write_text(&self, name: &str, texts: &[String]) -> Result<()> {
         let Member { spec, array } = self.member(name)?;
-        let (Element::Text { chars }, [len], [chunk]) = (spec.dtype, spec.shape.as_slice(), spec.chunk.as_slice()) else {
+        let (Element::Text { chars }, [len], [chunk]) = (spec.dtype, spec.shape.as_slice(), spec.chunk.as_slice())
+        else {
             return Err(failed(name, "it is not an array of texts of one dimension"));
         };
         if texts.len() as u64 != *len {

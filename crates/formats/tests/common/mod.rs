@@ -1,5 +1,4 @@
 //! What the tests of this crate share.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::ops::Range;
 use std::path::Path;
@@ -22,7 +21,9 @@ impl Bench {
 
     pub(crate) fn open(&self, path: &Path) -> (ObjectMeta, FileMeta) {
         let href = Href::from_path(path);
-        self.runtime.block_on(self.store.drive(&href, HEAD, &mut Open::new())).unwrap_or_else(|e| panic!("{path:?}: {e:?}"))
+        self.runtime
+            .block_on(self.store.drive(&href, HEAD, &mut Open::new()))
+            .unwrap_or_else(|e| panic!("{}: {e:?}", path.display()))
     }
 
     pub(crate) fn locate(&self, meta: &ObjectMeta, variable: &Variable) -> ChunkRefs {
