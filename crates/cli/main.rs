@@ -1,2 +1,50 @@
-//! The command `outcrop`.
-fn main() {}
+//! The command `outcrop`: parse, call one library function, print, exit code.
+
+mod args;
+mod commands;
+mod context;
+mod demo;
+mod failure;
+mod print;
+mod progress;
+
+use std::process::ExitCode;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use context::Context;
+use failure::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return print::failure(&Failure::from(error)),
+    };
+    let context = match Context::new(&arguments, runtime.handle().clone()) {
+        Ok(context) => context,
+        Err(error) => return print::failure(&error),
+    };
+    context.watch_signals();
+    let result = dispatch(&context, arguments.command);
+    context.progress.clear();
+    runtime.shutdown_background();
+    match result {
+        Ok(outcome) => outcome.exit_code(),
+        Err(failure) => print::failure(&failure),
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Build(args) => commands::build::run(context, &args),
+        Command::Describe(args) => commands::describe::run(context, &args),
+        Command::Search(args) => commands::search::run(context, &args),
+        Command::Fetch(args) => commands::fetch::run(context, &args),
+        Command::Info(args) => commands::info::run(context, &args),
+        Command::Run(args) => commands::run::run(context, &args),
+        Command::Plot(args) => commands::plot::run(context, &args),
+        Command::Serve(args) => commands::serve::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
+    }
+}

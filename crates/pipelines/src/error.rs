@@ -10,9 +10,25 @@ pub enum Error {
     /// The arrays could not be opened, planned or computed.
     #[error(transparent)]
     Compute(#[from] outcrop_compute::Error),
-    /// The result could not be written.
-    #[error("cannot write the result")]
-    Write(#[from] outcrop_formats::Error),
+    /// A file could not be read, or the result not be written.
+    #[error(transparent)]
+    Format(#[from] outcrop_formats::Error),
+    /// A catalog could not be read or written.
+    #[error(transparent)]
+    Stac(#[from] outcrop_stac::Error),
+    /// A place could not be reached.
+    #[error(transparent)]
+    Store(#[from] outcrop_store::Error),
+    /// An item lacks an asset that the pipeline needs.
+    #[error("item `{item}` has no asset `{key}`; it has {have}")]
+    NoAsset {
+        /// The item.
+        item: String,
+        /// The key.
+        key: String,
+        /// The keys it has.
+        have: String,
+    },
     /// A parameter is out of range.
     #[error("`{name}` cannot be {value}: {why}")]
     Parameter {

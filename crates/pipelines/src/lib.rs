@@ -1,6 +1,8 @@
 //! Domain formulas, each a function from datasets to datasets.
 
 mod error;
+pub mod plot;
+pub mod register;
 pub mod spring_index;
 
 pub use error::{Error, Result};

@@ -42,7 +42,7 @@ impl ResultWriter {
     /// Starts a group for the result of a plan.
     ///
     /// # Errors
-    /// [`crate::Error::Write`] if the folder cannot be written.
+    /// [`crate::Error::Format`] if the folder cannot be written.
     pub fn create(index: &SpringIndex, options: &ResultOptions) -> Result<Self> {
         let plan = index.plan();
         let names: Vec<String> = index.options().plants.iter().map(|plant| plant.name.to_owned()).collect();
@@ -83,7 +83,7 @@ impl ResultWriter {
     /// Writes a finished column: whole chunks of its own.
     ///
     /// # Errors
-    /// [`crate::Error::Write`], for example when the disk is full.
+    /// [`crate::Error::Format`], for example when the disk is full.
     pub fn write(&mut self, window: &[Range<u64>], leaf: Leaf) -> Result<()> {
         let mut layers = leaf;
         if self.with_mean {
@@ -121,7 +121,7 @@ impl ResultWriter {
     /// Publishes the group.
     ///
     /// # Errors
-    /// [`crate::Error::Write`]; an old group then stays.
+    /// [`crate::Error::Format`]; an old group then stays.
     pub fn finish(self) -> Result<()> {
         Ok(self.group.finish()?)
     }

@@ -162,7 +162,7 @@ impl SpringIndex {
     /// Runs the plan and writes the result.
     ///
     /// # Errors
-    /// Those of the arrays; [`Error::Write`] if the result cannot be written. Nothing appears at the final place then.
+    /// Those of the arrays; [`Error::Format`] if the result cannot be written. Nothing appears at the final place then.
     pub fn run(&self, run: &RunOptions, mut writer: ResultWriter) -> Result<SpringReport> {
         let (mut cells, mut of_cells) = (0, 0);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);

@@ -1,0 +1,262 @@
+//! Arguments and their help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Catalog, fetch and compute archives of array data.
+#[derive(Debug, Parser)]
+#[command(
+    name = "outcrop",
+    version,
+    after_help = "Start with `outcrop demo`: the whole way on a small archive that it serves itself.\n\
+                  Exit codes: 0 done, 1 some items failed (each is named), 2 could not run, 130/143 ended by a signal."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one machine-readable summary to stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but results and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Further tries of a request that may pass.
+    #[arg(long, global = true, value_name = "N", default_value_t = 4)]
+    pub(crate) retries: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build a STAC catalog from an archive, as a recipe says.
+    Build(BuildArgs),
+    /// Tell what a catalog holds: the tree, counts, extents, assets.
+    Describe(DescribeArgs),
+    /// Find items of a catalog.
+    Search(SearchArgs),
+    /// Copy selected assets of selected items and rewrite their hrefs.
+    Fetch(FetchArgs),
+    /// Tell what is in a file, a Zarr store or the files of an item.
+    Info(InfoArgs),
+    /// Run a pipeline on items.
+    Run(RunArgs),
+    /// Draw a map as PNG.
+    Plot(PlotArgs),
+    /// Serve a folder over HTTP, read-only, with index pages and byte ranges.
+    Serve(ServeArgs),
+    /// The whole way on a small archive: make, serve, build, search, fetch, compute, plot, register.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet\n  \
+    outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet --json")]
+pub(crate) struct BuildArgs {
+    /// Recipe: a TOML file or URL.
+    pub(crate) recipe: String,
+    /// Folder of the catalog [default: the id of the recipe].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  outcrop describe daymet\n  outcrop describe daymet/pr/catalog.json")]
+pub(crate) struct DescribeArgs {
+    /// Catalog: a folder, a document or a URL.
+    pub(crate) catalog: String,
+}
+
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct Selection {
+    /// Ids of items.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) ids: Vec<String>,
+    /// Ids of collections.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) collections: Vec<String>,
+    /// Box that items must meet: WEST,SOUTH,EAST,NORTH in degrees; west > east crosses the antimeridian.
+    #[arg(long, allow_hyphen_values = true, value_name = "W,S,E,N")]
+    pub(crate) bbox: Option<String>,
+    /// Time that items must meet: 2000-01-31, 2000-01/2000-06, 2000/.. (open end).
+    #[arg(long, value_name = "TIME[/TIME]")]
+    pub(crate) datetime: Option<String>,
+    /// Most items.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_items: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ItemFormat {
+    /// Id, time, box and asset keys, a line each.
+    Table,
+    /// One GeoJSON feature collection.
+    Json,
+    /// One item a line.
+    Ndjson,
+    /// One id a line.
+    Ids,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop search daymet --datetime 1990/1999 --bbox=-68,16,-64,20\n  \
+    outcrop search daymet --ids na-1980,hi-1980 --format json -o found.json")]
+pub(crate) struct SearchArgs {
+    /// Catalog, collection, item or file of items; CATALOG#ID names one item.
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print only how many there are.
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// How items are written [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ItemFormat>,
+    /// Write to a file instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local\n  \
+    outcrop fetch daymet --asset dayl --datetime 1980/1981 --to local --dry-run")]
+pub(crate) struct FetchArgs {
+    /// Catalog, collection, item or file of items; CATALOG#ID names one item.
+    pub(crate) source: String,
+    /// Keys of the assets to copy.
+    #[arg(long = "asset", required = true, value_name = "KEY", value_delimiter = ',')]
+    pub(crate) assets: Vec<String>,
+    /// Folder for the copies and the new catalog.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "in_place")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Rewrite the hrefs of the source catalog instead of writing a new one.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Files copied at once.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) jobs: usize,
+    /// Say what would be copied, copy nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop info local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc\n  \
+    outcrop info local#pr-1980")]
+pub(crate) struct InfoArgs {
+    /// File, Zarr store, item document or CATALOG#ID.
+    pub(crate) href: String,
+    /// List the chunk references of each variable.
+    #[arg(long)]
+    pub(crate) references: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pipeline {
+    /// First leaf of three plants from tmin, tmax and dayl.
+    SpringIndex,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExecutorName {
+    /// Worker threads.
+    Threads,
+    /// The calling thread alone.
+    Serial,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop run spring-index --items local --ids pr-1980 --to first-leaf.zarr --coarsen 2\n  \
+    outcrop run spring-index --items local --to first-leaf.zarr --plan")]
+pub(crate) struct RunArgs {
+    /// The pipeline.
+    #[arg(value_enum)]
+    pub(crate) pipeline: Pipeline,
+    /// Items: catalog, collection, item or file of items; CATALOG#ID names one item.
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) items: String,
+    /// Zarr store of the results; a group per year, or per item where items share a year.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Plants: lilac, arnold-red, zabelli; with more than one, their mean is added.
+    #[arg(long, value_delimiter = ',', default_value = "lilac,arnold-red,zabelli")]
+    pub(crate) plants: Vec<String>,
+    /// Average windows of N x N cells first.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) coarsen: u64,
+    /// First day, counted from 1.
+    #[arg(long, value_name = "DAY", default_value_t = 1)]
+    pub(crate) start_day: u64,
+    /// Last day, inclusive.
+    #[arg(long, value_name = "DAY", default_value_t = 300)]
+    pub(crate) end_day: u64,
+    /// Print the plan as JSON and stop.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Most memory for arrays, like 500MB or 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
+    /// Which threads compute; the results are the same to the bit.
+    #[arg(long, value_enum, default_value_t = ExecutorName::Threads)]
+    pub(crate) executor: ExecutorName,
+    /// Read every day even when all cells with data are decided.
+    #[arg(long)]
+    pub(crate) no_early_end: bool,
+    /// Zarr format, 2 or 3.
+    #[arg(long, value_name = "2|3", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) zarr_format: u8,
+    /// Register the results as items of a STAC catalog in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) catalog: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop plot first-leaf.zarr/1980 --var first-leaf-doy --sel plant=lilac -o lilac.png\n  \
+    outcrop plot local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --var tmin --isel time=0 -o tmin.png")]
+pub(crate) struct PlotArgs {
+    /// File, or group of a Zarr store.
+    pub(crate) href: String,
+    /// Variable [default: the only one with two dimensions or more].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) var: Option<String>,
+    /// Position along a dimension.
+    #[arg(long, value_name = "DIM=N", value_delimiter = ',')]
+    pub(crate) isel: Vec<String>,
+    /// Label along a dimension; the nearest number, or the same text.
+    #[arg(long, value_name = "DIM=LABEL", value_delimiter = ',', allow_hyphen_values = true)]
+    pub(crate) sel: Vec<String>,
+    /// Title [default: name and selection].
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// PNG file.
+    #[arg(long, short, value_name = "FILE.png")]
+    pub(crate) output: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  outcrop serve local\n  outcrop serve . --bind 127.0.0.1:9000")]
+pub(crate) struct ServeArgs {
+    /// Folder.
+    pub(crate) folder: String,
+    /// Address and port.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) bind: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  outcrop demo\n  outcrop demo --to /tmp/demo --json")]
+pub(crate) struct DemoArgs {
+    /// Folder for everything the demo makes; an older demo there is replaced.
+    #[arg(long, value_name = "FOLDER", default_value = "outcrop-demo")]
+    pub(crate) to: String,
+}

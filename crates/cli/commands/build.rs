@@ -1,0 +1,35 @@
+//! `outcrop build`.
+
+use outcrop_catalog::{BuildOptions, Recipe, build};
+use outcrop_compute::human;
+use outcrop_store::Href;
+use serde_json::json;
+
+use super::folder;
+use crate::args::BuildArgs;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::print;
+
+pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failure> {
+    let recipe = context.wait(Recipe::read(&context.store, &Href::parse(&args.recipe)?.absolute()))?;
+    let to = folder(args.to.as_deref().unwrap_or(&recipe.id))?;
+    let options = BuildOptions { progress: context.progress.sink(), ..BuildOptions::default() };
+    let report = context.wait(build(&context.store, &recipe, &to, &options))?;
+    for failed in &report.failed {
+        print::failed(&failed.what, &failed.why);
+    }
+    if context.json {
+        print::json(&json!({
+            "catalog": to.to_string(), "items": report.items, "assets": report.assets, "documents": report.documents,
+            "unchanged": report.unchanged, "failed": report.failed.iter().map(|f| &f.what).collect::<Vec<_>>(),
+            "seconds": report.seconds, "bytes_read": report.bytes_read,
+        }));
+    } else {
+        context.say(&format!(
+            "built {to}catalog.json: {} items, {} assets, {} documents ({} unchanged), {} read, {:.2} s",
+            report.items, report.assets, report.documents, report.unchanged, human(report.bytes_read), report.seconds
+        ));
+    }
+    Ok(Outcome::of(report.failed.len()))
+}

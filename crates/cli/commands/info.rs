@@ -1,0 +1,158 @@
+//! `outcrop info`.
+
+use std::fmt::Write;
+
+use futures::TryStreamExt;
+use outcrop_catalog::search;
+use outcrop_compute::human;
+use outcrop_formats::{AttrValue, Attrs, ChunkRef, FileMeta, HEAD, Locate, Open, Variable, zarr};
+use outcrop_stac::Document;
+use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
+
+use super::{located, search_options, source};
+use crate::args::{InfoArgs, Selection};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::print;
+
+pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
+    if args.href.contains('#') || is_json(&args.href) {
+        return items(context, args);
+    }
+    let href = located(&Href::parse(&args.href)?);
+    let text = describe(context, &href, args.references)?;
+    print::data(&text);
+    Ok(Outcome::Done)
+}
+
+fn is_json(href: &str) -> bool {
+    let path = href.split('?').next().unwrap_or_default();
+    [".json", ".geojson", ".ndjson"].iter().any(|end| path.ends_with(end)) && !path.ends_with("zarr.json")
+}
+
+/// Each asset of an item, one after the other; one that cannot be opened does not stop the others.
+fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
+    let found: Vec<Document> = context.wait(
+        search(&context.store, &source(&args.href)?, &search_options(&Selection::default())?)
+            .map_ok(|node| node.document)
+            .try_collect(),
+    )?;
+    let mut failed = 0;
+    for item in &found {
+        print::data(&format!("item {}\n", item.id()));
+        for (key, asset) in item.assets() {
+            let Some(reference) = asset.get("href").and_then(serde_json::Value::as_str) else { continue };
+            let href = item.resolve(reference)?;
+            match describe(context, &href, args.references) {
+                Ok(text) => print::data(&format!("asset {key}: {text}")),
+                Err(Failure::Error(error)) => {
+                    print::failed(&format!("{} {key} ({href})", item.id()), error.as_ref());
+                    failed += 1;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+    Ok(Outcome::of(failed))
+}
+
+/// A file, or a Zarr store where the href is a folder or ends with `.zarr`.
+fn describe(context: &Context, href: &Href, references: bool) -> Result<String, Failure> {
+    let name = href.as_str().trim_end_matches('/');
+    let looks_zarr = href.as_str().ends_with('/') || name.contains(".zarr");
+    if looks_zarr {
+        return Ok(zarr_text(&zarr::open(&context.store, &href.as_folder())?, href));
+    }
+    context.wait(file_text(&context.store, href, references))
+}
+
+async fn file_text(store: &Store, href: &Href, references: bool) -> Result<String, Failure> {
+    let before = store.stats();
+    let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| named(href, e))?;
+    let after = store.stats();
+    let mut text = String::new();
+    let read = after.remote_bytes + after.local_bytes - before.remote_bytes - before.local_bytes;
+    writeln!(text, "{href}: {:?}, {}, header read with {}", meta.format, human(object.size), human(read))?;
+    let dims = meta.dims.iter().map(|(name, dim)| format!("{name} = {}{}", dim.len, if dim.unlimited { " (unlimited)" } else { "" }));
+    writeln!(text, "dimensions: {}", dims.collect::<Vec<_>>().join(", "))?;
+    for variable in &meta.variables {
+        variable_text(&mut text, store, (&object, &meta), variable, references).await?;
+    }
+    for (path, why) in &meta.refused {
+        writeln!(text, "  {path}: cannot be read, {why}")?;
+    }
+    attrs_text(&mut text, "attributes", &meta.attrs)?;
+    Ok(text)
+}
+
+/// Names the file that a driver's error is about.
+fn named(href: &Href, error: DriveError<outcrop_formats::Error>) -> Failure {
+    match error {
+        DriveError::Store(error) => error.into(),
+        DriveError::Parse(source) => outcrop_compute::Error::Open { href: href.clone(), source }.into(),
+    }
+}
+
+async fn variable_text(
+    text: &mut String,
+    store: &Store,
+    (object, _): (&ObjectMeta, &FileMeta),
+    variable: &Variable,
+    references: bool,
+) -> Result<(), Failure> {
+    let dims = variable.dims.iter().zip(&variable.grid.shape).map(|(dim, n)| format!("{dim}: {n}"));
+    let codecs: Vec<String> = variable.codecs.iter().map(|codec| format!("{codec:?}")).collect();
+    let dims = dims.collect::<Vec<_>>().join(", ");
+    write!(text, "  {}({dims}) {}", variable.name, variable.dtype.name())?;
+    if !variable.grid.chunk.is_empty() {
+        write!(text, ", chunks {:?}", variable.grid.chunk)?;
+    }
+    if !codecs.is_empty() {
+        write!(text, ", {}", codecs.join(" + "))?;
+    }
+    if let Some(AttrValue::Text(units)) = variable.attrs.get("units") {
+        write!(text, ", units `{units}`")?;
+    }
+    text.push('\n');
+    if references {
+        let mut have = Sparse::new(object.size);
+        let refs = store.drive_with(object, &mut have, &mut Locate::new(variable)).await.map_err(|e| named(&object.href, e))?;
+        writeln!(text, "    stored {}", human(refs.stored_bytes()))?;
+        for (index, chunk) in refs.iter() {
+            match chunk {
+                ChunkRef::Range { offset, length, filter_mask } => {
+                    writeln!(text, "    {index:?} offset {offset} length {length} mask {filter_mask}")?;
+                }
+                ChunkRef::Inline(bytes) => writeln!(text, "    {index:?} inline {} bytes", bytes.len())?,
+                ChunkRef::Fill => writeln!(text, "    {index:?} fill")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn zarr_text(zarr: &zarr::Zarr, href: &Href) -> String {
+    let mut text = format!("{href}: Zarr, {} groups, {} arrays\n", zarr.groups.len(), zarr.arrays.len());
+    for array in &zarr.arrays {
+        let dims: Vec<String> = array.dims.iter().zip(&array.shape).map(|(dim, n)| format!("{dim}: {n}")).collect();
+        let line = format!(
+            "  {}({}) {:?}, chunks {:?}, {} ({:?})\n",
+            array.path, dims.join(", "), array.dtype, array.chunk, array.codecs.join(" + "), array.format
+        );
+        text.push_str(&line);
+    }
+    text
+}
+
+fn attrs_text(text: &mut String, title: &str, attrs: &Attrs) -> std::fmt::Result {
+    if !attrs.is_empty() {
+        writeln!(text, "{title}:")?;
+    }
+    for (name, value) in attrs {
+        match value {
+            AttrValue::Text(value) => writeln!(text, "  {name}: {value}")?,
+            other => writeln!(text, "  {name}: {other:?}")?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `outcrop search`.
+
+use std::io::IsTerminal;
+use std::pin::pin;
+
+use futures::StreamExt;
+use outcrop_catalog::search;
+use outcrop_stac::Document;
+use outcrop_store::{Href, publish};
+use serde_json::{Value, json};
+
+use super::{search_options, source};
+use crate::args::{ItemFormat, SearchArgs};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::print;
+
+pub(crate) fn run(context: &Context, args: &SearchArgs) -> Result<Outcome, Failure> {
+    let (from, options) = (source(&args.source)?, search_options(&args.selection)?);
+    let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
+    let format = args.format.unwrap_or(if to_terminal { ItemFormat::Table } else { ItemFormat::Json });
+    let mut writer = Writer::create(args, format)?;
+    let (count, failed) = context.wait(async {
+        let (mut count, mut failed) = (0usize, 0usize);
+        let mut items = pin!(search(&context.store, &from, &options));
+        let mut first = true;
+        while let Some(item) = items.next().await {
+            match item {
+                Ok(node) if args.count => drop(node),
+                Ok(node) => writer.item(&node.document)?,
+                Err(error) if first => return Err(Failure::from(error)),
+                Err(error) => {
+                    print::failed(&args.source, &error);
+                    failed += 1;
+                    continue;
+                }
+            }
+            first = false;
+            count += 1;
+        }
+        Ok((count, failed))
+    })?;
+    if args.count {
+        print::data(&format!("{count}\n"));
+    } else {
+        writer.finish()?;
+        context.say(&format!("{count} items"));
+    }
+    Ok(Outcome::of(failed))
+}
+
+/// Writes items as they come.
+struct Writer {
+    format: ItemFormat,
+    file: Option<publish::Staged>,
+    started: bool,
+    silent: bool,
+}
+
+impl Writer {
+    fn create(args: &SearchArgs, format: ItemFormat) -> Result<Self, Failure> {
+        let file = match &args.output {
+            Some(path) => Some(publish::Staged::create(&Href::parse(path)?.absolute().to_path().unwrap_or_default())?),
+            None => None,
+        };
+        Ok(Self { format, file, started: false, silent: args.count })
+    }
+
+    fn put(&mut self, text: &str) -> Result<(), Failure> {
+        match &mut self.file {
+            Some(file) => Ok(file.write(text.as_bytes())?),
+            None => {
+                print::data(text);
+                Ok(())
+            }
+        }
+    }
+
+    fn item(&mut self, item: &Document) -> Result<(), Failure> {
+        let line = match self.format {
+            ItemFormat::Ids => format!("{}\n", item.id()),
+            ItemFormat::Table => table_line(item),
+            ItemFormat::Ndjson => format!("{}\n", portable(item)?),
+            ItemFormat::Json => {
+                let start = if self.started { ",\n" } else { "{\"type\":\"FeatureCollection\",\"features\":[\n" };
+                format!("{start}{}", portable(item)?)
+            }
+        };
+        self.started = true;
+        self.put(&line)
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        if self.format == ItemFormat::Json && !self.silent {
+            let end = if self.started { "\n]}\n" } else { "{\"type\":\"FeatureCollection\",\"features\":[]}\n" };
+            self.put(end)?;
+        }
+        match self.file {
+            Some(file) => Ok(file.finish()?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The item with absolute asset and link hrefs, so that it can stand elsewhere.
+fn portable(item: &Document) -> Result<Value, Failure> {
+    let mut body = Value::Object(item.body().clone());
+    for pointer in ["/assets", "/links"] {
+        let members: Vec<&mut Value> = match body.pointer_mut(pointer) {
+            Some(Value::Object(map)) => map.values_mut().collect(),
+            Some(Value::Array(list)) => list.iter_mut().collect(),
+            _ => continue,
+        };
+        for member in members {
+            if let Some(Value::String(href)) = member.get_mut("href") {
+                *href = item.resolve(href)?.as_str().to_owned();
+            }
+        }
+    }
+    Ok(body)
+}
+
+fn table_line(item: &Document) -> String {
+    let text = |name: &str| item.property(name).and_then(Value::as_str).unwrap_or("..").to_owned();
+    let time = match item.property("datetime") {
+        Some(Value::String(time)) => time.clone(),
+        _ => format!("{}/{}", text("start_datetime"), text("end_datetime")),
+    };
+    let bbox = item.body().get("bbox").cloned().unwrap_or(json!(null));
+    let keys: Vec<&str> = item.assets().map(|(key, _)| key).collect();
+    format!("{:<28} {:<22} {:<44} {}\n", item.id(), time, bbox.to_string(), keys.join(" "))
+}

@@ -1,0 +1,84 @@
+//! What every command has: the store, progress, and the flag that a signal sets.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use outcrop_store::{Store, StoreOptions};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::args::Arguments;
+use crate::failure::Failure;
+use crate::progress::Bars;
+
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) progress: Bars,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) interrupt: Arc<AtomicBool>,
+    signal: Arc<(AtomicI32, Notify)>,
+    runtime: Handle,
+}
+
+impl Context {
+    pub(crate) fn new(arguments: &Arguments, runtime: Handle) -> Result<Self, Failure> {
+        let options = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
+        Ok(Self {
+            store: Store::new(options, runtime.clone())?,
+            progress: Bars::new(arguments.quiet),
+            json: arguments.json,
+            quiet: arguments.quiet,
+            interrupt: Arc::default(),
+            signal: Arc::default(),
+            runtime,
+        })
+    }
+
+    /// The first Ctrl-C or TERM asks the work to stop, the second stops at once.
+    pub(crate) fn watch_signals(&self) {
+        let (interrupt, shared) = (self.interrupt.clone(), self.signal.clone());
+        self.runtime.spawn(async move {
+            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+                return;
+            };
+            loop {
+                let code = tokio::select! {
+                    _ = int.recv() => 130,
+                    _ = term.recv() => 143,
+                };
+                if interrupt.swap(true, Ordering::SeqCst) {
+                    std::process::exit(code);
+                }
+                shared.0.store(code, Ordering::SeqCst);
+                shared.1.notify_one();
+            }
+        });
+    }
+
+    /// Runs async work to its end or to a signal; what is unfinished then is dropped, which removes temporary files.
+    pub(crate) fn wait<T, E: Into<Failure>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+        let shared = self.signal.clone();
+        self.runtime.block_on(async move {
+            tokio::select! {
+                result = work => result.map_err(Into::into),
+                () = shared.1.notified() => Err(Failure::Signal(shared.0.load(Ordering::SeqCst))),
+            }
+        })
+    }
+
+    /// The failure of work that stopped because of a signal.
+    pub(crate) fn interrupted(&self) -> Failure {
+        let code = self.signal.0.load(Ordering::SeqCst);
+        Failure::Signal(if code == 0 { 130 } else { code })
+    }
+
+    /// Says something to the person at the terminal.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.progress.line(text);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Progress bars on a terminal, plain lines otherwise.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use outcrop_store::progress::{Event, Sink, Unit};
+
+use crate::print;
+
+/// Bars of all running pieces of work.
+#[derive(Clone)]
+pub(crate) struct Bars {
+    multi: MultiProgress,
+    quiet: bool,
+    terminal: bool,
+}
+
+/// Without a terminal, work that takes longer than this says so at its end.
+const WORTH_A_LINE: Duration = Duration::from_secs(2);
+
+struct Piece {
+    bar: ProgressBar,
+    label: String,
+    start: Instant,
+    done: u64,
+    unit: Unit,
+}
+
+impl Bars {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { multi: MultiProgress::new(), quiet, terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// A sink that draws.
+    pub(crate) fn sink(&self) -> Sink {
+        if self.quiet {
+            return Sink::default();
+        }
+        let (bars, pieces) = (self.clone(), Arc::new(Mutex::new(HashMap::new())));
+        Sink::new(move |event| {
+            if let Ok(mut pieces) = pieces.lock() {
+                bars.draw(&mut pieces, event);
+            }
+        })
+    }
+
+    fn draw(&self, pieces: &mut HashMap<u64, Piece>, event: Event) {
+        match event {
+            Event::Begin { task, label, total, unit } => {
+                let bar = if self.terminal { self.multi.add(bar(total, unit)) } else { ProgressBar::hidden() };
+                bar.set_message(label.clone());
+                pieces.insert(task, Piece { bar, label, start: Instant::now(), done: 0, unit });
+            }
+            Event::Advance { task, by } => {
+                if let Some(piece) = pieces.get_mut(&task) {
+                    piece.done += by;
+                    piece.bar.inc(by);
+                }
+            }
+            Event::End { task } => {
+                if let Some(piece) = pieces.remove(&task) {
+                    piece.bar.finish_and_clear();
+                    if !self.terminal && piece.start.elapsed() > WORTH_A_LINE {
+                        print::note(&piece.summary());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Prints a line above the bars.
+    pub(crate) fn line(&self, text: &str) {
+        self.multi.suspend(|| print::note(text));
+    }
+
+    /// Removes what is drawn.
+    pub(crate) fn clear(&self) {
+        // A terminal that is gone needs no clearing.
+        let _ = self.multi.clear();
+    }
+}
+
+impl Piece {
+    fn summary(&self) -> String {
+        let seconds = self.start.elapsed().as_secs_f64();
+        let done = match self.unit {
+            Unit::Bytes => outcrop_compute::human(self.done),
+            Unit::Count => self.done.to_string(),
+        };
+        format!("{}: {done} in {seconds:.1} s", self.label)
+    }
+}
+
+fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
+    let template = match (unit, total) {
+        (Unit::Bytes, Some(_)) => "{msg:32!} {bar:24} {bytes:>10} of {total_bytes:<10} {bytes_per_sec:>12} {eta:>4} left",
+        (Unit::Bytes, None) => "{msg:32!} {spinner} {bytes:>10} {bytes_per_sec:>12}",
+        (Unit::Count, Some(_)) => "{msg:32!} {bar:24} {pos:>6} of {len:<6} {per_sec:>12} {eta:>4} left",
+        (Unit::Count, None) => "{msg:32!} {spinner} {pos:>6} {per_sec:>12}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(style.progress_chars("=> "))
+}
