@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::extent;
 use crate::header;
 use crate::item::{self, Opened};
-use crate::recipe::{CollectionRecipe, ItemPlan, Recipe, from_listing, from_templates};
+use crate::recipe::{CollectionRecipe, ItemPlan, Recipe, count, from_listing, from_templates, item_variables};
 use crate::{Error, Result};
 
 /// How a catalog is built.
@@ -69,8 +69,9 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let (start, before) = (Instant::now(), store.stats());
     check_destination(store, recipe, to).await?;
     let mut run = Run::new(recipe, to)?;
-    let plans = plans(store, recipe, &mut run.report).await?;
-    let progress = options.progress.begin("items", Some(plans.len() as u64), Unit::Count);
+    let names = item_variables(recipe);
+    let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
+    let progress = options.progress.begin("items", Some(total), Unit::Count);
     let mut opened = stream::iter(plans)
         .map(|plan| async move {
             match plan {
@@ -104,13 +105,21 @@ async fn check_destination(store: &Store, recipe: &Recipe, to: &Href) -> Result<
     Ok(())
 }
 
-async fn plans(store: &Store, recipe: &Recipe, report: &mut BuildReport) -> Result<Vec<Result<ItemPlan>>> {
+/// The items to make, one at a time, and how many.
+type Plans<'a> = (u64, Box<dyn Iterator<Item = Result<ItemPlan>> + 'a>);
+
+async fn plans<'a>(
+    store: &Store,
+    recipe: &'a Recipe,
+    names: &'a [String],
+    report: &mut BuildReport,
+) -> Result<Plans<'a>> {
     if recipe.listing.is_none() {
-        return Ok(from_templates(recipe).collect());
+        return Ok((count(recipe, names), Box::new(from_templates(recipe, names))));
     }
     let listed = from_listing(store, recipe).await?;
     report.failed.extend(listed.failed.into_iter().map(|why| Failed { what: what(&why, &recipe.id), why }));
-    Ok(listed.items.into_iter().map(Ok).collect())
+    Ok((listed.items.len() as u64, Box::new(listed.items.into_iter().map(Ok))))
 }
 
 /// An item whose files were opened, and those that could not be.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::{Error, Result};
 
-pub(crate) use plan::{AssetPlan, ItemPlan, from_listing, from_templates};
+pub(crate) use plan::{AssetPlan, ItemPlan, count, from_listing, from_templates, item_variables};
 pub use template::Template;
 pub(crate) use template::Vars;
 pub use values::{Boxes, Choice, Values};

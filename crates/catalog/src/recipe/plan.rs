@@ -45,11 +45,22 @@ fn ordered(recipe: &Recipe, wanted: &[&str]) -> Vec<String> {
     recipe.variables.keys().filter(|name| wanted.contains(&name.as_str())).cloned().collect()
 }
 
-/// The items of a recipe whose assets all have an `href`.
-pub(crate) fn from_templates(recipe: &Recipe) -> impl Iterator<Item = Result<ItemPlan>> + '_ {
-    let names = ordered(recipe, &recipe.item.id.variables());
-    let all: Vec<Vars> = product(recipe, &names, Vars::new()).collect();
-    all.into_iter().map(move |vars| {
+/// The variables that make the items, in the order of the recipe.
+pub(crate) fn item_variables(recipe: &Recipe) -> Vec<String> {
+    ordered(recipe, &recipe.item.id.variables())
+}
+
+/// The number of items of [`from_templates`].
+pub(crate) fn count(recipe: &Recipe, names: &[String]) -> u64 {
+    product(recipe, names, Vars::new()).count() as u64
+}
+
+/// The items of a recipe whose assets all have an `href`, one at a time; `names` are [`item_variables`].
+pub(crate) fn from_templates<'a>(
+    recipe: &'a Recipe,
+    names: &'a [String],
+) -> impl Iterator<Item = Result<ItemPlan>> + 'a {
+    product(recipe, names, Vars::new()).map(move |vars| {
         let assets = template_assets(recipe, &vars)?;
         let id = recipe.item.id.fill(&vars).map_err(|name| no_value("", &name))?;
         Ok(ItemPlan { id, vars, assets })
