@@ -57,6 +57,12 @@ impl Decoding {
         }
     }
 
+    /// The same rules without `valid_min`, `valid_max` and `valid_range`, which xarray does not apply.
+    #[must_use]
+    pub fn without_limits(self) -> Self {
+        Self { min: None, max: None, ..self }
+    }
+
     /// The type of the values in memory: of the file, with the sign that `_Unsigned` gives.
     pub fn stored_dtype(&self) -> DType {
         self.stored
@@ -246,5 +252,104 @@ fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrVa
         (Some(scale), Some(offset)) if single(scale) && single(offset) && !wide => DType::Float32,
         (Some(scale), None) if single(scale) => DType::Float32,
         _ => DType::Float64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attrs(pairs: &[(&str, AttrValue)]) -> Attrs {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    fn single(value: f32) -> AttrValue {
+        AttrValue::Float32(vec![value])
+    }
+
+    fn double(value: f64) -> AttrValue {
+        AttrValue::Float64(vec![value])
+    }
+
+    /// xarray 2026.9, `_choose_float_dtype`.
+    #[test]
+    fn result_types_are_those_of_xarray() {
+        let fill = ("_FillValue", AttrValue::Int(vec![-1]));
+        type Case<'a> = (DType, &'a [(&'a str, AttrValue)], DType);
+        let cases: [Case<'_>; 13] = [
+            (DType::Int16, &[], DType::Int16),
+            (DType::Int16, std::slice::from_ref(&fill), DType::Float32),
+            (DType::Int32, std::slice::from_ref(&fill), DType::Float64),
+            (DType::Float32, std::slice::from_ref(&fill), DType::Float32),
+            (DType::Float64, std::slice::from_ref(&fill), DType::Float64),
+            (DType::Int16, &[("scale_factor", single(0.5)), ("add_offset", single(1.0))], DType::Float32),
+            (DType::Int32, &[("scale_factor", single(0.5)), ("add_offset", single(1.0))], DType::Float64),
+            (DType::Int16, &[("scale_factor", double(0.5)), ("add_offset", double(1.0))], DType::Float64),
+            (DType::Int16, &[("scale_factor", single(0.5)), ("add_offset", double(1.0))], DType::Float64),
+            (DType::Int16, &[("scale_factor", single(0.5))], DType::Float32),
+            (DType::Int16, &[("scale_factor", double(0.5))], DType::Float64),
+            (DType::Int16, &[("add_offset", single(0.5))], DType::Float64),
+            (DType::UInt8, &[("scale_factor", AttrValue::Int(vec![2]))], DType::Float64),
+        ];
+        for (stored, pairs, want) in cases {
+            assert_eq!(Decoding::from_attrs(stored, &attrs(pairs)).result_dtype(), want, "{stored:?} {pairs:?}");
+        }
+    }
+
+    #[test]
+    fn missing_values_and_limits_become_nan() {
+        let rules = attrs(&[
+            ("_FillValue", AttrValue::Int(vec![-9])),
+            ("missing_value", AttrValue::Int(vec![7, 8])),
+            ("valid_min", AttrValue::Int(vec![0])),
+            ("scale_factor", double(0.5)),
+            ("add_offset", double(10.0)),
+        ]);
+        let decoding = Decoding::from_attrs(DType::Int16, &rules);
+        let raw: Vec<u8> = [-9i16, 7, 8, -1, 0, 6].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        let got = decoding.to_f64(&raw);
+        assert!(got[..4].iter().all(|v| v.is_nan()));
+        assert_eq!(got[4..], [10.0, 13.0]);
+        let mut singles = [0f32; 6];
+        decoding.to_f32(&raw, &mut singles);
+        assert!(singles[..4].iter().all(|v| v.is_nan()) && singles[4..] == [10.0, 13.0]);
+        assert_eq!(decoding.without_limits().to_f64(&raw)[3].to_bits(), 9.5f64.to_bits());
+    }
+
+    #[test]
+    fn unsigned_bytes_and_wide_integers() {
+        let rules = attrs(&[("_Unsigned", AttrValue::Text("true".into())), ("_FillValue", AttrValue::Int(vec![-1]))]);
+        let decoding = Decoding::from_attrs(DType::Int8, &rules);
+        assert_eq!(decoding.stored_dtype(), DType::UInt8);
+        let got = decoding.to_f64(&[255, 200, 1]);
+        assert!(got[0].is_nan() && got[1..] == [200.0, 1.0]);
+        // 2^53 and 2^53 + 1 are one number in double precision, but not the same fill value.
+        let fill = attrs(&[("_FillValue", AttrValue::Int(vec![(1 << 53) + 1]))]);
+        let raw: Vec<u8> = [1i64 << 53, (1 << 53) + 1].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        let got = Decoding::from_attrs(DType::Int64, &fill).to_f64(&raw);
+        assert!(!got[0].is_nan() && got[1].is_nan());
+    }
+
+    #[test]
+    fn floats_take_the_fast_path_with_the_same_result() {
+        for pairs in [
+            vec![("_FillValue", single(-9999.0))],
+            vec![("_FillValue", single(-9999.0)), ("valid_range", AttrValue::Float32(vec![0.0, 5.0]))],
+            vec![("missing_value", AttrValue::Float32(vec![-9999.0, 1.0, 2.0])), ("scale_factor", single(0.1))],
+            vec![("_FillValue", single(f32::NAN))],
+            vec![],
+        ] {
+            let decoding = Decoding::from_attrs(DType::Float32, &attrs(&pairs));
+            let values = [-9999f32, 1.0, 2.0, 3.25, f32::NAN, 1e30, 0.1];
+            let raw: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
+            let mut fast = [0f32; 7];
+            decoding.to_f32(&raw, &mut fast);
+            for (fast, slow) in fast.iter().zip(decoding.to_f64(&raw)) {
+                assert!(
+                    fast.is_nan() == slow.is_nan() && (fast.is_nan() || fast.to_bits() == narrow(slow).to_bits()),
+                    "{pairs:?}"
+                );
+            }
+        }
     }
 }

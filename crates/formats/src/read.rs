@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use outcrop_store::{ObjectMeta, Sparse, Store, coalesce};
+use outcrop_store::{ObjectMeta, Store, coalesce};
 
 use crate::array::ChunkRef;
 use crate::decode::Decoder;
@@ -14,8 +14,8 @@ use crate::{Error, Result};
 const GAP: u64 = 64 << 10;
 /// Largest joined request, in bytes.
 const MAX_REQUEST: u64 = 16 << 20;
-/// Chunks whose stored bytes are held at once.
-const BATCH: usize = 64;
+/// Stored bytes that are held at once, if more than one chunk is.
+const MAX_HELD: u64 = 64 << 20;
 /// Largest window, in bytes.
 const MAX_WINDOW: u64 = 1 << 36;
 
@@ -32,11 +32,10 @@ pub async fn read_variable(
     let mut out = allocate(refs, window)?;
     let mut decoder = Decoder::new(refs)?;
     let mut chunk = vec![0; decoder.chunk_bytes()];
-    let touched = touched(refs, window);
-    for batch in touched.chunks(BATCH) {
+    for batch in batches(&touched(refs, window)) {
         let have = fetch(store, meta, batch).await?;
         for (index, reference) in batch {
-            let bytes = stored(reference, &have, meta)?;
+            let bytes = have.get(reference, meta)?;
             decoder.decode(reference, &bytes, &mut chunk)?;
             copy_overlap(refs, index, &chunk, window, &mut out);
         }
@@ -111,15 +110,41 @@ fn touched(refs: &ChunkRefs, window: &[Range<u64>]) -> Vec<(Vec<u64>, ChunkRef)>
     }
 }
 
-async fn fetch(store: &Store, meta: &ObjectMeta, batch: &[(Vec<u64>, ChunkRef)]) -> Result<Sparse> {
+/// Cuts a list of chunks into parts whose stored bytes are few.
+fn batches(chunks: &[(Vec<u64>, ChunkRef)]) -> Vec<&[(Vec<u64>, ChunkRef)]> {
+    let mut held = 0u64;
+    let mut starts = vec![0];
+    for (i, (_, reference)) in chunks.iter().enumerate() {
+        let bytes = range(reference).map_or(0, |range| range.end - range.start);
+        if held > 0 && held.saturating_add(bytes) > MAX_HELD {
+            starts.push(i);
+            held = 0;
+        }
+        held = held.saturating_add(bytes);
+    }
+    starts.push(chunks.len());
+    starts.windows(2).filter_map(|pair| chunks.get(pair[0]..pair[1])).collect()
+}
+
+/// Joined ranges with their bytes, in file order.
+struct Fetched(Vec<(Range<u64>, Bytes)>);
+
+impl Fetched {
+    fn get(&self, reference: &ChunkRef, meta: &ObjectMeta) -> Result<Bytes> {
+        let Some(range) = range(reference) else { return Ok(Bytes::new()) };
+        let missing = || Error::Truncated { what: "a chunk".into(), need: range.end, have: meta.size };
+        let at = self.0.partition_point(|(joined, _)| joined.start <= range.start).checked_sub(1);
+        let (joined, bytes) = at.and_then(|at| self.0.get(at)).ok_or_else(missing)?;
+        let (from, to) = (to_usize(range.start - joined.start), to_usize(range.end - joined.start));
+        if from <= to && to <= bytes.len() { Ok(bytes.slice(from..to)) } else { Err(missing()) }
+    }
+}
+
+async fn fetch(store: &Store, meta: &ObjectMeta, batch: &[(Vec<u64>, ChunkRef)]) -> Result<Fetched> {
     let ranges: Vec<Range<u64>> = batch.iter().filter_map(|(_, reference)| range(reference)).collect();
     let joined = coalesce(&ranges, GAP, MAX_REQUEST);
     let parts = store.ranges(meta, &joined).await?;
-    let mut have = Sparse::new(meta.size);
-    for (range, bytes) in joined.iter().zip(parts) {
-        have.insert(range.start, bytes);
-    }
-    Ok(have)
+    Ok(Fetched(joined.into_iter().zip(parts).collect()))
 }
 
 fn range(reference: &ChunkRef) -> Option<Range<u64>> {
@@ -127,11 +152,6 @@ fn range(reference: &ChunkRef) -> Option<Range<u64>> {
         ChunkRef::Range { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
         ChunkRef::Inline(_) | ChunkRef::Fill => None,
     }
-}
-
-fn stored(reference: &ChunkRef, have: &Sparse, meta: &ObjectMeta) -> Result<Bytes> {
-    let Some(range) = range(reference) else { return Ok(Bytes::new()) };
-    have.get(&range).ok_or_else(|| Error::Truncated { what: "a chunk".into(), need: range.end, have: meta.size })
 }
 
 /// Copies runs along the innermost axis. Lengths were checked by the callers.
