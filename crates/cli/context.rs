@@ -28,7 +28,7 @@ impl Context {
         let options = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
         Ok(Self {
             store: Store::new(options, runtime.clone())?,
-            progress: Bars::new(arguments.quiet),
+            progress: Bars::new(arguments),
             json: arguments.json,
             quiet: arguments.quiet,
             interrupt: Arc::default(),

@@ -74,7 +74,9 @@ pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
             match store {
                 E::NotFound { .. } => return Some("check the spelling of the path or URL"),
                 E::Status { status: 401 | 403, .. } => return Some("the host wants a login or refuses this file"),
-                E::Status { status: 429 | 500..=599, .. } => return Some("the host is busy; try again later or raise --retries"),
+                E::Status { status: 429 | 500..=599, .. } => {
+                    return Some("the host is busy; try again later or raise --retries");
+                }
                 E::Truncated { .. } => return Some("fetch the file again"),
                 E::Transport { .. } if error.source().is_none_or(|s| s.source().is_none()) => {
                     return Some("check the network and the host name");

@@ -41,7 +41,9 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
             }
         }
         Failure::Usage { message, hint } => eprintln!("error: {message}\nhint: {hint}"),
-        Failure::Signal(_) => eprintln!("interrupted: nothing unfinished was left under a final name; run the same command to go on"),
+        Failure::Signal(_) => {
+            eprintln!("interrupted: nothing unfinished was left under a final name; run the same command to go on");
+        }
     }
     failure.exit_code()
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use outcrop_store::progress::{Event, Sink, Unit};
 
+use crate::args::Arguments;
 use crate::print;
 
 /// Bars of all running pieces of work.
@@ -30,8 +31,8 @@ struct Piece {
 }
 
 impl Bars {
-    pub(crate) fn new(quiet: bool) -> Self {
-        Self { multi: MultiProgress::new(), quiet, terminal: std::io::stderr().is_terminal() }
+    pub(crate) fn new(arguments: &Arguments) -> Self {
+        Self { multi: MultiProgress::new(), quiet: arguments.quiet, terminal: std::io::stderr().is_terminal() }
     }
 
     /// A sink that draws.
@@ -97,7 +98,9 @@ impl Piece {
 
 fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
     let template = match (unit, total) {
-        (Unit::Bytes, Some(_)) => "{msg:32!} {bar:24} {bytes:>10} of {total_bytes:<10} {bytes_per_sec:>12} {eta:>4} left",
+        (Unit::Bytes, Some(_)) => {
+            "{msg:32!} {bar:24} {bytes:>10} of {total_bytes:<10} {bytes_per_sec:>12} {eta:>4} left"
+        }
         (Unit::Bytes, None) => "{msg:32!} {spinner} {bytes:>10} {bytes_per_sec:>12}",
         (Unit::Count, Some(_)) => "{msg:32!} {bar:24} {pos:>6} of {len:<6} {per_sec:>12} {eta:>4} left",
         (Unit::Count, None) => "{msg:32!} {spinner} {pos:>6} {per_sec:>12}",

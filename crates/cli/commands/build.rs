@@ -28,7 +28,12 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failur
     } else {
         context.say(&format!(
             "built {to}catalog.json: {} items, {} assets, {} documents ({} unchanged), {} read, {:.2} s",
-            report.items, report.assets, report.documents, report.unchanged, human(report.bytes_read), report.seconds
+            report.items,
+            report.assets,
+            report.documents,
+            report.unchanged,
+            human(report.bytes_read),
+            report.seconds
         ));
     }
     Ok(Outcome::of(report.failed.len()))

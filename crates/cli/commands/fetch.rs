@@ -35,9 +35,10 @@ fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
         print::failed(&format!("{} ({})", name.collect::<Vec<_>>().join(" "), failure.href), &failure.why);
     }
     if context.json {
-        let failed = report.failed.iter().map(|f| {
-            json!({"item": f.item, "asset": f.asset, "href": f.href, "why": print::chain(&f.why).join(": ")})
-        });
+        let failed = report
+            .failed
+            .iter()
+            .map(|f| json!({"item": f.item, "asset": f.asset, "href": f.href, "why": print::chain(&f.why).join(": ")}));
         print::json(&json!({
             "items": report.items, "copied": report.copied, "skipped": report.skipped, "bytes": report.bytes,
             "seconds": report.seconds, "dry_run": args.dry_run, "failed": failed.collect::<Vec<_>>(),
@@ -48,6 +49,11 @@ fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
     let to = args.to.as_deref().unwrap_or("their items");
     context.say(&format!(
         "{verb} {} files ({}) of {} items to {to}, {} there already, {} failed, {:.2} s",
-        report.copied, human(report.bytes), report.items, report.skipped, report.failed.len(), report.seconds
+        report.copied,
+        human(report.bytes),
+        report.items,
+        report.skipped,
+        report.failed.len(),
+        report.seconds
     ));
 }

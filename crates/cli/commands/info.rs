@@ -5,7 +5,7 @@ use std::fmt::Write;
 use futures::TryStreamExt;
 use outcrop_catalog::search;
 use outcrop_compute::human;
-use outcrop_formats::{AttrValue, Attrs, ChunkRef, FileMeta, HEAD, Locate, Open, Variable, zarr};
+use outcrop_formats::{AttrValue, Attrs, ChunkRef, HEAD, Locate, Open, Variable, zarr};
 use outcrop_stac::Document;
 use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
 
@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure
         return items(context, args);
     }
     let href = located(&Href::parse(&args.href)?);
-    let text = describe(context, &href, args.references)?;
+    let text = describe(context, &href, args)?;
     print::data(&text);
     Ok(Outcome::Done)
 }
@@ -43,7 +43,7 @@ fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
         for (key, asset) in item.assets() {
             let Some(reference) = asset.get("href").and_then(serde_json::Value::as_str) else { continue };
             let href = item.resolve(reference)?;
-            match describe(context, &href, args.references) {
+            match describe(context, &href, args) {
                 Ok(text) => print::data(&format!("asset {key}: {text}")),
                 Err(Failure::Error(error)) => {
                     print::failed(&format!("{} {key} ({href})", item.id()), error.as_ref());
@@ -57,26 +57,32 @@ fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
 }
 
 /// A file, or a Zarr store where the href is a folder or ends with `.zarr`.
-fn describe(context: &Context, href: &Href, references: bool) -> Result<String, Failure> {
+fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<String, Failure> {
     let name = href.as_str().trim_end_matches('/');
     let looks_zarr = href.as_str().ends_with('/') || name.contains(".zarr");
     if looks_zarr {
         return Ok(zarr_text(&zarr::open(&context.store, &href.as_folder())?, href));
     }
-    context.wait(file_text(&context.store, href, references))
+    context.wait(file_text(&context.store, href, args))
 }
 
-async fn file_text(store: &Store, href: &Href, references: bool) -> Result<String, Failure> {
+async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<String, Failure> {
     let before = store.stats();
     let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| named(href, e))?;
     let after = store.stats();
     let mut text = String::new();
     let read = after.remote_bytes + after.local_bytes - before.remote_bytes - before.local_bytes;
     writeln!(text, "{href}: {:?}, {}, header read with {}", meta.format, human(object.size), human(read))?;
-    let dims = meta.dims.iter().map(|(name, dim)| format!("{name} = {}{}", dim.len, if dim.unlimited { " (unlimited)" } else { "" }));
+    let dims = meta
+        .dims
+        .iter()
+        .map(|(name, dim)| format!("{name} = {}{}", dim.len, if dim.unlimited { " (unlimited)" } else { "" }));
     writeln!(text, "dimensions: {}", dims.collect::<Vec<_>>().join(", "))?;
     for variable in &meta.variables {
-        variable_text(&mut text, store, (&object, &meta), variable, references).await?;
+        variable_text(&mut text, variable)?;
+        if args.references {
+            references_text(&mut text, store, &object, variable).await?;
+        }
     }
     for (path, why) in &meta.refused {
         writeln!(text, "  {path}: cannot be read, {why}")?;
@@ -93,13 +99,7 @@ fn named(href: &Href, error: DriveError<outcrop_formats::Error>) -> Failure {
     }
 }
 
-async fn variable_text(
-    text: &mut String,
-    store: &Store,
-    (object, _): (&ObjectMeta, &FileMeta),
-    variable: &Variable,
-    references: bool,
-) -> Result<(), Failure> {
+fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     let dims = variable.dims.iter().zip(&variable.grid.shape).map(|(dim, n)| format!("{dim}: {n}"));
     let codecs: Vec<String> = variable.codecs.iter().map(|codec| format!("{codec:?}")).collect();
     let dims = dims.collect::<Vec<_>>().join(", ");
@@ -113,19 +113,26 @@ async fn variable_text(
     if let Some(AttrValue::Text(units)) = variable.attrs.get("units") {
         write!(text, ", units `{units}`")?;
     }
-    text.push('\n');
-    if references {
-        let mut have = Sparse::new(object.size);
-        let refs = store.drive_with(object, &mut have, &mut Locate::new(variable)).await.map_err(|e| named(&object.href, e))?;
-        writeln!(text, "    stored {}", human(refs.stored_bytes()))?;
-        for (index, chunk) in refs.iter() {
-            match chunk {
-                ChunkRef::Range { offset, length, filter_mask } => {
-                    writeln!(text, "    {index:?} offset {offset} length {length} mask {filter_mask}")?;
-                }
-                ChunkRef::Inline(bytes) => writeln!(text, "    {index:?} inline {} bytes", bytes.len())?,
-                ChunkRef::Fill => writeln!(text, "    {index:?} fill")?,
+    writeln!(text)
+}
+
+async fn references_text(
+    text: &mut String,
+    store: &Store,
+    object: &ObjectMeta,
+    variable: &Variable,
+) -> Result<(), Failure> {
+    let mut have = Sparse::new(object.size);
+    let located = store.drive_with(object, &mut have, &mut Locate::new(variable)).await;
+    let refs = located.map_err(|e| named(&object.href, e))?;
+    writeln!(text, "    stored {}", human(refs.stored_bytes()))?;
+    for (index, chunk) in &refs {
+        match chunk {
+            ChunkRef::Range { offset, length, filter_mask } => {
+                writeln!(text, "    {index:?} offset {offset} length {length} mask {filter_mask}")?;
             }
+            ChunkRef::Inline(bytes) => writeln!(text, "    {index:?} inline {} bytes", bytes.len())?,
+            ChunkRef::Fill => writeln!(text, "    {index:?} fill")?,
         }
     }
     Ok(())
@@ -137,7 +144,12 @@ fn zarr_text(zarr: &zarr::Zarr, href: &Href) -> String {
         let dims: Vec<String> = array.dims.iter().zip(&array.shape).map(|(dim, n)| format!("{dim}: {n}")).collect();
         let line = format!(
             "  {}({}) {:?}, chunks {:?}, {} ({:?})\n",
-            array.path, dims.join(", "), array.dtype, array.chunk, array.codecs.join(" + "), array.format
+            array.path,
+            dims.join(", "),
+            array.dtype,
+            array.chunk,
+            array.codecs.join(" + "),
+            array.format
         );
         text.push_str(&line);
     }

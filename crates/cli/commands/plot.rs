@@ -28,6 +28,8 @@ fn pairs(flag: &str, texts: &[String]) -> Result<Vec<(String, String)>, Failure>
         let (dim, value) = text.split_once('=')?;
         Some((dim.trim().to_owned(), value.trim().to_owned()))
     };
-    let wrong = |text: &String| Failure::usage(format!("`{flag} {text}` is not DIM=VALUE"), format!("write it like `{flag} time=0`"));
+    let wrong = |text: &String| {
+        Failure::usage(format!("`{flag} {text}` is not DIM=VALUE"), format!("write it like `{flag} time=0`"))
+    };
     texts.iter().map(|text| pair(text).ok_or_else(|| wrong(text))).collect()
 }

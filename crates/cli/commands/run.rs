@@ -26,7 +26,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure>
         context.say(&format!("registered {} items in {catalog}catalog.json", done.len()));
     }
     if failed > 0 && done.is_empty() {
-        return Err(Failure::usage("no item could be computed", "the reasons are above; `outcrop info` shows what a file holds"));
+        return Err(Failure::usage(
+            "no item could be computed",
+            "the reasons are above; `outcrop info` shows what a file holds",
+        ));
     }
     Ok(Outcome::of(failed))
 }
@@ -40,7 +43,10 @@ pub(crate) fn compute(context: &Context, args: &RunArgs) -> Result<(Vec<Registra
         found.and_then(|node| async move { Ok(Inputs::of(&node.document)?) }).try_collect().await
     })?;
     if items.is_empty() {
-        return Err(Failure::usage(format!("no item of `{}` fits", args.items), "try `outcrop search` with the same options"));
+        return Err(Failure::usage(
+            format!("no item of `{}` fits", args.items),
+            "try `outcrop search` with the same options",
+        ));
     }
     let mut done: Vec<Registration> = Vec::new();
     let mut failed = 0;
@@ -71,9 +77,8 @@ impl<'a> Job<'a> {
     fn new(context: &'a Context, args: &'a RunArgs) -> Result<Self, Failure> {
         let memory = match &args.memory {
             None => 0,
-            Some(text) => parse_bytes(text).ok_or_else(|| {
-                Failure::usage(format!("`{text}` is not a size"), "write it like 500MB or 2GiB")
-            })?,
+            Some(text) => parse_bytes(text)
+                .ok_or_else(|| Failure::usage(format!("`{text}` is not a size"), "write it like 500MB or 2GiB"))?,
         };
         let options = SpringIndexOptions {
             plants: parse_plants(args.plants.iter().map(String::as_str))?,
@@ -118,7 +123,13 @@ impl<'a> Job<'a> {
         let after = self.context.store.stats();
         let read = after.local_bytes + after.remote_bytes - before.local_bytes - before.remote_bytes;
         self.tell(item, group, &report, (read, index.plan().stored_bytes(), start.elapsed().as_secs_f64()));
-        Ok(Some(Registration { source: item.clone(), zarr: self.to.clone(), group: group.to_owned(), format, map: None }))
+        Ok(Some(Registration {
+            source: item.clone(),
+            zarr: self.to.clone(),
+            group: group.to_owned(),
+            format,
+            map: None,
+        }))
     }
 
     fn tell(&self, item: &Inputs, group: &str, report: &SpringReport, (read, stored, seconds): (u64, u64, f64)) {
@@ -134,7 +145,8 @@ impl<'a> Job<'a> {
             }));
             return;
         }
-        let range = report.range.map_or("no first leaf".to_owned(), |(a, b)| format!("first leaf on days {a:.0} to {b:.0}"));
+        let range =
+            report.range.map_or("no first leaf".to_owned(), |(a, b)| format!("first leaf on days {a:.0} to {b:.0}"));
         self.context.say(&format!(
             "{}: {range} in {} of {} cells; {} of {} days, {} of {} read, {seconds:.2} s, memory {} (bound {}) -> {}{group}",
             item.id, report.cells, report.of_cells, run.steps, run.of_steps, human(read), human(stored),

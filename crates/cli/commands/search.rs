@@ -67,13 +67,11 @@ impl Writer {
     }
 
     fn put(&mut self, text: &str) -> Result<(), Failure> {
-        match &mut self.file {
-            Some(file) => Ok(file.write(text.as_bytes())?),
-            None => {
-                print::data(text);
-                Ok(())
-            }
+        if let Some(file) = &mut self.file {
+            return Ok(file.write(text.as_bytes())?);
         }
+        print::data(text);
+        Ok(())
     }
 
     fn item(&mut self, item: &Document) -> Result<(), Failure> {
@@ -113,7 +111,8 @@ fn portable(item: &Document) -> Result<Value, Failure> {
         };
         for member in members {
             if let Some(Value::String(href)) = member.get_mut("href") {
-                *href = item.resolve(href)?.as_str().to_owned();
+                let absolute = item.resolve(href)?;
+                absolute.as_str().clone_into(href);
             }
         }
     }

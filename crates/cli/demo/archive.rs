@@ -23,7 +23,8 @@ pub(crate) const PARAMETERS: [(&str, &str, &str); 4] = [
     ("prcp", "mm/day", "daily total precipitation"),
 ];
 
-const PROJECTION: &str = "+proj=lcc +lat_1=25 +lat_2=60 +lat_0=42.5 +lon_0=-100 +x_0=0 +y_0=0 +a=6378137 +rf=298.257223563";
+const PROJECTION: &str =
+    "+proj=lcc +lat_1=25 +lat_2=60 +lat_0=42.5 +lon_0=-100 +x_0=0 +y_0=0 +a=6378137 +rf=298.257223563";
 const CELL_M: f64 = 5000.0;
 const MISSING: f32 = -9999.0;
 
@@ -51,7 +52,12 @@ pub(crate) const REGIONS: [Region; 2] = [
         centre: [-106.5, 39.5],
         shape: (80, 100),
         water: &[],
-        mountains: &[[-106.2, 39.2, 0.9, 2.4], [-107.6, 38.0, 0.7, 2.2], [-105.4, 40.6, 0.6, 1.6], [-109.0, 40.3, 1.1, 0.9]],
+        mountains: &[
+            [-106.2, 39.2, 0.9, 2.4],
+            [-107.6, 38.0, 0.7, 2.2],
+            [-105.4, 40.6, 0.6, 1.6],
+            [-109.0, 40.3, 1.1, 0.9],
+        ],
     },
 ];
 
@@ -114,7 +120,9 @@ pub(crate) fn write(folder: &Path) -> Result<(usize, u64), Failure> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
         let work = || -> Result<(), Failure> {
-            while let Some((region, year, parameter, path)) = jobs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            while let Some((region, year, parameter, path)) =
+                jobs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+            {
                 write_file(path, region, *year, *parameter)?;
             }
             Ok(())
@@ -152,7 +160,12 @@ fn raw_f32<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<u8> {
     raw(values, |v| (*v as f32).to_ne_bytes())
 }
 
-fn write_file(path: &Path, region: &Region, year: i32, (name, units, long_name): (&str, &str, &str)) -> Result<(), Failure> {
+fn write_file(
+    path: &Path,
+    region: &Region,
+    year: i32,
+    (name, units, long_name): (&str, &str, &str),
+) -> Result<(), Failure> {
     let cells = Cells::of(region)?;
     let global = attrs([
         ("start_year", AttrValue::Int(vec![i64::from(year)])),

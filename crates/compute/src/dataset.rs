@@ -111,7 +111,11 @@ impl DataArray {
     /// # Errors
     /// [`Error::NoDim`]; [`Error::Unsupported`] if the dimension has no labels.
     pub fn sel(&self, dim: &str, from: f64, to: f64) -> Result<Self> {
-        let no_labels = || Error::Unsupported { action: "select by label in", array: self.name.clone(), why: format!("`{dim}` has no coordinate") };
+        let no_labels = || Error::Unsupported {
+            action: "select by label in",
+            array: self.name.clone(),
+            why: format!("`{dim}` has no coordinate"),
+        };
         self.dim(dim)?;
         let coord = self.coords.get(dim).ok_or_else(no_labels)?;
         let range = positions(&coord.values, from, to);

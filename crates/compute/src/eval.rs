@@ -64,7 +64,9 @@ fn length(range: &Range<u64>) -> usize {
 #[expect(clippy::cast_possible_truncation, reason = "NumPy rounds Python numbers to the array's precision")]
 fn scalar(block: Block, op: ScalarOp) -> Block {
     fn each<T: Copy>(mut values: Vec<T>, f: impl Fn(T) -> T) -> Vec<T> {
-        values.iter_mut().for_each(|v| *v = f(*v));
+        for value in &mut values {
+            *value = f(*value);
+        }
         values
     }
     match (block, op) {
@@ -85,13 +87,19 @@ fn binary(left: Block, right: Block, op: BinaryOp) -> Block {
             Block::F32(r) => r[i].is_nan() || r[i] == 0.0,
             Block::F64(r) => r[i].is_nan() || r[i] == 0.0,
         };
-        left.iter_mut().enumerate().filter(|(i, _)| drop(*i)).for_each(|(_, v)| *v = nan);
+        for (i, value) in left.iter_mut().enumerate() {
+            if drop(i) {
+                *value = nan;
+            }
+        }
         left
     }
     match (left, right, op) {
         (Block::F32(l), right, BinaryOp::Where) => Block::F32(keep(l, &right, f32::NAN)),
         (Block::F64(l), right, BinaryOp::Where) => Block::F64(keep(l, &right, f64::NAN)),
-        (Block::F32(l), Block::F32(r), op) => Block::F32(l.iter().zip(&r).map(|(a, b)| arithmetic(*a, *b, op)).collect()),
+        (Block::F32(l), Block::F32(r), op) => {
+            Block::F32(l.iter().zip(&r).map(|(a, b)| arithmetic(*a, *b, op)).collect())
+        }
         (l, r, op) => {
             let (l, r) = (l.into_f64(), r.into_f64());
             Block::F64(l.iter().zip(&r).map(|(a, b)| arithmetic(*a, *b, op)).collect())
@@ -101,7 +109,11 @@ fn binary(left: Block, right: Block, op: BinaryOp) -> Block {
 
 fn arithmetic<T>(a: T, b: T, op: BinaryOp) -> T
 where
-    T: Copy + std::ops::Add<Output = T> + std::ops::Sub<Output = T> + std::ops::Mul<Output = T> + std::ops::Div<Output = T>,
+    T: Copy
+        + std::ops::Add<Output = T>
+        + std::ops::Sub<Output = T>
+        + std::ops::Mul<Output = T>
+        + std::ops::Div<Output = T>,
 {
     match op {
         BinaryOp::Add => a + b,

@@ -36,6 +36,9 @@ pub enum BinaryOp {
     Where,
 }
 
+/// Is shown a source and a window of it.
+pub(crate) type Visitor<'a> = dyn FnMut(&Arc<Source>, &[Range<u64>]) + 'a;
+
 /// A lazy array: what to do to the chunks of some files.
 #[derive(Debug)]
 pub(crate) enum Expr {
@@ -63,7 +66,11 @@ impl Expr {
             Self::Window { input, .. } | Self::Scalar { input, .. } | Self::Coarsen { input, .. } => input.dtype(),
             Self::Binary { left, op: BinaryOp::Where, .. } => left.dtype(),
             Self::Binary { left, right, .. } => {
-                if left.dtype() == right.dtype() { left.dtype() } else { DType::Float64 }
+                if left.dtype() == right.dtype() {
+                    left.dtype()
+                } else {
+                    DType::Float64
+                }
             }
         }
     }
@@ -84,7 +91,7 @@ impl Expr {
     }
 
     /// Calls `f` for each source with the window of it that a window of this array needs.
-    pub(crate) fn visit(&self, window: &[Range<u64>], f: &mut dyn FnMut(&Arc<Source>, &[Range<u64>])) {
+    pub(crate) fn visit(&self, window: &[Range<u64>], f: &mut Visitor<'_>) {
         match self {
             Self::Source(source) => f(source, window),
             Self::Window { input, window: outer } => input.visit(&offset(window, outer), f),

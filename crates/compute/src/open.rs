@@ -84,10 +84,8 @@ fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
 
 async fn source_of(store: &Store, object: &ObjectMeta, variable: &Variable) -> Result<Source> {
     let mut have = Sparse::new(object.size);
-    let refs = store
-        .drive_with(object, &mut have, &mut Locate::new(variable))
-        .await
-        .map_err(|e| driven(&object.href, e))?;
+    let refs =
+        store.drive_with(object, &mut have, &mut Locate::new(variable)).await.map_err(|e| driven(&object.href, e))?;
     Ok(Source {
         id: NEXT_SOURCE.fetch_add(1, Ordering::Relaxed),
         store: store.clone(),

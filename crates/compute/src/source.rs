@@ -10,7 +10,6 @@ use outcrop_store::{ObjectMeta, Store};
 
 use crate::{Block, Error, Result};
 
-
 /// A variable of an open file.
 #[derive(Debug)]
 pub struct Source {

@@ -166,7 +166,7 @@ fn headers_come_in_few_rounds() {
 fn give(have: &mut Sparse, whole: &Bytes, ranges: &[std::ops::Range<u64>]) {
     for range in ranges {
         let at = |n: u64| usize::try_from(n).unwrap();
-        have.insert(range.start, whole.slice(at(range.start)..at(range.end)));
+        have.insert(range.start, &whole.slice(at(range.start)..at(range.end)));
     }
 }
 

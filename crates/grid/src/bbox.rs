@@ -26,9 +26,8 @@ impl BBox {
     /// [`Error::BBox`] for another count, numbers that are not finite, or south above north.
     pub fn from_slice(numbers: &[f64]) -> Result<Self> {
         let bad = |why| Error::BBox { text: format!("{numbers:?}"), why };
-        let (west, south, east, north) = match *numbers {
-            [w, s, e, n] | [w, s, _, e, n, _] => (w, s, e, n),
-            _ => return Err(bad("it needs 4 or 6 numbers")),
+        let ([west, south, east, north] | [west, south, _, east, north, _]) = *numbers else {
+            return Err(bad("it needs 4 or 6 numbers"));
         };
         if !numbers.iter().all(|n| n.is_finite()) {
             return Err(bad("its numbers must be finite"));
@@ -60,9 +59,8 @@ impl BBox {
 
     /// True if the boxes share a point; edges count.
     pub fn intersects(&self, other: &Self) -> bool {
-        let overlap = |a: &Self, b: &Self| {
-            a.west <= b.east && b.west <= a.east && a.south <= b.north && b.south <= a.north
-        };
+        let overlap =
+            |a: &Self, b: &Self| a.west <= b.east && b.west <= a.east && a.south <= b.north && b.south <= a.north;
         self.parts().iter().any(|a| other.parts().iter().any(|b| overlap(a, b)))
     }
 

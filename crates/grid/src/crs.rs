@@ -169,7 +169,8 @@ fn cf_to_proj(name: &str, attrs: &dyn MappingNumbers) -> Result<String> {
     let first = |key: &str| attrs.numbers(key).and_then(|v| v.first().copied());
     let need = |key: &str| first(key).ok_or_else(|| missing(key));
     let or = |key: &str, default: f64| first(key).unwrap_or(default);
-    let parallels = || attrs.numbers("standard_parallel").filter(|p| !p.is_empty()).ok_or_else(|| missing("standard_parallel"));
+    let parallels =
+        || attrs.numbers("standard_parallel").filter(|p| !p.is_empty()).ok_or_else(|| missing("standard_parallel"));
     let conic = |proj: &str| -> Result<String> {
         let p = parallels()?;
         let (lat_0, lon_0) = (need("latitude_of_projection_origin")?, need("longitude_of_central_meridian")?);
@@ -185,8 +186,15 @@ fn cf_to_proj(name: &str, attrs: &dyn MappingNumbers) -> Result<String> {
             need("longitude_of_central_meridian")?,
             or("scale_factor_at_central_meridian", 1.0)
         ),
-        "mercator" => format!("+proj=merc +lon_0={} +lat_ts={}", or("longitude_of_projection_origin", 0.0), or("standard_parallel", 0.0)),
-        "sinusoidal" => format!("+proj=sinu +lon_0={}", or("longitude_of_central_meridian", or("longitude_of_projection_origin", 0.0))),
+        "mercator" => format!(
+            "+proj=merc +lon_0={} +lat_ts={}",
+            or("longitude_of_projection_origin", 0.0),
+            or("standard_parallel", 0.0)
+        ),
+        "sinusoidal" => format!(
+            "+proj=sinu +lon_0={}",
+            or("longitude_of_central_meridian", or("longitude_of_projection_origin", 0.0))
+        ),
         "lambert_azimuthal_equal_area" => format!(
             "+proj=laea +lat_0={} +lon_0={}",
             need("latitude_of_projection_origin")?,

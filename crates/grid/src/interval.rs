@@ -18,9 +18,7 @@ pub struct Interval {
 impl Interval {
     /// True if the spans share a moment.
     pub fn intersects(&self, other: &Self) -> bool {
-        let before = |end: Option<DateTime<Utc>>, start: Option<DateTime<Utc>>| {
-            matches!((end, start), (Some(end), Some(start)) if end < start)
-        };
+        let before = |end: Option<DateTime<Utc>>, start: Option<DateTime<Utc>>| matches!((end, start), (Some(end), Some(start)) if end < start);
         !before(self.end, other.start) && !before(other.end, self.start)
     }
 }

@@ -188,7 +188,12 @@ fn date_of(calendar: Calendar, number: i64) -> Option<(i64, u32, u32, u32)> {
         let (year, doy) = (number.div_euclid(length), number.rem_euclid(length));
         let before = |m: usize| BEFORE[m] + if m >= 2 { leap } else { 0 };
         let month = (1..=12).rfind(|m| before(m - 1) <= doy)?;
-        Some((year, u32::try_from(month).ok()?, u32::try_from(doy - before(month - 1) + 1).ok()?, u32::try_from(doy + 1).ok()?))
+        Some((
+            year,
+            u32::try_from(month).ok()?,
+            u32::try_from(doy - before(month - 1) + 1).ok()?,
+            u32::try_from(doy + 1).ok()?,
+        ))
     };
     match calendar {
         Calendar::Standard | Calendar::ProlepticGregorian => {
@@ -239,7 +244,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in ["days", "fortnights since 2000-01-01", "days since x", "days until 2000-01-01", "days since 2000-13-01"] {
+        for bad in
+            ["days", "fortnights since 2000-01-01", "days since x", "days until 2000-01-01", "days since 2000-13-01"]
+        {
             assert!(CfTime::parse(bad, "standard").is_err(), "{bad}");
         }
         assert!(CfTime::parse("days since 2000-01-01", "mayan").is_err());

@@ -2,13 +2,19 @@
 //!
 //! `cargo bench -p outcrop-pipelines --bench spring_index -- FOLDER [COARSEN [THREADS]]`, where FOLDER holds
 //! `*_tmin_*.nc`, `*_tmax_*.nc` and `*_dayl_*.nc`. CPU seconds are of this process, user and system.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a program that measures: it prints, and stops where something is wrong"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use outcrop_compute::{OpenOptions, RunOptions, open_dataset};
-use outcrop_formats::zarr::ZarrFormat;
 use outcrop_formats::ChunkRef;
+use outcrop_formats::zarr::ZarrFormat;
 use outcrop_pipelines::spring_index::{PLANTS, ResultOptions, ResultWriter, SpringIndex, SpringIndexOptions};
 use outcrop_store::{Href, Store, StoreOptions};
 
@@ -27,9 +33,12 @@ fn main() {
 
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let dataset = runtime.block_on(open_dataset(&store, &hrefs, &options)).unwrap();
-    let index = SpringIndex::new(&dataset, SpringIndexOptions { plants: PLANTS[..1].to_vec(), coarsen, ..Default::default() }).unwrap();
+    let index =
+        SpringIndex::new(&dataset, SpringIndexOptions { plants: PLANTS[..1].to_vec(), coarsen, ..Default::default() })
+            .unwrap();
     let out = tempfile::tempdir().unwrap();
-    let result = ResultOptions { root: out.path().join("first-leaf.zarr"), group: "1980".into(), format: ZarrFormat::V3 };
+    let result =
+        ResultOptions { root: out.path().join("first-leaf.zarr"), group: "1980".into(), format: ZarrFormat::V3 };
     let writer = ResultWriter::create(&index, &result).unwrap();
     let before = store.stats().local_bytes;
     let report = index.run(&RunOptions { threads, ..Default::default() }, writer).unwrap();
@@ -37,14 +46,24 @@ fn main() {
     let days = report.run.steps;
     println!(
         "outcrop    coarsen {coarsen}: {:.2} CPU s, {:.2} s, {days} of {} days, {} cells, {:.1} MB read, bound {:.1} MB, peak {:.1} MB",
-        ours.0, ours.1, report.run.of_steps, report.cells, (store.stats().local_bytes - before) as f64 / 1e6,
-        report.run.bound.total() as f64 / 1e6, outcrop_compute::peak() as f64 / 1e6,
+        ours.0,
+        ours.1,
+        report.run.of_steps,
+        report.cells,
+        (store.stats().local_bytes - before) as f64 / 1e6,
+        report.run.bound.total() as f64 / 1e6,
+        outcrop_compute::peak() as f64 / 1e6,
     );
 
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let bytes = bare(&dataset, days);
     let limit = (cpu_seconds() - cpu, wall.elapsed().as_secs_f64());
-    println!("libdeflate + unshuffle, 1 thread: {:.2} CPU s, {:.2} s, {:.1} MB decoded", limit.0, limit.1, bytes as f64 / 1e6);
+    println!(
+        "libdeflate + unshuffle, 1 thread: {:.2} CPU s, {:.2} s, {:.1} MB decoded",
+        limit.0,
+        limit.1,
+        bytes as f64 / 1e6
+    );
     println!("ratio of CPU seconds: {:.2}", ours.0 / limit.0);
 }
 
@@ -65,7 +84,7 @@ fn bare(dataset: &outcrop_compute::Dataset, days: u64) -> usize {
             let file = std::fs::File::open(path).unwrap();
             let size: u64 = source.refs().grid.chunk.iter().product::<u64>() * 4;
             let (mut inflated, mut plain) = (vec![0u8; size as usize], vec![0u8; size as usize]);
-            for (index, chunk) in source.refs().iter() {
+            for (index, chunk) in source.refs() {
                 let ChunkRef::Range { offset, length, .. } = chunk else { continue };
                 if index[0] >= days {
                     continue;

@@ -97,7 +97,8 @@ fn text_of(attrs: &Attrs, name: &str) -> Option<String> {
 }
 
 fn array_plane(array: &DataArray) -> Plane {
-    let labels = array.dims.iter().map(|dim| array.coords.get(dim).map_or(Labels::None, |c| Labels::Numbers(c.values.clone())));
+    let labels =
+        array.dims.iter().map(|dim| array.coords.get(dim).map_or(Labels::None, |c| Labels::Numbers(c.values.clone())));
     let units = array.dims.iter().map(|dim| array.coords.get(dim).and_then(|c| text_of(&c.attrs, "units")));
     Plane {
         name: array.name.clone(),
@@ -162,7 +163,10 @@ impl Plane {
                 (None, Some((_, text))) => self.by_label(at, text).map(Some),
                 (None, None) if self.shape[at] == 1 => Ok(Some(0)),
                 (None, None) => {
-                    let why = format!("it has {} positions: choose one with --isel {dim}=N or --sel {dim}=LABEL", self.shape[at]);
+                    let why = format!(
+                        "it has {} positions: choose one with --isel {dim}=N or --sel {dim}=LABEL",
+                        self.shape[at]
+                    );
                     Err(refuse("isel", dim, why))
                 }
             }
@@ -172,7 +176,9 @@ impl Plane {
 
     fn by_position(&self, at: usize, text: &str) -> Result<u64> {
         let inside = text.parse::<u64>().ok().filter(|n| *n < self.shape[at]);
-        inside.ok_or_else(|| refuse("isel", text, format!("`{}` has positions 0 to {}", self.dims[at], self.shape[at].saturating_sub(1))))
+        inside.ok_or_else(|| {
+            refuse("isel", text, format!("`{}` has positions 0 to {}", self.dims[at], self.shape[at].saturating_sub(1)))
+        })
     }
 
     fn by_label(&self, at: usize, text: &str) -> Result<u64> {
@@ -184,8 +190,11 @@ impl Plane {
                 found.ok_or_else(|| refuse("sel", text, format!("the labels of `{dim}` are {}", texts.join(", "))))?
             }
             Labels::Numbers(numbers) => {
-                let wanted: f64 = text.parse().map_err(|_| refuse("sel", text, format!("the labels of `{dim}` are numbers")))?;
-                let near = |(_, a): &(usize, &f64), (_, b): &(usize, &f64)| (*a - wanted).abs().total_cmp(&(*b - wanted).abs());
+                let wanted: f64 =
+                    text.parse().map_err(|_| refuse("sel", text, format!("the labels of `{dim}` are numbers")))?;
+                let near = |(_, a): &(usize, &f64), (_, b): &(usize, &f64)| {
+                    (*a - wanted).abs().total_cmp(&(*b - wanted).abs())
+                };
                 numbers.iter().enumerate().min_by(near).map_or(0, |(i, _)| i)
             }
         };

@@ -114,7 +114,10 @@ impl Registration {
         let mut body = Map::new();
         body.insert("type".into(), json!("Feature"));
         body.insert("stac_version".into(), json!("1.1.0"));
-        body.insert("stac_extensions".into(), json!(["https://stac-extensions.github.io/processing/v1.2.0/schema.json"]));
+        body.insert(
+            "stac_extensions".into(),
+            json!(["https://stac-extensions.github.io/processing/v1.2.0/schema.json"]),
+        );
         body.insert("id".into(), json!(self.id()));
         for name in ["geometry", "bbox"] {
             if let Some(value) = self.source.body.get(name) {

@@ -12,7 +12,10 @@ pub fn coalesce(ranges: &[Range<u64>], gap: u64, max: u64) -> Vec<Range<u64>> {
     for range in sorted {
         match merged.last_mut() {
             Some(last) if range.end <= last.end => {}
-            Some(last) if range.start <= last.end.saturating_add(gap) && (range.start < last.end || range.end - last.start <= max) => {
+            Some(last)
+                if range.start <= last.end.saturating_add(gap)
+                    && (range.start < last.end || range.end - last.start <= max) =>
+            {
                 last.end = range.end;
             }
             _ => merged.push(range),

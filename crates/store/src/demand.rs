@@ -23,7 +23,7 @@ impl Sparse {
     /// A whole object.
     pub fn whole(bytes: Bytes) -> Self {
         let mut sparse = Self::new(bytes.len() as u64);
-        sparse.insert(0, bytes);
+        sparse.insert(0, &bytes);
         sparse
     }
 
@@ -38,7 +38,7 @@ impl Sparse {
     }
 
     /// Adds the bytes at `offset`, joining them with their neighbours; bytes at hand already are kept.
-    pub fn insert(&mut self, offset: u64, bytes: Bytes) {
+    pub fn insert(&mut self, offset: u64, bytes: &Bytes) {
         for gap in self.missing(&(offset..offset + bytes.len() as u64)) {
             let from = usize::try_from(gap.start - offset).unwrap_or(usize::MAX);
             let to = usize::try_from(gap.end - offset).unwrap_or(usize::MAX);
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn parts_join_and_gaps_are_named() {
         let mut sparse = Sparse::new(100);
-        sparse.insert(10, Bytes::from(vec![1; 10]));
-        sparse.insert(30, Bytes::from(vec![3; 10]));
+        sparse.insert(10, &Bytes::from(vec![1; 10]));
+        sparse.insert(30, &Bytes::from(vec![3; 10]));
         assert_eq!(sparse.missing(&(0..50)), vec![0..10, 20..30, 40..50]);
         assert!(sparse.get(&(10..31)).is_none());
-        sparse.insert(15, Bytes::from(vec![2; 20]));
+        sparse.insert(15, &Bytes::from(vec![2; 20]));
         assert_eq!(sparse.missing(&(10..40)), Vec::<Range<u64>>::new());
         let got = sparse.get(&(10..40)).unwrap();
         assert_eq!(&got[..], &[vec![1u8; 10], vec![2; 10], vec![3; 10]].concat()[..]);

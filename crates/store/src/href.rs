@@ -125,7 +125,8 @@ impl Href {
 
     /// `self` as a reference from the document `base`: `./a.json`, `../b/c.json`, or whole if they share no root.
     pub fn relative_to(&self, base: &Self) -> String {
-        let (Some((root, path)), Some((base_root, base_path))) = (split_root(&self.text), split_root(&base.text)) else {
+        let (Some((root, path)), Some((base_root, base_path))) = (split_root(&self.text), split_root(&base.text))
+        else {
             return self.text.clone();
         };
         if root != base_root {

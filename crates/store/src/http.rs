@@ -33,7 +33,8 @@ impl Http {
         // A second installation in the same process is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let policy = reqwest::redirect::Policy::custom(|attempt| {
-            let downgrade = attempt.url().scheme() == "http" && attempt.previous().iter().any(|url| url.scheme() == "https");
+            let downgrade =
+                attempt.url().scheme() == "http" && attempt.previous().iter().any(|url| url.scheme() == "https");
             let strange = !matches!(attempt.url().scheme(), "http" | "https");
             if downgrade || strange {
                 attempt.error("redirect to another scheme refused")
@@ -49,7 +50,11 @@ impl Http {
             .read_timeout(options.read_timeout)
             .redirect(policy)
             .build()
-            .map_err(|e| Error::Transport { href: Href::from_path("https:".as_ref()), tries: 0, source: Box::new(e) })?;
+            .map_err(|e| Error::Transport {
+                href: Href::from_path("https:".as_ref()),
+                tries: 0,
+                source: Box::new(e),
+            })?;
         Ok(Self { client, options: options.clone() })
     }
 
@@ -59,14 +64,16 @@ impl Http {
         loop {
             tries += 1;
             let (error, told) = match self.send_once(href, range, etag).await {
-                Ok(response) => match classify(href, response, range.is_some()) {
+                Ok(response) => match classify(href, response, range) {
                     Ok(answer) => return Ok(answer),
                     Err((error, told)) => (error, told),
                 },
                 Err(source) if is_final(&source) => {
                     return Err(Error::Transport { href: href.clone(), tries, source: Box::new(source.without_url()) });
                 }
-                Err(source) => (Error::Transport { href: href.clone(), tries, source: Box::new(source.without_url()) }, None),
+                Err(source) => {
+                    (Error::Transport { href: href.clone(), tries, source: Box::new(source.without_url()) }, None)
+                }
             };
             if tries > self.options.retries || !may_retry(&error) {
                 return Err(error);
@@ -75,7 +82,12 @@ impl Http {
         }
     }
 
-    async fn send_once(&self, href: &Href, range: Option<&Range<u64>>, etag: Option<&str>) -> reqwest::Result<Response> {
+    async fn send_once(
+        &self,
+        href: &Href,
+        range: Option<&Range<u64>>,
+        etag: Option<&str>,
+    ) -> reqwest::Result<Response> {
         let mut request = self.client.request(Method::GET, href.as_str()).header(ACCEPT_ENCODING, "identity");
         if let Some(range) = range {
             request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
@@ -173,15 +185,23 @@ impl Http {
     }
 }
 
-/// Sorts an answer into usable, or an error with the wait the server asks for.
-fn classify(href: &Href, response: Response, ranged: bool) -> std::result::Result<Answer, (Error, Option<Duration>)> {
+/// An error with the wait the server asks for.
+type Refusal = (Error, Option<Duration>);
+
+/// Sorts an answer into usable or not.
+fn classify(href: &Href, response: Response, range: Option<&Range<u64>>) -> std::result::Result<Answer, Refusal> {
     let status = response.status().as_u16();
     let header = |name| response.headers().get(name).and_then(|v: &reqwest::header::HeaderValue| v.to_str().ok());
     match status {
         404 | 410 => return Err((Error::NotFound { href: href.clone() }, None)),
-        412 if ranged => return Err((Error::Changed { href: href.clone() }, None)),
+        412 if range.is_some() => return Err((Error::Changed { href: href.clone() }, None)),
         200..=299 => {}
-        _ => return Err((Error::Status { href: href.clone(), status }, header(RETRY_AFTER).and_then(retry::retry_after))),
+        _ => {
+            return Err((
+                Error::Status { href: href.clone(), status },
+                header(RETRY_AFTER).and_then(retry::retry_after),
+            ));
+        }
     }
     let total = header(CONTENT_RANGE).and_then(|value| value.rsplit('/').next()).and_then(|total| total.parse().ok());
     let size = if status == 206 { total } else { header(reqwest::header::CONTENT_LENGTH).and_then(|v| v.parse().ok()) };
@@ -230,7 +250,8 @@ async fn body_of_range(href: &Href, answer: Answer, range: &Range<u64>) -> Resul
 
 fn check_content_range(href: &Href, response: &Response, range: &Range<u64>) -> Result<()> {
     let value = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let start = value.strip_prefix("bytes ").and_then(|v| v.split('-').next()).and_then(|v| v.trim().parse::<u64>().ok());
+    let start =
+        value.strip_prefix("bytes ").and_then(|v| v.split('-').next()).and_then(|v| v.trim().parse::<u64>().ok());
     if start == Some(range.start) { Ok(()) } else { Err(Error::Changed { href: href.clone() }) }
 }
 

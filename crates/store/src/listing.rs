@@ -31,7 +31,8 @@ pub struct Entry {
 pub(crate) fn parse(href: &Href, bytes: &[u8], media: &str) -> Result<Vec<Entry>> {
     let text = String::from_utf8_lossy(bytes);
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    let xml = media.contains("xml") && !media.contains("html") || start.starts_with("<?xml") && start.contains("<catalog");
+    let xml =
+        media.contains("xml") && !media.contains("html") || start.starts_with("<?xml") && start.contains("<catalog");
     if xml || start.starts_with("<catalog") {
         return thredds(href, start);
     }
@@ -45,8 +46,7 @@ pub(crate) fn parse(href: &Href, bytes: &[u8], media: &str) -> Result<Vec<Entry>
 /// Links of an index page to direct children of the folder; sorting links, parents and other hosts are left out.
 fn index_page(href: &Href, html: &str) -> Result<Vec<Entry>> {
     let base = href.as_folder();
-    let selector = Selector::parse("a[href]")
-        .map_err(|e| Error::Listing { href: href.clone(), why: e.to_string() })?;
+    let selector = Selector::parse("a[href]").map_err(|e| Error::Listing { href: href.clone(), why: e.to_string() })?;
     let page = Html::parse_document(html);
     let mut entries: Vec<Entry> = Vec::new();
     for link in page.select(&selector) {
@@ -78,11 +78,15 @@ fn decoded(name: &str) -> String {
     text.unwrap_or_else(|| name.to_owned())
 }
 
+/// Path below the service, name and exact size of a dataset.
+type Dataset = (String, String, Option<u64>);
+
 /// Datasets with a `urlPath` become files below the HTTPServer service, `catalogRef`s become folders.
 fn thredds(href: &Href, xml: &str) -> Result<Vec<Entry>> {
     let bad = |why: String| Error::Listing { href: href.clone(), why };
     let mut reader = quick_xml::Reader::from_str(xml);
-    let (mut base, mut entries): (Option<String>, Vec<(String, String, Option<u64>)>) = (None, Vec::new());
+    let mut base: Option<String> = None;
+    let mut entries: Vec<Dataset> = Vec::new();
     let mut folders = Vec::new();
     let mut unit: Option<f64> = None;
     loop {
@@ -98,7 +102,9 @@ fn thredds(href: &Href, xml: &str) -> Result<Vec<Entry>> {
                         entries.push((path, name, None));
                     }
                 }
-                b"catalogRef" => folders.extend(attr(tag, "href").map(|to| (to, attr(tag, "title").or(attr(tag, "name"))))),
+                b"catalogRef" => {
+                    folders.extend(attr(tag, "href").map(|to| (to, attr(tag, "title").or(attr(tag, "name")))));
+                }
                 b"dataSize" => unit = attr(tag, "units").and_then(|units| bytes_per(&units)),
                 _ => {}
             },
@@ -106,7 +112,9 @@ fn thredds(href: &Href, xml: &str) -> Result<Vec<Entry>> {
                 if let (Some(unit), Some(last)) = (unit.take(), entries.last_mut()) {
                     let number = text.decode().ok().and_then(|text| text.trim().parse::<f64>().ok());
                     // Only whole bytes are exact; `1.3 Gbytes` is rounded.
-                    last.2 = number.filter(|n| (unit - 1.0).abs() < f64::EPSILON && n.fract() == 0.0 && *n >= 0.0).map(whole);
+                    last.2 = number
+                        .filter(|n| (unit - 1.0).abs() < f64::EPSILON && n.fract() == 0.0 && *n >= 0.0)
+                        .map(whole);
                 }
             }
             Event::Eof => break,

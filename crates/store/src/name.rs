@@ -49,7 +49,8 @@ fn percent_decoded(name: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let code = name.get(at + 1..at + 3).filter(|_| bytes[at] == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code =
+            name.get(at + 1..at + 3).filter(|_| bytes[at] == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
         out.push(code.unwrap_or(bytes[at]));
         at += if code.is_some() { 3 } else { 1 };
     }
@@ -66,7 +67,9 @@ mod tests {
             assert!(safe_name(good).is_ok(), "{good}");
         }
         let long = "x".repeat(256);
-        for bad in ["", ".", "..", "a/b", "..\\x", "%2e%2e", "..%5cx", "a%2Fb", "CON", "aux.tif", "x.", "a:b", "a\0", &long] {
+        for bad in
+            ["", ".", "..", "a/b", "..\\x", "%2e%2e", "..%5cx", "a%2Fb", "CON", "aux.tif", "x.", "a:b", "a\0", &long]
+        {
             assert!(safe_name(bad).is_err(), "{bad}");
         }
     }

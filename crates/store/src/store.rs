@@ -44,9 +44,9 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             retries: 4,
-            retry_wait_cap: Duration::from_secs(120),
+            retry_wait_cap: Duration::from_mins(2),
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(60),
+            read_timeout: Duration::from_mins(1),
             max_document: 64 << 20,
             gap: 0,
             max_request: 16 << 20,
@@ -224,7 +224,7 @@ impl Store {
             .map(|range| async move { Ok::<_, Error>((range.start, self.remote_range(meta, range).await?)) })
             .buffer_unordered(self.options.concurrency.max(1));
         while let Some((offset, bytes)) = answers.try_next().await? {
-            have.insert(offset, bytes);
+            have.insert(offset, &bytes);
         }
         let whole = |range: &Range<u64>| have.get(range).ok_or_else(|| Error::Changed { href: meta.href.clone() });
         ranges.iter().map(whole).collect()
@@ -253,7 +253,7 @@ impl Store {
             return Err(Error::HtmlPage { href: href.clone() }.into());
         }
         let mut have = Sparse::new(meta.size);
-        have.insert(0, bytes);
+        have.insert(0, &bytes);
         let output = self.drive_with(&meta, &mut have, parser).await?;
         Ok((meta, output))
     }
@@ -276,7 +276,7 @@ impl Store {
             let missing: Vec<Range<u64>> = needed.iter().flat_map(|range| have.missing(range)).collect();
             let parts = self.ranges(meta, &missing).await?;
             for (range, bytes) in missing.iter().zip(parts) {
-                have.insert(range.start, bytes);
+                have.insert(range.start, &bytes);
             }
         }
     }
@@ -372,7 +372,8 @@ impl Store {
         while at < meta.size {
             let range = at..(at + PIECE).min(meta.size);
             at = range.end;
-            let parts = blocking(href, move |href, path| local::ranges(href, path, std::slice::from_ref(&range))).await?;
+            let parts =
+                blocking(href, move |href, path| local::ranges(href, path, std::slice::from_ref(&range))).await?;
             for part in parts {
                 staged.write(&part)?;
                 self.counters.local.fetch_add(part.len() as u64, Ordering::Relaxed);
@@ -398,7 +399,10 @@ fn remote(href: &Href) -> Result<bool> {
 }
 
 /// Runs file I/O on the blocking pool.
-async fn blocking<T: Send + 'static>(href: &Href, work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    href: &Href,
+    work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let owned = href.clone();
     let task = tokio::task::spawn_blocking(move || {
         let path = owned.to_path().unwrap_or_default();

@@ -128,7 +128,7 @@ impl<'a> File<'a> {
             return Err(failed(outcrop_store::Error::HtmlPage { href: href.clone() }.into()));
         }
         let mut have = Sparse::new(object.size);
-        have.insert(0, bytes);
+        have.insert(0, &bytes);
         let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(|e| failed(e.into()))?;
         Ok(Self { store, object, have, meta })
     }

@@ -121,7 +121,8 @@ impl<F: Fold> FoldPlan<F> {
     /// # Errors
     /// [`Error::Misaligned`] if they do not; [`Error::Unsupported`] without arrays or for arrays of one dimension.
     pub fn new(inputs: Vec<DataArray>, fold: F) -> Result<Self> {
-        let refuse = |array: &str, why: &str| Error::Unsupported { action: "fold", array: array.into(), why: why.into() };
+        let refuse =
+            |array: &str, why: &str| Error::Unsupported { action: "fold", array: array.into(), why: why.into() };
         let Some(first) = inputs.first() else { return Err(refuse("nothing", "there is no input")) };
         for other in &inputs[1..] {
             first.check_aligned(other)?;
@@ -193,7 +194,9 @@ fn common_cuts(inputs: &[DataArray]) -> Vec<Cuts> {
 /// Blocks of the plane: whole chunks, joined along the inner dimensions until a block has [`COLUMN_CELLS`].
 fn columns(cuts: &[Cuts], shape: &[u64]) -> Vec<Vec<Range<u64>>> {
     let mut join = vec![1u64; shape.len()];
-    let length = |d: usize, join: u64| if cuts[d] == UNCUT { shape[d] } else { cuts[d].period.saturating_mul(join).min(shape[d]) };
+    let length = |d: usize, join: u64| {
+        if cuts[d] == UNCUT { shape[d] } else { cuts[d].period.saturating_mul(join).min(shape[d]) }
+    };
     for d in (0..shape.len()).rev() {
         loop {
             let cells: u64 = (0..shape.len()).map(|i| length(i, join[i])).product();
@@ -208,7 +211,9 @@ fn columns(cuts: &[Cuts], shape: &[u64]) -> Vec<Vec<Range<u64>>> {
         let pieces = cuts[d].pieces(shape[d], join[d]);
         blocks = blocks
             .into_iter()
-            .flat_map(|block| pieces.iter().map(move |p| block.iter().cloned().chain([p.clone()]).collect()).collect::<Vec<_>>())
+            .flat_map(|block| {
+                pieces.iter().map(move |p| block.iter().cloned().chain([p.clone()]).collect()).collect::<Vec<_>>()
+            })
             .collect();
     }
     blocks

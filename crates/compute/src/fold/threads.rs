@@ -35,7 +35,7 @@ struct Job {
 
 struct Mapped<T> {
     place: Place,
-    mapped: Result<T>,
+    values: Result<T>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -60,12 +60,8 @@ pub(super) fn run<F: Fold, E: From<Error>>(
     let size = |n: u64| usize::try_from(n).unwrap_or(1);
     let permits = Arc::new(Semaphore::new(size(bound.in_flight)));
     let current = Arc::new(AtomicUsize::new(0));
-    let feed = Feed {
-        windows: Vec::new(),
-        exprs: run.exprs.clone(),
-        permits: permits.clone(),
-        current: current.clone(),
-    };
+    let feed =
+        Feed { windows: Vec::new(), exprs: run.exprs.clone(), permits: permits.clone(), current: current.clone() };
     let exprs = run.exprs.clone();
     std::thread::scope(|scope| {
         let (jobs, queue) = channel::<Job>();
@@ -78,7 +74,13 @@ pub(super) fn run<F: Fold, E: From<Error>>(
         }
         drop(done);
         let feeder = start_feed(&runtime, plan, feed, jobs);
-        let window = Window { permits, current, full: size(bound.in_flight), least: size(bound.workers), now: size(bound.in_flight) };
+        let window = Window {
+            permits,
+            current,
+            full: size(bound.in_flight),
+            least: size(bound.workers),
+            now: size(bound.in_flight),
+        };
         let result = collect(run, &results, window, sink);
         feeder.abort();
         result
@@ -86,15 +88,14 @@ pub(super) fn run<F: Fold, E: From<Error>>(
 }
 
 fn start_feed<F: Fold>(runtime: &Handle, plan: &FoldPlan<F>, mut feed: Feed, jobs: Sender<Job>) -> JoinHandle<()> {
-    let columns = plan.columns.len();
     let slabs = plan.slabs.clone();
     let planes = plan.columns.clone();
     runtime.spawn(async move {
-        for column in 0..columns {
+        for (column, plane) in planes.iter().enumerate() {
             feed.windows = slabs
                 .iter()
                 .enumerate()
-                .map(|(slab, steps)| ((column, slab), std::iter::once(steps.clone()).chain(planes[column].clone()).collect()))
+                .map(|(slab, steps)| ((column, slab), std::iter::once(steps.clone()).chain(plane.clone()).collect()))
                 .collect();
             if !feed_column(&feed, &jobs).await {
                 return;
@@ -133,8 +134,8 @@ fn work<F: Fold>(
         if current.load(Ordering::Acquire) > place.0 {
             continue;
         }
-        let mapped = fetched.and_then(|fetched| map_slab(plan, exprs, place, &fetched, &mut scratch));
-        if done.send(Mapped { place, mapped, permit }).is_err() {
+        let values = fetched.and_then(|fetched| map_slab(plan, exprs, place, &fetched, &mut scratch));
+        if done.send(Mapped { place, values, permit }).is_err() {
             return;
         }
     }
@@ -185,8 +186,8 @@ fn collect<F: Fold, E: From<Error>>(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Error::Worker.into()),
         }
-        while let Some(Mapped { mapped, permit, .. }) = waiting.remove(&next) {
-            match run.apply(next.0, next.1, mapped?)? {
+        while let Some(Mapped { values, permit, .. }) = waiting.remove(&next) {
+            match run.apply(next.0, next.1, values?)? {
                 Next::Slab(unsettled) => {
                     window.release(permit, unsettled);
                     next.1 += 1;

@@ -135,12 +135,12 @@ impl Lanes {
         let mut floor = [0.0; LANES];
         let (mut longest, mut shortest) = (0.0f64, 24.0f64);
         let mut odd = false;
-        for i in 0..LANES {
-            floor[i] = self.d[i].floor();
+        for (d, floor) in self.d.iter().zip(&mut floor) {
+            *floor = d.floor();
             // NaN compares false: it takes part as an ordinary day and is put in at the end.
-            odd |= self.d[i] < 0.0 || self.d[i] > 24.0;
-            longest = if floor[i] > longest { floor[i] } else { longest };
-            shortest = if floor[i] < shortest { floor[i] } else { shortest };
+            odd |= *d < 0.0 || *d > 24.0;
+            longest = if *floor > longest { *floor } else { longest };
+            shortest = if *floor < shortest { *floor } else { shortest };
         }
         if odd {
             self.sum_slowly();
@@ -187,10 +187,10 @@ impl Lanes {
     #[expect(clippy::inline_always, reason = "the kernel is compiled for each instruction set")]
     fn night_hours(&mut self, floor: &[f64; LANES], last: usize, scale: &[f64; LANES]) {
         let mut inverse = [0.0; LANES];
-        for i in 0..LANES {
+        for (d, inverse) in self.d.iter().zip(&mut inverse) {
             // Without night hours (d >= 23) the value is not used; 2 keeps it finite.
-            let rest = 24.0 - self.d[i];
-            inverse[i] = 1.0 / ln(if rest > 1.0 { rest } else { 2.0 });
+            let rest = 24.0 - d;
+            *inverse = 1.0 / ln(if rest > 1.0 { rest } else { 2.0 });
         }
         for (j, ln_j) in LN.iter().enumerate().take(last + 1).skip(1) {
             let after = j as f64;
@@ -231,7 +231,6 @@ fn hours(value: f64) -> usize {
 
 /// Sine and cosine for 0 <= x <= pi / 4 (Taylor series; the first term left out is below 1e-17).
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the kernel is compiled for each instruction set")]
 fn sin_cos(x: f64) -> (f64, f64) {
     const SIN: [f64; 8] = [
         -1.0 / 6.0,
@@ -264,7 +263,6 @@ fn sin_cos(x: f64) -> (f64, f64) {
 
 /// Natural logarithm for normal x > 0: x = 2^e m with m in [1/sqrt 2, sqrt 2), ln m = 2 artanh((m - 1) / (m + 1)).
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the kernel is compiled for each instruction set")]
 fn ln(x: f64) -> f64 {
     const SQRT_HALF_BITS: u64 = 0x3FE6_A09E_667F_3BCD;
     const ODD_INVERSES: [f64; 10] = [
@@ -335,7 +333,8 @@ mod tests {
     fn golden_gdh_agrees_with_numpy() {
         let Some(folder) = shared_data("golden/e_spring") else { return };
         let path = folder.join("gdh_f64.npz");
-        let [d, low, high, want] = ["dayl_s", "tmin_c", "tmax_c", "want"].map(|k| npz::<f64>(&path, k).into_raw_vec_and_offset().0);
+        let [d, low, high, want] =
+            ["dayl_s", "tmin_c", "tmax_c", "want"].map(|k| npz::<f64>(&path, k).into_raw_vec_and_offset().0);
         let f = |c: &[f64]| c.iter().map(|c| c * 1.8 + 32.0).collect::<Vec<_>>();
         let hours: Vec<f64> = d.iter().map(|s| s / 3600.0).collect();
         let mut got = vec![0.0; want.len()];

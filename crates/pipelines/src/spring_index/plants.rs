@@ -35,7 +35,8 @@ pub const PLANTS: [Plant; 3] = [
 /// [`Error::Parameter`] for another name, a name given twice, or none.
 pub fn parse_plants<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Plant>> {
     let mut plants: Vec<Plant> = Vec::new();
-    let refuse = |value: &str, why: &str| Error::Parameter { name: "plants", value: format!("`{value}`"), why: why.into() };
+    let refuse =
+        |value: &str, why: &str| Error::Parameter { name: "plants", value: format!("`{value}`"), why: why.into() };
     for name in names {
         let wanted = name.trim().to_lowercase().replace(['-', '_'], " ");
         let wanted = if wanted == "zabeli" { "zabelli" } else { &wanted };

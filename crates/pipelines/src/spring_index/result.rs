@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use outcrop_compute::DataArray;
-use outcrop_formats::{AttrValue, Attrs, DType};
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
+use outcrop_formats::{AttrValue, Attrs, DType};
 
 use super::{Leaf, SpringIndex};
 use crate::Result;
@@ -55,7 +55,8 @@ impl ResultWriter {
                 [first[0].end - first[0].start, first[1].end - first[1].start]
             }
         };
-        let mut group = GroupWriter::create(Path::new(&options.root), &options.group, options.format, &group_attrs(index))?;
+        let mut group =
+            GroupWriter::create(Path::new(&options.root), &options.group, options.format, &group_attrs(index))?;
         let layers = names.len() as u64 + u64::from(with_mean);
         let like = index.like();
         let mut dims = vec!["plant".to_owned()];
@@ -77,7 +78,13 @@ impl ResultWriter {
         for dim in like.dims.iter().skip(1) {
             write_coord(&mut group, like, dim)?;
         }
-        Ok(Self { group, plants: index.options().plants.len(), with_mean, start_day: index.options().start_day as f64, chunk })
+        Ok(Self {
+            group,
+            plants: index.options().plants.len(),
+            with_mean,
+            start_day: index.options().start_day as f64,
+            chunk,
+        })
     }
 
     /// Writes a finished column: whole chunks of its own.

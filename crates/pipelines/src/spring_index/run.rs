@@ -196,7 +196,8 @@ fn coarsened(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArra
 
 fn days(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArray> {
     let (start, end) = (options.start_day, options.end_day);
-    let refuse = |name: &'static str, value: u64, why: String| Err(Error::Parameter { name, value: value.to_string(), why });
+    let refuse =
+        |name: &'static str, value: u64, why: String| Err(Error::Parameter { name, value: value.to_string(), why });
     let len = array.shape().first().copied().unwrap_or(0);
     if start == 0 {
         return refuse("start-day", start, "days are counted from 1".into());
@@ -227,10 +228,12 @@ fn in_formula_units(array: &DataArray) -> Result<DataArray> {
     }
     let to_f = |celsius: DataArray| celsius.scalar(ScalarOp::Multiply(1.8)).scalar(ScalarOp::Add(32.0));
     match units.as_str() {
-        "" | "degrees c" | "degree c" | "deg c" | "degc" | "c" | "°c" | "celsius" | "degrees_celsius" | "degree_celsius"
-        | "degrees celsius" | "degree celsius" => Ok(to_f(array.clone())),
+        "" | "degrees c" | "degree c" | "deg c" | "degc" | "c" | "°c" | "celsius" | "degrees_celsius"
+        | "degree_celsius" | "degrees celsius" | "degree celsius" => Ok(to_f(array.clone())),
         "k" | "kelvin" | "degrees k" => Ok(to_f(array.scalar(ScalarOp::Subtract(273.15)))),
-        "f" | "degf" | "°f" | "degrees f" | "fahrenheit" | "degrees fahrenheit" | "degrees_fahrenheit" => Ok(array.clone()),
+        "f" | "degf" | "°f" | "degrees f" | "fahrenheit" | "degrees fahrenheit" | "degrees_fahrenheit" => {
+            Ok(array.clone())
+        }
         _ => Err(refuse("degrees Celsius, Fahrenheit or kelvin")),
     }
 }
