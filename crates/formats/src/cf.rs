@@ -259,6 +259,8 @@ fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrVa
 mod tests {
     use super::*;
 
+    type Case<'a> = (DType, &'a [(&'a str, AttrValue)], DType);
+
     fn attrs(pairs: &[(&str, AttrValue)]) -> Attrs {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
@@ -275,7 +277,6 @@ mod tests {
     #[test]
     fn result_types_are_those_of_xarray() {
         let fill = ("_FillValue", AttrValue::Int(vec![-1]));
-        type Case<'a> = (DType, &'a [(&'a str, AttrValue)], DType);
         let cases: [Case<'_>; 13] = [
             (DType::Int16, &[], DType::Int16),
             (DType::Int16, std::slice::from_ref(&fill), DType::Float32),
