@@ -106,7 +106,7 @@ async fn check_destination(store: &Store, recipe: &Recipe, to: &Href) -> Result<
 }
 
 /// The items to make, one at a time, and how many.
-type Plans<'a> = (u64, Box<dyn Iterator<Item = Result<ItemPlan>> + 'a>);
+type Plans<'a> = (u64, Box<dyn Iterator<Item = Result<ItemPlan>> + Send + 'a>);
 
 async fn plans<'a>(
     store: &Store,

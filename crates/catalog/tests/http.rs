@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
-use outcrop_catalog::{BuildOptions, Recipe, build};
+use outcrop_catalog::{BuildOptions, Recipe, SearchOptions, Source, build};
 use outcrop_store::{Href, Store, StoreOptions};
 
 /// Serves index pages and single ranges of a folder.
@@ -67,6 +67,18 @@ fn a_remote_archive_is_listed_and_its_headers_are_read_by_ranges() {
         .sum();
     println!("{} of {whole} bytes, {} requests", report.bytes_read, store.stats().requests);
     assert!(report.bytes_read < whole / 2);
+}
+
+#[test]
+fn builds_and_searches_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
+    let recipe = Recipe::parse("r", include_str!("../../../catalogs/daymet-daily-v4/recipe.toml")).unwrap();
+    let (to, options) = (Href::parse("/nowhere").unwrap(), BuildOptions::default());
+    is_send(&build(&store, &recipe, &to, &options));
+    is_send(&outcrop_catalog::describe(&store, &to));
+    is_send(&outcrop_catalog::search(&store, &Source::parse("/nowhere").unwrap(), &SearchOptions::default()));
 }
 
 /// Run with `--ignored --nocapture`: cost per item at three sizes.

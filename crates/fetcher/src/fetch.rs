@@ -1,8 +1,8 @@
 //! The run: items in, concurrent transfers, items with new hrefs out.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use futures::stream::{Stream, StreamExt};
@@ -157,12 +157,12 @@ struct Run<'a> {
     options: &'a FetchOptions,
     slots: Semaphore,
     /// One journal per destination: of the folder, or of the catalog that is changed in place.
-    journals: RefCell<HashMap<String, Journal>>,
+    journals: Mutex<HashMap<String, Journal>>,
 }
 
 impl<'a> Run<'a> {
     fn new(store: &'a Store, options: &'a FetchOptions) -> Result<Self> {
-        let run = Self { store, options, slots: Semaphore::new(options.jobs.max(1)), journals: RefCell::default() };
+        let run = Self { store, options, slots: Semaphore::new(options.jobs.max(1)), journals: Mutex::default() };
         if let Target::Folder(to) = &options.target {
             if !to.is_local() {
                 let source = outcrop_store::Error::ReadOnly { href: to.clone() };
@@ -173,8 +173,13 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
+    /// A journal is whole after each call, so one left by a panic can be used.
+    fn journals(&self) -> MutexGuard<'_, HashMap<String, Journal>> {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open_journal(&self, root: &Href) -> Result<()> {
-        let mut journals = self.journals.borrow_mut();
+        let mut journals = self.journals();
         if !self.options.dry_run && !journals.contains_key(root.as_str()) {
             journals.insert(root.as_str().to_owned(), Journal::open(root)?);
         }
@@ -184,7 +189,7 @@ impl<'a> Run<'a> {
     /// True if the copy is there and whole, as the journal of the destination says.
     fn is_there(&self, root: &Href, transfer: &Transfer) -> bool {
         let file = (transfer.path.as_path(), transfer.file.as_str());
-        match self.journals.borrow().get(root.as_str()) {
+        match self.journals().get(root.as_str()) {
             Some(journal) => journal::holds(journal.entries(), file, &transfer.copy.source, transfer.want),
             None => journal::holds(&Journal::peek(root), file, &transfer.copy.source, transfer.want),
         }
@@ -297,7 +302,7 @@ impl<'a> Run<'a> {
 
     fn note(&self, root: &Href, transfer: &Transfer, size: u64) -> Result<()> {
         let entry = Entry { file: transfer.file.clone(), href: transfer.copy.source.to_string(), size };
-        match self.journals.borrow_mut().get_mut(root.as_str()) {
+        match self.journals().get_mut(root.as_str()) {
             Some(journal) => journal.add(entry),
             None => Ok(()),
         }

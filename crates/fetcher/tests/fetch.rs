@@ -204,3 +204,12 @@ fn twins_are_found_before_the_first_byte_and_a_dry_run_writes_nothing() {
     let none = store.wait(fetch(&store, items(&store, &catalog, ""), &options(&[], &to)));
     assert!(matches!(none, Err(Error::NoAssets)));
 }
+
+#[test]
+fn the_run_can_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let (_runtime, store) = store();
+    let to = Path::new("/nowhere");
+    let options = options(&["a"], to);
+    is_send(&fetch(&store, items(&store, to, ""), &options));
+}

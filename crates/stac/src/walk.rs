@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use futures::future::LocalBoxFuture;
+use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use outcrop_store::{Href, Store};
 
@@ -76,7 +76,7 @@ pub type Enter = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
 ///
 /// A document that cannot be read is an error in its place and the walk goes on; one that is linked twice comes once.
 /// At most twice [`WalkOptions::concurrency`] documents per level are held.
-pub fn walk(store: &Store, href: &Href, options: WalkOptions) -> impl Stream<Item = Result<Node>> + use<> {
+pub fn walk(store: &Store, href: &Href, options: WalkOptions) -> impl Stream<Item = Result<Node>> + Send + use<> {
     walk_into(store, href, options, Arc::new(|_| true))
 }
 
@@ -86,7 +86,7 @@ pub fn walk_into(
     href: &Href,
     options: WalkOptions,
     enter: Enter,
-) -> impl Stream<Item = Result<Node>> + use<> {
+) -> impl Stream<Item = Result<Node>> + Send + use<> {
     let walker = Walker::new(store.clone(), href.clone(), options, enter);
     futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) }).fuse()
 }
@@ -97,7 +97,7 @@ struct Visit {
     ancestors: Ancestors,
 }
 
-fn visit_document(store: Store, href: Href, serial: u64) -> LocalBoxFuture<'static, (u64, Result<Document>)> {
+fn visit_document(store: Store, href: Href, serial: u64) -> BoxFuture<'static, (u64, Result<Document>)> {
     Box::pin(async move { (serial, read(&store, &href).await) })
 }
 
@@ -106,7 +106,7 @@ struct Walker {
     options: WalkOptions,
     enter: Enter,
     queue: VecDeque<Visit>,
-    running: FuturesUnordered<LocalBoxFuture<'static, (u64, Result<Document>)>>,
+    running: FuturesUnordered<BoxFuture<'static, (u64, Result<Document>)>>,
     started: HashSet<u64>,
     done: HashMap<u64, Result<Document>>,
     seen: HashSet<u128>,

@@ -29,7 +29,7 @@ pub(crate) struct AssetPlan {
 }
 
 /// The combinations of some variables, the first varying slowest, with those of `bound` given.
-fn product<'a>(recipe: &'a Recipe, names: &'a [String], bound: Vars) -> Box<dyn Iterator<Item = Vars> + 'a> {
+fn product<'a>(recipe: &'a Recipe, names: &'a [String], bound: Vars) -> Box<dyn Iterator<Item = Vars> + Send + 'a> {
     let Some((name, rest)) = names.split_first() else { return Box::new(std::iter::once(bound)) };
     let list = recipe.variables.get(name).and_then(|values| values.0.get(|by| bound.get(by).cloned()));
     let list = list.map(Vec::as_slice).unwrap_or_default();

@@ -5,7 +5,7 @@ mod geometry;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::stream::{LocalBoxStream, Stream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use outcrop_grid::{BBox, Interval};
 use outcrop_stac::{Document, Kind, Node, WalkOptions, walk_into};
 use outcrop_store::{Href, Store};
@@ -57,7 +57,7 @@ pub struct SearchOptions {
 /// Streams the items of a source that fit, in catalog order; a document that cannot be read is an error in its place.
 ///
 /// Collections whose extent excludes every wanted item are not entered.
-pub fn search(store: &Store, source: &Source, options: &SearchOptions) -> impl Stream<Item = Result<Node>> + use<> {
+pub fn search(store: &Store, source: &Source, options: &SearchOptions) -> impl Stream<Item = Result<Node>> + Send + use<> {
     let mut options = options.clone();
     options.ids.extend(source.id.clone());
     let options = Arc::new(options);
@@ -65,14 +65,14 @@ pub fn search(store: &Store, source: &Source, options: &SearchOptions) -> impl S
         let options = options.clone();
         Arc::new(move |document: &Document| may_hold(&options, document))
     };
-    let nodes = walk_into(store, &source.href, WalkOptions::default(), enter).flat_map(items_of).fuse().boxed_local();
+    let nodes = walk_into(store, &source.href, WalkOptions::default(), enter).flat_map(items_of).fuse().boxed();
     let missing = options.ids.iter().cloned().collect();
     let state = Search { nodes, options, missing, given: 0 };
     futures::stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) })
 }
 
 struct Search {
-    nodes: LocalBoxStream<'static, outcrop_stac::Result<Node>>,
+    nodes: BoxStream<'static, outcrop_stac::Result<Node>>,
     options: Arc<SearchOptions>,
     missing: BTreeSet<String>,
     given: usize,
@@ -101,17 +101,17 @@ impl Search {
 }
 
 /// The items of a node: itself, its members, or none for a catalog.
-fn items_of(node: outcrop_stac::Result<Node>) -> LocalBoxStream<'static, outcrop_stac::Result<Node>> {
-    let one = |node| futures::stream::iter([node]).boxed_local();
+fn items_of(node: outcrop_stac::Result<Node>) -> BoxStream<'static, outcrop_stac::Result<Node>> {
+    let one = |node| futures::stream::iter([node]).boxed();
     match node {
         Ok(node) => match node.document.kind() {
             Kind::Item => one(Ok(node)),
-            Kind::Catalog | Kind::Collection => futures::stream::empty().boxed_local(),
+            Kind::Catalog | Kind::Collection => futures::stream::empty().boxed(),
             Kind::ItemCollection => {
                 let ancestors = node.ancestors.clone();
                 let members = node.document.into_items();
                 let members = members.map(move |item| item.map(|document| Node { document, ancestors: ancestors.clone() }));
-                futures::stream::iter(members).boxed_local()
+                futures::stream::iter(members).boxed()
             }
         },
         Err(error) => one(Err(error)),
