@@ -61,6 +61,12 @@ impl Bars {
                     piece.bar.inc(by);
                 }
             }
+            Event::Restart { task } => {
+                if let Some(piece) = pieces.get_mut(&task) {
+                    piece.done = 0;
+                    piece.bar.set_position(0);
+                }
+            }
             Event::End { task } => {
                 if let Some(piece) = pieces.remove(&task) {
                     piece.bar.finish_and_clear();

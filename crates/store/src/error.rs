@@ -38,7 +38,7 @@ pub enum Error {
         status: u16,
     },
     /// The request failed before an answer was complete.
-    #[error("cannot reach `{href}` after {tries} tries")]
+    #[error("cannot read `{href}`{}", after(*tries))]
     Transport {
         /// The object.
         href: Href,
@@ -47,6 +47,14 @@ pub enum Error {
         /// The last failure.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server's answer breaks a rule, so that its bytes cannot be trusted.
+    #[error("`{href}` gave an answer that cannot be used: {why}")]
+    Answer {
+        /// The object.
+        href: Href,
+        /// The rule.
+        why: String,
     },
     /// The server sends whole files only.
     #[error("`{href}` does not support byte ranges; fetch the file first, then open the local copy")]
@@ -119,7 +127,15 @@ pub enum Error {
     },
 }
 
+fn after(tries: u32) -> String {
+    if tries > 1 { format!(" after {tries} tries") } else { String::new() }
+}
+
 impl Error {
+    pub(crate) fn answer(href: &Href, why: impl Into<String>) -> Self {
+        Self::Answer { href: href.clone(), why: why.into() }
+    }
+
     pub(crate) fn io(action: &'static str, href: &Href, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::NotFound && !action.starts_with("write") {
             return Self::NotFound { href: href.clone() };

@@ -14,7 +14,9 @@ mod local;
 mod name;
 pub mod progress;
 pub mod publish;
+mod redirect;
 mod retry;
+mod sniff;
 mod store;
 
 pub use coalesce::coalesce;

@@ -35,6 +35,11 @@ pub enum Event {
         /// Size of the part.
         by: u64,
     },
+    /// What was done of it is lost; it starts again.
+    Restart {
+        /// Number of the piece.
+        task: u64,
+    },
     /// It is over.
     End {
         /// Number of the piece.
@@ -85,6 +90,11 @@ impl Progress {
     /// Says that `by` more is done.
     pub fn advance(&self, by: u64) {
         self.sink.send(Event::Advance { task: self.task, by });
+    }
+
+    /// Says that the work starts again.
+    pub fn restart(&self) {
+        self.sink.send(Event::Restart { task: self.task });
     }
 }
 

@@ -13,11 +13,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::demand::{Demand, DriveError, Sparse, Step};
-use crate::http::{Http, broken_body};
+use crate::http::{Body, Http};
 use crate::listing::{self, Entry};
 use crate::progress::Progress;
 use crate::publish::{self, Staged};
-use crate::{Error, Href, Result, coalesce, local, retry};
+use crate::{Error, Href, Result, coalesce, local, retry, sniff};
 
 /// Limits and habits of a [`Store`].
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ pub struct StoreOptions {
     pub connect_timeout: Duration,
     /// Longest silence of a server (default 60 s).
     pub read_timeout: Duration,
+    /// Fewest bytes of a body in each second of [`StoreOptions::speed_window`] (default 1 KiB).
+    pub min_speed: u64,
+    /// Time over which the speed of a body is judged (default 30 s); there is no limit on the whole.
+    pub speed_window: Duration,
     /// Largest document in bytes (default 64 MiB).
     pub max_document: u64,
     /// Ranges at most this many bytes apart become one request (default 0: no gap is bridged).
@@ -47,6 +51,8 @@ impl Default for StoreOptions {
             retry_wait_cap: Duration::from_mins(2),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_mins(1),
+            min_speed: 1 << 10,
+            speed_window: Duration::from_secs(30),
             max_document: 64 << 20,
             gap: 0,
             max_request: 16 << 20,
@@ -314,7 +320,7 @@ impl Store {
         let _permit = self.in_flight.acquire().await;
         let mut staged = Staged::create(to)?;
         let size = if remote(href)? {
-            self.download_remote(href, &mut staged, progress).await?
+            self.download_remote(href, &mut staged, (want, progress)).await?
         } else {
             self.copy_local(href, &mut staged, progress).await?
         };
@@ -325,16 +331,23 @@ impl Store {
         Ok(size)
     }
 
-    async fn download_remote(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
+    async fn download_remote(
+        &self,
+        href: &Href,
+        staged: &mut Staged,
+        (want, progress): (Option<u64>, &Progress),
+    ) -> Result<u64> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.stream_into(href, staged, progress).await {
-                Err(Error::Transport { tries: 0, .. } | Error::Truncated { .. }) if tries <= self.options.retries => {
+            match self.stream_into(href, staged, (want, progress)).await {
+                // `tries: 0` marks a body that broke off; failures before it have had their own tries.
+                Err(Error::Transport { tries: 0, .. }) if tries <= self.options.retries => {
                     tokio::time::sleep(retry::pause(tries, None, self.options.retry_wait_cap)).await;
                     staged.restart()?;
+                    progress.restart();
                 }
-                Err(Error::Transport { source, .. }) => {
+                Err(Error::Transport { tries: 0, source, .. }) => {
                     return Err(Error::Transport { href: href.clone(), tries, source });
                 }
                 other => return other,
@@ -342,26 +355,39 @@ impl Store {
         }
     }
 
-    async fn stream_into(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
+    async fn stream_into(
+        &self,
+        href: &Href,
+        staged: &mut Staged,
+        (want, progress): (Option<u64>, &Progress),
+    ) -> Result<u64> {
         let answer = self.http.send(href, None, None).await?;
-        let page = href.file_name().is_some_and(|name| name.ends_with(".html") || name.ends_with(".htm"));
-        if answer.is_html && !page {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let (declared, is_html) = (answer.size, answer.is_html);
+        let name = href.file_name().unwrap_or_default();
+        if is_html && !sniff::may_be_page(name) {
             return Err(Error::HtmlPage { href: href.clone() });
         }
-        let want = answer.size;
+        if let (Some(want), Some(got)) = (want, declared.filter(|size| want != Some(*size))) {
+            return Err(Error::Truncated { href: href.clone(), got, want });
+        }
         let mut got = 0u64;
-        let mut body = answer.response.bytes_stream();
-        while let Some(part) = body.next().await {
-            let part = part.map_err(|e| broken_body(href, e))?;
+        let mut body = Body::new(href, answer.response, &self.options);
+        while let Some(part) = body.next().await? {
+            if got == 0 && sniff::is_page(name, &part) {
+                return Err(Error::HtmlPage { href: href.clone() });
+            }
             got += part.len() as u64;
+            if let Some(want) = want.or(declared).filter(|want| got > *want) {
+                return Err(Error::Truncated { href: href.clone(), got, want });
+            }
             staged.write(&part)?;
             self.counters.remote.fetch_add(part.len() as u64, Ordering::Relaxed);
             progress.advance(part.len() as u64);
         }
-        self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        match want {
-            Some(want) if want != got => Err(Error::Truncated { href: href.clone(), got, want }),
-            _ => Ok(got),
+        match want.or(declared).filter(|want| got < *want) {
+            Some(want) => Err(body.ended_early(got, want)),
+            None => Ok(got),
         }
     }
 

@@ -1,10 +1,17 @@
-//! Tools for tests: where the shared data is, golden arrays. Depends on no other crate of the workspace.
+//! Tools for tests: where the shared data is, golden arrays, a faulty archive. Depends on no other crate of the
+//! workspace.
+
+mod archive;
+mod fault;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::{NpzReader, ReadableElement};
+
+pub use archive::{Archive, Object, Request};
+pub use fault::{Fault, Times};
 
 /// The folder of data that stands beside the checkout, or `None` (after saying so) where it is absent.
 ///

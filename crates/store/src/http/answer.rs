@@ -1,0 +1,132 @@
+//! What a server said: usable, refused for now, refused for good.
+
+use std::error::Error as _;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER,
+};
+
+use crate::store::StoreOptions;
+use crate::{Error, Href, retry};
+
+/// A body, where it came from and what the server said of it.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// Of the whole object.
+    pub(crate) size: Option<u64>,
+    pub(crate) etag: Option<String>,
+    pub(crate) is_html: bool,
+    /// Status 206.
+    pub(super) is_partial: bool,
+    /// A range was asked of an object of no bytes.
+    pub(super) is_empty: bool,
+}
+
+/// An answer that cannot be used.
+pub(super) struct Refusal {
+    pub(super) error: Error,
+    /// The wait the server asks for.
+    pub(super) told: Option<Duration>,
+    /// Whether another try may have another answer.
+    pub(super) may_pass: bool,
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Sorts an answer into usable or not.
+pub(super) fn classify(href: &Href, response: Response, range: Option<&Range<u64>>) -> Result<Answer, Box<Refusal>> {
+    let (status, headers) = (response.status().as_u16(), response.headers());
+    let final_error = |error| Err(Box::new(Refusal { error, told: None, may_pass: false }));
+    let range_of = content_range(headers);
+    let is_empty = status == 416 && text(headers, CONTENT_RANGE).is_some_and(|v| v.trim() == "bytes */0");
+    match status {
+        404 | 410 => return final_error(Error::NotFound { href: href.clone() }),
+        412 if range.is_some() => return final_error(Error::Changed { href: href.clone() }),
+        200 | 203 => {}
+        206 if range.is_some() => {}
+        416 if is_empty && range.is_some() => {}
+        _ => {
+            let told = text(headers, RETRY_AFTER).and_then(retry::retry_after);
+            let error = Error::Status { href: href.clone(), status };
+            return Err(Box::new(Refusal { error, told, may_pass: retry::may_pass(status) }));
+        }
+    }
+    if let Some(encoding) = foreign_encoding(href, headers) {
+        let why = format!("it is encoded as `{encoding}` although the plain bytes were asked for");
+        return final_error(Error::answer(href, why));
+    }
+    let size = match (status, range_of) {
+        (206, range) => range.and_then(|(_, _, total)| total),
+        _ => text(headers, CONTENT_LENGTH).and_then(|value| value.parse().ok()),
+    };
+    let etag = text(headers, ETAG).map(str::to_owned);
+    let media = text(headers, CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+    let is_html = media.starts_with("text/html") || media.starts_with("application/xhtml");
+    Ok(Answer { response, size, etag, is_html, is_partial: status == 206, is_empty })
+}
+
+/// First byte, end and, where it is said, total of `Content-Range: bytes 0-9/20` (RFC 9110, 14.4).
+pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = text(headers, CONTENT_RANGE)?.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let end = last.trim().parse::<u64>().ok()?.checked_add(1)?;
+    Some((first.trim().parse().ok()?, end, total.trim().parse().ok()))
+}
+
+/// A content encoding that is not the file's own: some servers give `gzip` for files that are named `.gz`.
+fn foreign_encoding<'a>(href: &Href, headers: &'a HeaderMap) -> Option<&'a str> {
+    let encoding = text(headers, CONTENT_ENCODING)?.trim();
+    let name = href.file_name().unwrap_or_default().to_ascii_lowercase();
+    let own = match encoding.to_ascii_lowercase().as_str() {
+        "" | "identity" => true,
+        "gzip" | "x-gzip" => [".gz", ".tgz"].iter().any(|end| name.ends_with(end)),
+        "zstd" => name.ends_with(".zst"),
+        _ => false,
+    };
+    (!own).then_some(encoding)
+}
+
+/// Failures that another try cannot mend: bad certificates, refused redirects, malformed requests.
+pub(super) fn is_final(error: &reqwest::Error) -> bool {
+    // The outermost text holds the URL, which may hold any word.
+    let mut cause = error.source();
+    let mut certificate = false;
+    while let Some(inner) = cause {
+        certificate |= inner.to_string().to_ascii_lowercase().contains("certificate");
+        cause = inner.source();
+    }
+    error.is_redirect() || error.is_builder() || certificate
+}
+
+/// The one thing that went wrong, without the layers above it, which only say that a request failed.
+pub(crate) fn plain(error: &reqwest::Error, options: &StoreOptions) -> std::io::Error {
+    let mut kind = ErrorKind::Other;
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        kind = inner.downcast_ref::<std::io::Error>().map_or(kind, std::io::Error::kind);
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    if error.is_timeout() && error.is_connect() {
+        let text = format!("no connection within {:?}", options.connect_timeout);
+        return std::io::Error::new(ErrorKind::TimedOut, text);
+    }
+    if error.is_timeout() {
+        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {:?}", options.read_timeout));
+    }
+    if text.is_empty() {
+        text = error.to_string();
+    }
+    let broken = ["before message completed", "end of file before message length", "unexpected EOF", "unexpected end"];
+    if broken.iter().any(|part| text.contains(part)) {
+        return std::io::Error::new(ErrorKind::UnexpectedEof, "the connection ended before the answer was complete");
+    }
+    std::io::Error::new(kind, text)
+}
