@@ -18,7 +18,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.nc");
     write(&path);
-    let have = Sparse::whole(std::fs::read(&path).unwrap().into());
+    let have = Sparse::whole(&std::fs::read(&path).unwrap().into());
     let Ok(Step::Done(header)) = Open::new().step(&have) else { panic!("the file was just written") };
     let variable = header.find("v").unwrap();
     let Ok(Step::Done(refs)) = Locate::new(variable).step(&have) else { panic!("all of the file is there") };

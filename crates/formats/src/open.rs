@@ -20,7 +20,7 @@ const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// use outcrop_formats::Open;
 /// use outcrop_store::{Demand, Sparse};
 ///
-/// let page = Sparse::whole(b"<!DOCTYPE html><html>".to_vec().into());
+/// let page = Sparse::whole(&b"<!DOCTYPE html><html>".to_vec().into());
 /// let error = Open::new().step(&page).err().map(|e| e.to_string());
 /// assert_eq!(error.as_deref(), Some("not a NetCDF or HDF5 file: it looks like an HTML page"));
 /// ```
@@ -148,7 +148,7 @@ mod tests {
             (b"CDF\x09\0\0\0\0\0", "unknown version"),
             (b"hello, this is a text", "something else"),
         ] {
-            let error = Open::new().step(&Sparse::whole(Bytes::copy_from_slice(bytes))).unwrap_err();
+            let error = Open::new().step(&Sparse::whole(&Bytes::copy_from_slice(bytes))).unwrap_err();
             assert!(error.to_string().contains(want), "{error}");
         }
     }

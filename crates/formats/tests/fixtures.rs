@@ -172,7 +172,7 @@ fn give(have: &mut Sparse, whole: &Bytes, ranges: &[std::ops::Range<u64>]) {
 
 /// Opens, locates and decodes everything; what comes out does not matter, only that it comes.
 fn exercise(bytes: Bytes) {
-    let have = Sparse::whole(bytes);
+    let have = Sparse::whole(&bytes);
     let Ok(Step::Done(header)) = Open::new().step(&have) else { return };
     for variable in &header.variables {
         let Ok(Step::Done(refs)) = Locate::new(variable).step(&have) else { continue };
@@ -224,7 +224,7 @@ fn damaged_files_are_errors_not_panics() {
 fn a_truncated_file_is_named_as_such() {
     for (file, name) in [("earliest.h5", ""), ("latest.h5", ""), ("netcdf4.nc", ""), ("classic.nc", "record_f8")] {
         let whole = std::fs::read(folder().join(file)).unwrap();
-        let cut = Sparse::whole(Bytes::copy_from_slice(&whole[..whole.len() - 10]));
+        let cut = Sparse::whole(&Bytes::copy_from_slice(&whole[..whole.len() - 10]));
         let error = match Open::new().step(&cut) {
             Err(error) => error,
             Ok(Step::Done(header)) => Locate::new(header.find(name).unwrap()).step(&cut).unwrap_err(),

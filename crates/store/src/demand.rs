@@ -21,9 +21,9 @@ impl Sparse {
     }
 
     /// A whole object.
-    pub fn whole(bytes: Bytes) -> Self {
+    pub fn whole(bytes: &Bytes) -> Self {
         let mut sparse = Self::new(bytes.len() as u64);
-        sparse.insert(0, &bytes);
+        sparse.insert(0, bytes);
         sparse
     }
 

@@ -18,8 +18,8 @@ use crate::{Block, DataArray, Error, Result};
 pub use bound::Bound;
 pub use run::{Column, RunReport};
 
-/// Fewest cells of a column, so that small chunks do not make a task each.
-const COLUMN_CELLS: u64 = 1 << 16;
+/// Values of a slab up to which small chunks are joined, so that they do not make a task each.
+const SLAB_VALUES: u64 = 1 << 16;
 
 /// What a fold keeps, in bytes per cell: part of the promised memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,8 @@ impl<F: Fold> FoldPlan<F> {
         }
         let cuts = common_cuts(&inputs);
         let slabs = cuts[0].pieces(shape[0], 1);
-        let columns = columns(&cuts[1..], &shape[1..]);
+        let longest = slabs.iter().map(|slab| slab.end - slab.start).max().unwrap_or(1);
+        let columns = columns(&cuts[1..], &shape[1..], longest);
         Ok(Self { fold, steps: shape[0], plane: shape[1..].to_vec(), columns, slabs, inputs })
     }
 
@@ -191,8 +192,8 @@ fn common_cuts(inputs: &[DataArray]) -> Vec<Cuts> {
     all.unwrap_or_default()
 }
 
-/// Blocks of the plane: whole chunks, joined along the inner dimensions until a block has [`COLUMN_CELLS`].
-fn columns(cuts: &[Cuts], shape: &[u64]) -> Vec<Vec<Range<u64>>> {
+/// Blocks of the plane: whole chunks, joined along the inner dimensions until a slab of `steps` has [`SLAB_VALUES`].
+fn columns(cuts: &[Cuts], shape: &[u64], steps: u64) -> Vec<Vec<Range<u64>>> {
     let mut join = vec![1u64; shape.len()];
     let length = |d: usize, join: u64| {
         if cuts[d] == UNCUT { shape[d] } else { cuts[d].period.saturating_mul(join).min(shape[d]) }
@@ -200,7 +201,7 @@ fn columns(cuts: &[Cuts], shape: &[u64]) -> Vec<Vec<Range<u64>>> {
     for d in (0..shape.len()).rev() {
         loop {
             let cells: u64 = (0..shape.len()).map(|i| length(i, join[i])).product();
-            if cells >= COLUMN_CELLS || length(d, join[d]) >= shape[d] {
+            if cells.saturating_mul(steps) >= SLAB_VALUES || length(d, join[d]) >= shape[d] {
                 break;
             }
             join[d] += 1;

@@ -7,7 +7,7 @@ use outcrop_formats::{ChunkRef, Decoder, Locate, Open, cf::Decoding};
 use outcrop_store::{Demand, Sparse, Step};
 
 fuzz_target!(|data: &[u8]| {
-    let have = Sparse::whole(data.to_vec().into());
+    let have = Sparse::whole(&data.to_vec().into());
     let Ok(Step::Done(header)) = Open::new().step(&have) else { return };
     for variable in &header.variables {
         let Ok(Step::Done(refs)) = Locate::new(variable).step(&have) else { continue };

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Kills `outcrop fetch` at random moments, then runs it to its end: every copy must equal its original.
+#   bash tests/kill.sh [ROUNDS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${1:-20}
+cargo build --release --locked --quiet
+outcrop=target/release/outcrop
+work=$(mktemp -d)
+server=""
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+"$outcrop" --quiet demo --to "$work/demo" >/dev/null
+"$outcrop" --quiet serve "$work/demo/archive" --bind 127.0.0.1:18473 & server=$!
+sleep 0.5
+sed -i 's|^href = .*|href = "http://127.0.0.1:18473/"|' "$work/demo/recipe.toml"
+"$outcrop" --quiet build "$work/demo/recipe.toml" --to "$work/catalog"
+bad=0
+for round in $(seq "$rounds"); do
+  rm -rf "$work/local"
+  "$outcrop" --quiet fetch "$work/catalog" --asset tmin,tmax,dayl,prcp --to "$work/local" 2>/dev/null & victim=$!
+  sleep "0.0$((RANDOM % 100))"
+  kill -9 "$victim" 2>/dev/null || true
+  wait "$victim" 2>/dev/null || true
+  while IFS= read -r copy; do
+    cmp -s "$copy" "$(find "$work/demo/archive" -name "$(basename "$copy")")" || { echo "round $round: torn $copy"; bad=1; }
+  done < <(find "$work/local" -name '*.nc' 2>/dev/null)
+  "$outcrop" --quiet fetch "$work/catalog" --asset tmin,tmax,dayl,prcp --to "$work/local"
+  for original in "$work"/demo/archive/*/*.nc; do
+    cmp -s "$original" "$(find "$work/local" -name "$(basename "$original")")" || { echo "round $round: $original differs"; bad=1; }
+  done
+done
+echo "killed $rounds times: $([ $bad -eq 0 ] && echo every copy is whole || echo FAILED)"
+exit $bad

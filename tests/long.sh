@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The long tests of `tests/run.sh --full`: every fuzz target for FUZZ_SECONDS (default 60), and fetches that are killed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+# libFuzzer on the stable toolchain: the flags that cargo-fuzz would give.
+export RUSTC_BOOTSTRAP=1
+host=$(rustc -vV | sed -n 's/^host: //p')
+flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
+flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Zsanitizer=address -Cdebug-assertions -Coverflow-checks"
+for manifest in crates/*/fuzz/Cargo.toml; do
+  folder=$(dirname "$manifest")
+  (cd "$folder" && RUSTFLAGS="$flags" cargo build --release --target "$host" --target-dir "$root/target/fuzz")
+  for target in "$folder"/fuzz_targets/*.rs; do
+    name=$(basename "$target" .rs)
+    corpus="target/fuzz/corpus/$name"
+    mkdir -p "$corpus"
+    find "$folder/.." -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.toml' \) -exec cp {} "$corpus" \;
+    "target/fuzz/$host/release/$name" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=5 -print_final_stats=1 "$corpus"
+  done
+done
+unset RUSTC_BOOTSTRAP
+
+bash tests/kill.sh 100

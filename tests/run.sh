@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# All set-up and all tests, on a fresh Debian machine with Rust and a C compiler.
+#
+#   bash tests/run.sh          the tests of the crates, then foreign programs that judge what outcrop writes
+#   bash tests/run.sh --full   also the fuzz targets (60 s each) and the kill test (100 rounds)
+#
+# The venv is target/venv, made from tests/python/requirements.lock. Data beside the checkout (../shared/data) is
+# used where it is; without it the tests that need it say `skipped`, with CI=true they fail.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+full=""
+for argument in "$@"; do
+  case "$argument" in
+    --full) full=1 ;;
+    *) echo "usage: bash tests/run.sh [--full]" >&2; exit 2 ;;
+  esac
+done
+
+say() { printf '\n== %s\n' "$*"; }
+
+need_packages() {
+  local missing=()
+  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  [ ${#missing[@]} -eq 0 ] && return
+  say "system packages: ${missing[*]}"
+  local sudo=""
+  [ "$(id -u)" -eq 0 ] || sudo=sudo
+  $sudo apt-get update -qq
+  $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+make_venv() {
+  local stamp=target/venv/made-from
+  mkdir -p target
+  if [ -f "$stamp" ] && cmp -s "$stamp" tests/python/requirements.lock; then
+    return
+  fi
+  say "Python venv for the foreign judges"
+  rm -rf target/venv
+  python3 -m venv target/venv
+  target/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/python/requirements.lock
+  cp tests/python/requirements.lock "$stamp"
+}
+
+need_packages
+make_venv
+
+say "crates: unit, contract, golden and black-box tests"
+cargo test --release --locked --workspace
+
+say "what outcrop writes, judged by pystac, xarray, zarr, netCDF4 and h5py"
+rm -rf target/judged
+cargo run --release --locked --quiet -p outcrop-formats --example write_samples target/judged/samples
+cargo run --release --locked --quiet -- --quiet demo --to target/judged/demo >/dev/null
+cargo run --release --locked --quiet -- --quiet build catalogs/daymet-daily-v4/recipe.toml --to target/judged/daymet
+SAMPLES="$PWD/target/judged/samples" JUDGED="$PWD/target/judged" target/venv/bin/python -m pytest -q tests/python
+
+if [ -n "$full" ]; then
+  say "fuzz targets and kill test"
+  bash tests/long.sh
+fi
+say "done"
