@@ -25,8 +25,8 @@ help_of() {
 For looking up a command or an option. This page is written by [`generate.sh`](generate.sh) from `--help`; do not edit
 it by hand.
 
-Data go to stdout, all else to stderr. Long work shows progress bars on a terminal and plain lines elsewhere. `--json`
-gives one line of JSON on stdout for each result.
+Data go to stdout, all else to stderr. Long work shows progress bars on a terminal and plain lines elsewhere. With
+`--json`, build, describe, fetch, run and demo write their result as one line of JSON to stdout (run a line for each item).
 
 ## Sources
 
