@@ -161,10 +161,22 @@ fn attrs_text(text: &mut String, title: &str, attrs: &Attrs) -> std::fmt::Result
         writeln!(text, "{title}:")?;
     }
     for (name, value) in attrs {
-        match value {
-            AttrValue::Text(value) => writeln!(text, "  {name}: {value}")?,
-            other => writeln!(text, "  {name}: {other:?}")?,
-        }
+        writeln!(text, "  {name}: {}", attr_text(value))?;
     }
     Ok(())
+}
+
+/// The values of an attribute on one line.
+fn attr_text(value: &AttrValue) -> String {
+    fn list<T: ToString>(values: &[T]) -> String {
+        values.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    }
+    match value {
+        AttrValue::Text(text) => text.replace('\n', " "),
+        AttrValue::Texts(texts) => list(texts),
+        AttrValue::Int(values) => list(values),
+        AttrValue::UInt(values) => list(values),
+        AttrValue::Float32(values) => list(values),
+        AttrValue::Float64(values) => list(values),
+    }
 }

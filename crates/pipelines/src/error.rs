@@ -29,6 +29,14 @@ pub enum Error {
         /// The keys it has.
         have: String,
     },
+    /// A choice is left to the user.
+    #[error("choose {what}: {why}")]
+    Choose {
+        /// What is to be chosen, and how.
+        what: &'static str,
+        /// What there is.
+        why: String,
+    },
     /// A parameter is out of range.
     #[error("`{name}` cannot be {value}: {why}")]
     Parameter {

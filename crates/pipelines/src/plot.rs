@@ -84,8 +84,8 @@ fn chosen(options: &PlotOptions, names: &[&String]) -> Result<String> {
     match (&options.variable, names) {
         (Some(name), _) => Ok(name.clone()),
         (None, [only]) => Ok((*only).clone()),
-        (None, []) => Err(refuse("var", "", "there is no variable of two dimensions or more")),
-        (None, _) => Err(refuse("var", "", format!("choose one of {}", list()))),
+        (None, []) => Err(Error::Choose { what: "a variable", why: "none has two dimensions or more".into() }),
+        (None, _) => Err(Error::Choose { what: "a variable with --var", why: format!("there are {}", list()) }),
     }
 }
 
@@ -163,11 +163,8 @@ impl Plane {
                 (None, Some((_, text))) => self.by_label(at, text).map(Some),
                 (None, None) if self.shape[at] == 1 => Ok(Some(0)),
                 (None, None) => {
-                    let why = format!(
-                        "it has {} positions: choose one with --isel {dim}=N or --sel {dim}=LABEL",
-                        self.shape[at]
-                    );
-                    Err(refuse("isel", dim, why))
+                    let why = format!("`{dim}` has {} positions: --isel {dim}=N or --sel {dim}=LABEL", self.shape[at]);
+                    Err(Error::Choose { what: "a plane", why })
                 }
             }
         };

@@ -9,7 +9,9 @@ use archive::{Plane, write_year};
 use outcrop_compute::fold::{EarlyEnd, Executor};
 use outcrop_compute::{OpenOptions, RunOptions, open_dataset};
 use outcrop_formats::zarr::{ZarrFormat, open};
-use outcrop_pipelines::spring_index::{PLANTS, ResultOptions, ResultWriter, SpringIndex, SpringIndexOptions, SpringReport};
+use outcrop_pipelines::spring_index::{
+    PLANTS, ResultOptions, ResultWriter, SpringIndex, SpringIndexOptions, SpringReport,
+};
 use outcrop_store::{Href, Store, StoreOptions};
 use outcrop_testkit::{difference, npz, shared_data};
 use tokio::runtime::Runtime;

@@ -43,8 +43,7 @@ impl<F: Fold> FoldPlan<F> {
             return Err(Error::Memory { need: human(bound.total()), allowed: human(allowed), hint });
         }
         let threads = threads(options) as u64;
-        let remote = self.inputs.iter().any(|a| a.sources().iter().any(|s| !s.meta.href.is_local()));
-        let ahead = if remote { (threads * 2).max(8) } else { threads * 2 };
+        let ahead = if self.is_remote() { (threads * 2).max(8) } else { threads * 2 };
         let mut grow = |set: fn(&mut Bound), limit: fn(&Bound) -> u64, most: u64| {
             while limit(&bound) < most {
                 let mut larger = bound;

@@ -168,6 +168,11 @@ impl<F: Fold> FoldPlan<F> {
         self.steps
     }
 
+    /// True if a file is not on this machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.inputs.iter().any(|input| input.sources().iter().any(|source| !source.meta.href.is_local()))
+    }
+
     /// The window of the arrays that a slab of a column covers.
     pub(crate) fn window(&self, column: usize, slab: usize) -> Vec<Range<u64>> {
         let plane = self.columns[column].iter().cloned();

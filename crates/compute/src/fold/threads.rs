@@ -23,6 +23,8 @@ use crate::{Error, Result};
 
 /// Share of unsettled cells below which fewer slabs are fetched ahead: what is fetched past an early end is wasted.
 const NEARLY_SETTLED: f32 = 0.1;
+/// Share below which remote slabs are fetched one at a time, so that nothing is fetched in vain.
+const LAST_CELLS: f32 = 0.01;
 
 /// Position in the order of application: column, slab.
 type Place = (usize, usize);
@@ -74,13 +76,9 @@ pub(super) fn run<F: Fold, E: From<Error>>(
         }
         drop(done);
         let feeder = start_feed(&runtime, plan, feed, jobs);
-        let window = Window {
-            permits,
-            current,
-            full: size(bound.in_flight),
-            least: size(bound.workers),
-            now: size(bound.in_flight),
-        };
+        let full = size(bound.in_flight);
+        let remote = plan.is_remote();
+        let window = Window { permits, current, full, now: full, workers: size(bound.workers), remote };
         let result = collect(run, &results, window, sink);
         feeder.abort();
         result
@@ -146,14 +144,16 @@ struct Window {
     permits: Arc<Semaphore>,
     current: Arc<AtomicUsize>,
     full: usize,
-    least: usize,
     now: usize,
+    workers: usize,
+    remote: bool,
 }
 
 impl Window {
     /// Gives a permit back, or keeps it out of use while the column is nearly settled.
     fn release(&mut self, permit: OwnedSemaphorePermit, unsettled: f32) {
-        if unsettled < NEARLY_SETTLED && self.now > self.least {
+        let least = if self.remote && unsettled < LAST_CELLS { 1 } else { self.workers };
+        if unsettled < NEARLY_SETTLED && self.now > least {
             self.now -= 1;
             permit.forget();
         }

@@ -122,7 +122,8 @@ fn bar(canvas: &mut Canvas, map: &Map<'_>, limits: &Limits, (width, height): (i3
         canvas.line(left + BAR_WIDTH, y, left + BAR_WIDTH + 6, y);
         canvas.text(&colour::number(value), left + BAR_WIDTH + 10, y - 7);
     }
-    canvas.right(map.label, left + BAR_WIDTH + RIGHT - 10, TOP + height + 34);
+    let room = i32::try_from(map.label.chars().count()).unwrap_or(0) * 8;
+    canvas.text(map.label, left.min(left + BAR_WIDTH + RIGHT - 10 - room), TOP - 22);
 }
 
 #[cfg(test)]
