@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let index = SpringIndex::new(&dataset, SpringIndexOptions { coarsen: 2, ..SpringIndexOptions::default() })?;
     let run = RunOptions { memory: 100 << 20, ..RunOptions::default() };
     println!("at most {} for arrays", human(index.plan().bound(&run)?.total()));
-    let result = ResultOptions { root: zarr.clone(), group: "1981".into(), format: ZarrFormat::V3 };
+    let result =
+        ResultOptions { root: zarr.clone(), group: "1981".into(), format: ZarrFormat::V3, item: "lakes-1981".into() };
     let report = index.run(&run, ResultWriter::create(&index, &result)?)?;
 
     println!("{} of {} days applied, {} cells have a first leaf", report.run.steps, report.run.of_steps, report.cells);

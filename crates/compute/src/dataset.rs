@@ -34,6 +34,8 @@ pub struct DataArray {
     pub coords: IndexMap<String, Coord>,
     /// Attributes.
     pub attrs: Attrs,
+    /// Name and attributes of the grid mapping that [`DataArray::attrs`] names, if the file has it.
+    pub grid_mapping: Option<(String, Attrs)>,
     pub(crate) expr: Arc<Expr>,
 }
 

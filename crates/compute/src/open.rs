@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
-use outcrop_formats::{FileMeta, HEAD, Locate, Open, Variable, cf::Decoding};
+use outcrop_formats::{AttrValue, Attrs, FileMeta, HEAD, Locate, Open, Variable, cf::Decoding};
 use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
 
 use crate::eval::{eval, fetch};
@@ -19,7 +19,8 @@ static NEXT_SOURCE: AtomicUsize = AtomicUsize::new(0);
 /// What to open.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// Names of the variables; empty for every variable of two dimensions or more.
+    /// Names of the variables; empty for every variable of two dimensions or more that is not a coordinate
+    /// or bound of another.
     pub variables: Vec<String>,
 }
 
@@ -54,7 +55,9 @@ pub async fn open_dataset(store: &Store, hrefs: &[Href], options: &OpenOptions) 
 
 async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<Dataset> {
     let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| driven(href, e))?;
-    let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).collect();
+    let auxiliary = auxiliary(&meta);
+    let is_data = |v: &&Variable| !options.variables.is_empty() || !auxiliary.contains(&v.name.as_str());
+    let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).filter(is_data).collect();
     let mut coords: IndexMap<String, Option<Coord>> = IndexMap::new();
     let mut dataset = Dataset { attrs: meta.attrs.clone(), ..Dataset::default() };
     for variable in wanted {
@@ -71,11 +74,32 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
             dims: variable.dims.clone(),
             coords: labels.collect(),
             attrs: variable.attrs.clone(),
+            grid_mapping: grid_mapping(&meta, variable),
             expr: Arc::new(Expr::Source(Arc::new(source))),
         };
         dataset.arrays.insert(variable.name.clone(), array);
     }
     Ok(dataset)
+}
+
+/// The variable that `grid_mapping` names; of the long form (`crs: x y`) the first.
+fn grid_mapping(meta: &FileMeta, variable: &Variable) -> Option<(String, Attrs)> {
+    let Some(AttrValue::Text(text)) = variable.attrs.get("grid_mapping") else { return None };
+    let name = text.split([':', ' ']).next()?;
+    Some((name.to_owned(), meta.variable(name)?.attrs.clone()))
+}
+
+/// Names that other variables use as coordinates or bounds.
+fn auxiliary(meta: &FileMeta) -> Vec<&str> {
+    let mut names = Vec::new();
+    for variable in &meta.variables {
+        for attr in ["coordinates", "bounds"] {
+            if let Some(AttrValue::Text(text)) = variable.attrs.get(attr) {
+                names.extend(text.split_whitespace());
+            }
+        }
+    }
+    names
 }
 
 fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {

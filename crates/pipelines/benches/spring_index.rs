@@ -37,8 +37,12 @@ fn main() {
         SpringIndex::new(&dataset, SpringIndexOptions { plants: PLANTS[..1].to_vec(), coarsen, ..Default::default() })
             .unwrap();
     let out = tempfile::tempdir().unwrap();
-    let result =
-        ResultOptions { root: out.path().join("first-leaf.zarr"), group: "1980".into(), format: ZarrFormat::V3 };
+    let result = ResultOptions {
+        root: out.path().join("first-leaf.zarr"),
+        group: "1980".into(),
+        format: ZarrFormat::V3,
+        item: "bench".into(),
+    };
     let writer = ResultWriter::create(&index, &result).unwrap();
     let before = store.stats().local_bytes;
     let report = index.run(&RunOptions { threads, ..Default::default() }, writer).unwrap();

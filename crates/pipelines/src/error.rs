@@ -29,6 +29,24 @@ pub enum Error {
         /// The keys it has.
         have: String,
     },
+    /// An input does not lie on the axes that the formula needs.
+    #[error("`{variable}` cannot be used: {why}")]
+    Axis {
+        /// The variable.
+        variable: String,
+        /// What is wrong with its axes.
+        why: String,
+    },
+    /// A group of the store holds the result of something else.
+    #[error("group `{group}` of `{root}` holds the result of {owner}; choose another --to")]
+    OtherResult {
+        /// The store.
+        root: String,
+        /// The group.
+        group: String,
+        /// The item it was made from.
+        owner: String,
+    },
     /// A choice is left to the user.
     #[error("choose {what}: {why}")]
     Choose {

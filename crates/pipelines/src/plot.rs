@@ -15,7 +15,7 @@ pub struct PlotOptions {
     pub variable: Option<String>,
     /// Positions along dimensions.
     pub isel: Vec<(String, String)>,
-    /// Labels along dimensions: the nearest number, or the same text.
+    /// Labels along dimensions: the nearest number, or the same text (`-` and `_` are as good as a blank).
     pub sel: Vec<(String, String)>,
     /// Title; without it the name and what was selected.
     pub title: Option<String>,
@@ -183,7 +183,8 @@ impl Plane {
         let position = match &self.labels[at] {
             Labels::None => return Err(refuse("sel", text, format!("`{dim}` has no labels, use --isel"))),
             Labels::Texts(texts) => {
-                let found = texts.iter().position(|label| label == text);
+                let plain = |label: &str| label.trim().to_lowercase().replace(['-', '_'], " ");
+                let found = texts.iter().position(|label| plain(label) == plain(text));
                 found.ok_or_else(|| refuse("sel", text, format!("the labels of `{dim}` are {}", texts.join(", "))))?
             }
             Labels::Numbers(numbers) => {

@@ -39,7 +39,7 @@ impl Bench {
     /// Runs and reads back: first leaf of all layers, in C order.
     fn run(&self, index: &SpringIndex, run: &RunOptions, format: ZarrFormat) -> (Vec<f64>, Vec<f64>, SpringReport) {
         let root = self.out.path().join("out.zarr");
-        let options = ResultOptions { root: root.clone(), group: "y".into(), format };
+        let options = ResultOptions { root: root.clone(), group: "y".into(), format, item: "test".into() };
         let report = index.run(run, ResultWriter::create(index, &options).unwrap()).unwrap();
         let zarr = open(&self.store, &Href::from_path(&root).as_folder()).unwrap();
         let leaf = zarr.read_f64("y/first-leaf").unwrap();
@@ -226,4 +226,55 @@ fn wrong_parameters_and_units_are_named() {
     dayl.attrs.insert("units".into(), outcrop_formats::AttrValue::Text("furlongs".into()));
     let error = SpringIndex::new(&dataset, base()).unwrap_err().to_string();
     assert_eq!(error, "`dayl` is in `furlongs`; the spring index needs seconds or hours");
+}
+
+#[test]
+fn axes_that_are_not_days_of_a_year_are_refused() {
+    let bench = Bench::new();
+    let files = write_year(bench.out.path(), (4, 4), Plane::Chunks(1, 4, 4), spring);
+    let hrefs: Vec<Href> = files.iter().map(|file| Href::from_path(file)).collect();
+    let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+    let dataset = bench.store.wait(open_dataset(&bench.store, &hrefs, &open)).unwrap();
+    let with = |units: &str, step: f64| {
+        let mut dataset = dataset.clone();
+        for array in dataset.arrays.values_mut() {
+            let time = array.coords.get_mut("time").unwrap();
+            time.attrs.insert("units".into(), outcrop_formats::AttrValue::Text(units.into()));
+            time.values.iter_mut().for_each(|value| *value *= step);
+        }
+        SpringIndex::new(&dataset, SpringIndexOptions::default())
+    };
+    assert!(with("days since 1981-01-01", 1.0).unwrap().assumed().is_empty());
+    assert!(with("hours since 1980-01-01 12:00", 24.0).is_ok());
+    let text = |units, step| with(units, step).unwrap_err().to_string();
+    assert_eq!(
+        text("days since 1981-07-01", 1.0),
+        "`tmin` cannot be used: its time axis starts on 1981-07-01, not on 1 January"
+    );
+    assert!(text("hours since 1981-01-01", 1.0).contains("no step of one day after position 0"));
+    assert!(text("m", 1.0).contains("not a CF time unit"));
+    let index = SpringIndex::new(&dataset, SpringIndexOptions::default()).unwrap();
+    assert_eq!(index.assumed().len(), 1, "a time axis without dates is taken as the days of a year");
+    let mut flat = dataset.clone();
+    flat.arrays["tmin"].dims.pop();
+    let error = SpringIndex::new(&flat, SpringIndexOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("three are needed"), "{error}");
+}
+
+#[test]
+fn a_store_keeps_one_format_and_a_group_its_item() {
+    let bench = Bench::new();
+    let files = write_year(bench.out.path(), (4, 4), Plane::Chunks(1, 4, 4), spring);
+    let index = bench.index(&files, &SpringIndexOptions::default());
+    let root = bench.out.path().join("first-leaf.zarr");
+    let options =
+        |format, item: &str| ResultOptions { root: root.clone(), group: "1981".into(), format, item: item.into() };
+    let first = options(ZarrFormat::V3, "lakes-1981");
+    first.check_owner(&bench.store).unwrap();
+    index.run(&RunOptions::default(), ResultWriter::create(&index, &first).unwrap()).unwrap();
+    let error = ResultWriter::create(&index, &options(ZarrFormat::V2, "lakes-1981")).unwrap_err().to_string();
+    assert!(error.contains("the store is Zarr 3"), "{error}");
+    first.check_owner(&bench.store).unwrap();
+    let error = options(ZarrFormat::V3, "rockies-1981").check_owner(&bench.store).unwrap_err().to_string();
+    assert!(error.contains("holds the result of `lakes-1981`"), "{error}");
 }

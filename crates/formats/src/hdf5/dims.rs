@@ -25,7 +25,7 @@ const BOOKKEEPING: [&str; 8] = [
 
 /// Gives dimensions names and makes the header of the file.
 pub(super) fn name(tree: Tree) -> FileMeta {
-    let Tree { datasets, root, mut refused } = tree;
+    let Tree { datasets, root, refused } = tree;
     let netcdf = root.iter().any(|(name, _)| name == "_NCProperties") || datasets.iter().any(is_scale);
     let mut naming = Naming::of(&datasets);
     let mut variables = Vec::new();
@@ -35,7 +35,6 @@ pub(super) fn name(tree: Tree) -> FileMeta {
     }
     for (mut found, dims) in datasets.into_iter().zip(names) {
         if is_dimension_only(&found) {
-            refused.push((found.variable.name, "a dimension without values".to_owned()));
             continue;
         }
         found.variable.name = found.variable.name.replace(NON_COORDINATE, "");

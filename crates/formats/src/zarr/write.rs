@@ -66,6 +66,7 @@ impl GroupWriter {
         if !group.split('/').all(plain) {
             return Err(failed(group, "a group needs a name that does not start with a dot"));
         }
+        check_format(root, format)?;
         let staging = publish::part_path(&root.join(group));
         fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
         let folder = Arc::new(Folder { path: staging.clone() });
@@ -240,7 +241,25 @@ impl Drop for GroupWriter {
     fn drop(&mut self) {
         // After finish there is nothing left, or the old group.
         let _ = fs::remove_dir_all(&self.staging);
+        // A store that was made for this group alone goes with it; one that holds something cannot be removed this way.
+        let _ = fs::remove_dir(&self.root);
     }
+}
+
+/// A store has one format: readers that find metadata of both would choose the stale one.
+fn check_format(root: &Path, format: ZarrFormat) -> Result<()> {
+    let (other, name) = match format {
+        ZarrFormat::V2 => ("zarr.json", "Zarr 3"),
+        ZarrFormat::V3 => (".zgroup", "Zarr 2"),
+    };
+    if root.join("catalog.json").exists() {
+        return Err(failed(&root.display().to_string(), "it is a STAC catalog; choose another folder"));
+    }
+    if root.join(other).exists() {
+        let why = format!("the store is {name}; write that format, or choose another folder");
+        return Err(failed(&root.display().to_string(), why));
+    }
+    Ok(())
 }
 
 fn bytes(document: &Value) -> Vec<u8> {

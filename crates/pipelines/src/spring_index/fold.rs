@@ -17,6 +17,7 @@ const RING: usize = 8;
 #[derive(Debug, Clone)]
 pub struct FirstLeaf {
     plants: Vec<Plant>,
+    start_day: u64,
 }
 
 /// First leaf of a column: one list of cells per plant, 0-based index on the time axis, NaN where it is never reached.
@@ -36,9 +37,9 @@ pub struct State {
 }
 
 impl FirstLeaf {
-    /// A fold for these plants.
-    pub fn new(plants: Vec<Plant>) -> Self {
-        Self { plants }
+    /// A fold for these plants over an axis whose first step is `start_day` of the year, counted from 1.
+    pub fn new(plants: Vec<Plant>, start_day: u64) -> Self {
+        Self { plants, start_day }
     }
 
     /// The plants.
@@ -57,8 +58,10 @@ impl FirstLeaf {
         let State { ring, synop, found, seen, .. } = state;
         let window: [&[f64]; RING] = std::array::from_fn(|back| &ring[(slot + RING - back) % RING][..]);
         count_warm(&window, synop, seen);
+        // Day of the year minus 1, whatever day the axis starts with.
+        let mds0 = day + self.start_day.saturating_sub(1);
         for (plant, found) in self.plants.iter().zip(found) {
-            score(plant, &window, day as f64, (synop, found));
+            score(plant, &window, (day, mds0), (synop, found));
         }
     }
 }
@@ -77,12 +80,12 @@ fn count_warm(window: &[&[f64]; RING], synop: &mut [f32], seen: &mut [u8]) {
 
 /// Notes the day for cells whose score is above the threshold for the first time.
 #[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
-fn score(plant: &Plant, window: &[&[f64]; RING], day: f64, (synop, found): (&[f32], &mut [f32])) {
+fn score(plant: &Plant, window: &[&[f64]; RING], (day, mds0): (u64, u64), (synop, found): (&[f32], &mut [f32])) {
     let n = found.len();
     let w: [&[f64]; RING] = std::array::from_fn(|back| &window[back][..n]);
     let synop = &synop[..n];
-    let base = plant.mds0 * day;
-    #[expect(clippy::cast_possible_truncation, reason = "days of a time axis are exact in single precision up to 2^24")]
+    let base = plant.mds0 * mds0 as f64;
+    #[expect(clippy::cast_precision_loss, reason = "days of a time axis are exact in single precision up to 2^24")]
     let today = day as f32;
     for i in 0..n {
         let three = w[2][i] + w[1][i] + w[0][i];
@@ -165,7 +168,7 @@ mod tests {
         let path = shared_data("golden/e_spring")?.join(format!("{name}.npz"));
         let gdh = npz::<f64>(&path, "gdh");
         let cells = gdh.len() / gdh.shape()[0];
-        let fold = FirstLeaf::new(plants.to_vec());
+        let fold = FirstLeaf::new(plants.to_vec(), 1);
         let mut state = fold.start(cells);
         for (t, day) in gdh.outer_iter().enumerate() {
             let _ = fold.apply(&mut state, day.iter().copied().collect(), t as u64);
@@ -188,8 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn mds0_is_the_day_of_the_year_whatever_day_the_axis_starts_with() {
+        // Without warmth the score of lilac is 3.306 (day of the year - 1): 999.5 is passed on day 304.
+        for start_day in [1, 32, 100] {
+            let fold = FirstLeaf::new(PLANTS[..1].to_vec(), start_day);
+            let mut state = fold.start(1);
+            for t in 0..305 {
+                let _ = fold.apply(&mut state, vec![0.0], t);
+            }
+            let leaf = fold.finish(state);
+            assert_eq!(leaf[0][0] + start_day as f64, 304.0, "start day {start_day}");
+        }
+    }
+
+    #[test]
     fn cells_without_data_are_named_when_the_others_are_settled() {
-        let fold = FirstLeaf::new(PLANTS[..1].to_vec());
+        let fold = FirstLeaf::new(PLANTS[..1].to_vec(), 1);
         let mut state = fold.start(3);
         let mut step = Step::Continue(1.0);
         for t in 0..200 {

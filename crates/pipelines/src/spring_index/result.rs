@@ -1,12 +1,14 @@
 //! The result: a Zarr group per year with the first leaf of each plant, as index and as day of the year.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use outcrop_compute::DataArray;
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType};
+
+use outcrop_store::{Href, Store};
 
 use super::{Leaf, SpringIndex};
 use crate::Result;
@@ -23,6 +25,34 @@ pub struct ResultOptions {
     pub group: String,
     /// Zarr 2 or 3.
     pub format: ZarrFormat,
+    /// Id of the item that the result is made from.
+    pub item: String,
+}
+
+impl ResultOptions {
+    /// Checks that the group is free, or holds an older result of the same item.
+    ///
+    /// # Errors
+    /// [`crate::Error::OtherResult`] if it holds another's.
+    pub fn check_owner(&self, store: &Store) -> Result<()> {
+        let folder = Href::from_path(&self.root.join(&self.group)).as_folder();
+        if !self.root.join(&self.group).exists() {
+            return Ok(());
+        }
+        let zarr = outcrop_formats::zarr::open(store, &folder)?;
+        match zarr.groups.get("").and_then(|attrs| attrs.get("item")) {
+            Some(AttrValue::Text(owner)) if *owner == self.item => Ok(()),
+            owner => Err(crate::Error::OtherResult {
+                root: self.root.display().to_string(),
+                group: self.group.clone(),
+                owner: if let Some(AttrValue::Text(owner)) = owner {
+                    format!("`{owner}`")
+                } else {
+                    "something else".into()
+                },
+            }),
+        }
+    }
 }
 
 /// Writes finished columns; the group appears when it is complete.
@@ -56,7 +86,7 @@ impl ResultWriter {
             }
         };
         let mut group =
-            GroupWriter::create(Path::new(&options.root), &options.group, options.format, &group_attrs(index))?;
+            GroupWriter::create(&options.root, &options.group, options.format, &group_attrs(index, options))?;
         let layers = names.len() as u64 + u64::from(with_mean);
         let like = index.like();
         let mut dims = vec!["plant".to_owned()];
@@ -78,6 +108,7 @@ impl ResultWriter {
         for dim in like.dims.iter().skip(1) {
             write_coord(&mut group, like, dim)?;
         }
+        write_grid_mapping(&mut group, like)?;
         Ok(Self {
             group,
             plants: index.options().plants.len(),
@@ -145,10 +176,11 @@ fn text(value: impl Into<String>) -> AttrValue {
     AttrValue::Text(value.into())
 }
 
-fn group_attrs(index: &SpringIndex) -> Attrs {
+fn group_attrs(index: &SpringIndex, result: &ResultOptions) -> Attrs {
     let options = index.options();
     let sources: Vec<String> = index.inputs().into_iter().map(|input| input.href).collect();
-    Attrs::from_iter([
+    let mut attrs = Attrs::from_iter([
+        ("item".to_owned(), text(&result.item)),
         ("title".to_owned(), text("First leaf of the extended spring indices")),
         ("Conventions".to_owned(), text("CF-1.11")),
         ("references".to_owned(), text("Ault et al. 2015, doi:10.1016/j.cageo.2015.06.015")),
@@ -159,7 +191,11 @@ fn group_attrs(index: &SpringIndex) -> Attrs {
             "days".to_owned(),
             text(format!("{} to {} of the time axis, counted from 1", options.start_day, options.end_day)),
         ),
-    ])
+    ]);
+    if !index.assumed().is_empty() {
+        attrs.insert("assumed".to_owned(), AttrValue::Texts(index.assumed().to_vec()));
+    }
+    attrs
 }
 
 fn leaf_attrs(index: &SpringIndex, name: &str) -> Attrs {
@@ -177,10 +213,25 @@ fn leaf_attrs(index: &SpringIndex, name: &str) -> Attrs {
             ("comment".to_owned(), text("1 is 1 January; NaN where it is never reached")),
         ]
     });
-    if let Some(mapping) = index.like().attrs.get("grid_mapping") {
-        attrs.insert("grid_mapping".to_owned(), mapping.clone());
+    if let Some((name, _)) = &index.like().grid_mapping {
+        attrs.insert("grid_mapping".to_owned(), text(name));
     }
     attrs
+}
+
+/// The CRS as CF has it: a scalar that carries the attributes.
+fn write_grid_mapping(group: &mut GroupWriter, like: &DataArray) -> Result<()> {
+    let Some((name, attrs)) = &like.grid_mapping else { return Ok(()) };
+    group.add_array(&ArraySpec {
+        name: name.clone(),
+        dims: Vec::new(),
+        shape: Vec::new(),
+        chunk: Vec::new(),
+        dtype: Element::Number(DType::Int32),
+        fill: None,
+        attrs: attrs.clone(),
+    })?;
+    Ok(group.write_chunk(name, &[], &[0i32])?)
 }
 
 fn write_labels(group: &mut GroupWriter, labels: &[String]) -> Result<()> {

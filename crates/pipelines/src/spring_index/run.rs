@@ -1,7 +1,8 @@
 //! The spring index of a dataset with tmin, tmax and day length: units, coarsening, days, plan and run.
 
-use outcrop_compute::{DataArray, Dataset, FoldPlan, RunOptions, ScalarOp, fold::Bound, fold::RunReport};
+use outcrop_compute::{Coord, DataArray, Dataset, FoldPlan, RunOptions, ScalarOp, fold::Bound, fold::RunReport};
 use outcrop_formats::AttrValue;
+use outcrop_grid::time::CfTime;
 use serde::Serialize;
 
 use super::result::ResultWriter;
@@ -34,6 +35,7 @@ pub struct SpringIndex {
     options: SpringIndexOptions,
     /// An input after coarsening: its labels and grid mapping are those of the result.
     like: DataArray,
+    assumed: Vec<String>,
 }
 
 /// What a run of the spring index did.
@@ -100,15 +102,19 @@ impl SpringIndex {
     pub fn new(dataset: &Dataset, options: SpringIndexOptions) -> Result<Self> {
         let mut inputs = Vec::with_capacity(3);
         let mut like = None;
+        let mut assumed = Vec::new();
         for name in Self::VARIABLES {
             let array = dataset.array(name)?;
+            check_axes(array, &mut assumed)?;
             let coarse = coarsened(array, &options)?;
             like.get_or_insert_with(|| coarse.clone());
-            inputs.push(in_formula_units(&days(&coarse, &options)?)?);
+            inputs.push(in_formula_units(&days(&coarse, &options)?, &mut assumed)?);
         }
-        let plan = FoldPlan::new(inputs, FirstLeaf::new(options.plants.clone()))?;
+        let plan = FoldPlan::new(inputs, FirstLeaf::new(options.plants.clone(), options.start_day))?;
         let Some(like) = like else { return Err(outcrop_compute::Error::Worker.into()) };
-        Ok(Self { plan, options, like })
+        assumed.sort();
+        assumed.dedup();
+        Ok(Self { plan, options, like, assumed })
     }
 
     /// The plan.
@@ -119,6 +125,11 @@ impl SpringIndex {
     /// The parameters.
     pub fn options(&self) -> &SpringIndexOptions {
         &self.options
+    }
+
+    /// What the files do not say and was taken for granted; it is also an attribute of the result.
+    pub fn assumed(&self) -> &[String] {
+        &self.assumed
     }
 
     /// The labels and attributes that the result takes over.
@@ -183,6 +194,51 @@ impl SpringIndex {
     }
 }
 
+/// The first dimension must be the days of a year from 1 January, the other two the plane.
+fn check_axes(array: &DataArray, assumed: &mut Vec<String>) -> Result<()> {
+    let refuse = |why: String| Error::Axis { variable: array.name.clone(), why };
+    let [time, ..] = &array.dims[..] else { return Err(refuse("it has no dimensions".into())) };
+    if array.dims.len() != 3 {
+        return Err(refuse(format!(
+            "its dimensions are {}, three are needed: time and a plane",
+            array.dims.join(", ")
+        )));
+    }
+    let coord = array.coords.get(time);
+    let units = coord.and_then(|coord| text(coord, "units"));
+    let (Some(coord), Some(units)) = (coord, units) else {
+        if time != "time" {
+            return Err(refuse(format!("its first dimension `{time}` is not a time axis")));
+        }
+        assumed.push("the time axis has no dates: its steps are the days of a year from 1 January".into());
+        return Ok(());
+    };
+    let calendar = text(coord, "calendar").unwrap_or_default();
+    let axis = CfTime::parse(&units, &calendar).map_err(|e| refuse(format!("its first dimension `{time}`: {e}")))?;
+    let decoded = |at: usize| coord.values.get(at).and_then(|value| axis.decode(*value));
+    let Some(first) = decoded(0) else { return Err(refuse(format!("its time axis `{time}` has no dates"))) };
+    if first.yearday != 1 {
+        let (year, month, day) = (first.year, first.month, first.day);
+        return Err(refuse(format!("its time axis starts on {year:04}-{month:02}-{day:02}, not on 1 January")));
+    }
+    let daily = |pair: &[f64]| {
+        let (Some(a), Some(b)) = (axis.decode(pair[0]), axis.decode(pair[1])) else { return false };
+        let next = a.year == b.year && b.yearday == a.yearday + 1 || b.year == a.year + 1 && b.yearday == 1;
+        next && (a.second - b.second).abs() < 1.0
+    };
+    match coord.values.windows(2).position(|pair| !daily(pair)) {
+        Some(at) => Err(refuse(format!("its time axis has no step of one day after position {at}"))),
+        None => Ok(()),
+    }
+}
+
+fn text(coord: &Coord, name: &str) -> Option<String> {
+    match coord.attrs.get(name) {
+        Some(AttrValue::Text(text)) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
 fn coarsened(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArray> {
     if options.coarsen == 0 {
         return Err(Error::Parameter { name: "coarsen", value: "0".into(), why: "use 1 for no coarsening".into() });
@@ -213,11 +269,15 @@ fn days(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArray> {
 }
 
 /// Temperatures in °F and day lengths in hours, in the precision of the file.
-fn in_formula_units(array: &DataArray) -> Result<DataArray> {
+fn in_formula_units(array: &DataArray, assumed: &mut Vec<String>) -> Result<DataArray> {
     let units = match array.attrs.get("units") {
         Some(AttrValue::Text(units)) => units.trim().to_lowercase(),
         _ => String::new(),
     };
+    if units.is_empty() {
+        let unit = if array.name == "dayl" { "seconds" } else { "degrees Celsius" };
+        assumed.push(format!("`{}` has no units: {unit}", array.name));
+    }
     let refuse = |want| Error::Units { variable: array.name.clone(), units: units.clone(), want };
     if array.name == "dayl" {
         return match units.as_str() {
