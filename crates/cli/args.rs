@@ -106,7 +106,7 @@ pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Print only how many there are.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     pub(crate) count: bool,
     /// How items are written [default: table on a terminal, else json].
     #[arg(long, value_enum)]
@@ -188,13 +188,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_delimiter = ',', default_value = "lilac,arnold-red,zabelli")]
     pub(crate) plants: Vec<String>,
     /// Average windows of N x N cells first.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) coarsen: u64,
     /// First day, counted from 1.
-    #[arg(long, value_name = "DAY", default_value_t = 1)]
+    #[arg(long, value_name = "DAY", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=366))]
     pub(crate) start_day: u64,
     /// Last day, inclusive.
-    #[arg(long, value_name = "DAY", default_value_t = 300)]
+    #[arg(long, value_name = "DAY", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=366))]
     pub(crate) end_day: u64,
     /// Print the plan as JSON and stop.
     #[arg(long)]

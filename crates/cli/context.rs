@@ -37,6 +37,19 @@ impl Context {
         })
     }
 
+    /// The same without a word: for a command that runs others and tells the whole itself.
+    pub(crate) fn silent(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            progress: self.progress.clone(),
+            json: false,
+            quiet: true,
+            interrupt: self.interrupt.clone(),
+            signal: self.signal.clone(),
+            runtime: self.runtime.clone(),
+        }
+    }
+
     /// The first Ctrl-C or TERM asks the work to stop, the second stops at once.
     pub(crate) fn watch_signals(&self) {
         let (interrupt, shared) = (self.interrupt.clone(), self.signal.clone());

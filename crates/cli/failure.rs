@@ -1,6 +1,7 @@
 //! How a command ends.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// A command that ran.
@@ -59,32 +60,91 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return match io.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                    Some("free some space and run the same command again; nothing half-written was left behind")
-                }
-                std::io::ErrorKind::PermissionDenied => Some("check the permissions of the file and its folder"),
-                std::io::ErrorKind::ConnectionRefused => Some("check the host and port, and that the server runs"),
-                _ => None,
-            };
-        }
-        if let Some(store) = error.downcast_ref::<outcrop_store::Error>() {
-            use outcrop_store::Error as E;
-            match store {
-                E::NotFound { .. } => return Some("check the spelling of the path or URL"),
-                E::Status { status: 401 | 403, .. } => return Some("the host wants a login or refuses this file"),
-                E::Status { status: 429 | 500..=599, .. } => {
-                    return Some("the host is busy; try again later or raise --retries");
-                }
-                E::Truncated { .. } => return Some("fetch the file again"),
-                E::Transport { .. } if error.source().is_none_or(|s| s.source().is_none()) => {
-                    return Some("check the network and the host name");
-                }
-                _ => {}
-            }
+        let known = error.downcast_ref().and_then(of_io);
+        let known = known.or_else(|| store_error(error).and_then(of_store));
+        if let Some(hint) = known.or_else(|| of_others(error)) {
+            return Some(hint);
         }
         cause = error.source();
     }
     None
+}
+
+/// Errors that pass on one of the store leave it out of their chain of causes.
+fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a outcrop_store::Error> {
+    use outcrop_compute::Error as Compute;
+    use outcrop_formats::Error as Format;
+    use outcrop_pipelines::Error as Pipeline;
+    let compute = error.downcast_ref().or_else(|| match error.downcast_ref() {
+        Some(Pipeline::Compute(error)) => Some(error),
+        _ => None,
+    });
+    let format = format_error(error);
+    match (error.downcast_ref::<Pipeline>(), compute, format) {
+        (Some(Pipeline::Store(error)), ..) | (_, Some(Compute::Store(error)), _) | (.., Some(Format::Store(error))) => {
+            Some(error)
+        }
+        _ => error.downcast_ref(),
+    }
+}
+
+fn format_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a outcrop_formats::Error> {
+    error.downcast_ref().or_else(|| match error.downcast_ref() {
+        Some(outcrop_pipelines::Error::Format(error)) => Some(error),
+        _ => None,
+    })
+}
+
+fn of_io(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("free some space and run the same command again; nothing half-written was left behind")
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Some("check the permissions of the file and its folder")
+        }
+        ErrorKind::ConnectionRefused => Some("check the host and port, and that the server runs"),
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Some("a file is in the way; name another folder"),
+        ErrorKind::IsADirectory => Some("name a file, not a folder"),
+        ErrorKind::AddrInUse => Some("choose another port with --bind"),
+        _ => None,
+    }
+}
+
+fn of_store(error: &outcrop_store::Error) -> Option<&'static str> {
+    use outcrop_store::Error as E;
+    match error {
+        E::NotFound { .. } => Some("check the spelling of the path or URL"),
+        E::Status { status: 401 | 403, .. } | E::HtmlPage { .. } => {
+            Some("the host wants a login or refuses this file; open the URL in a browser to see what it says")
+        }
+        E::Status { status: 408 | 429 | 500..=599, .. } => Some("the host is busy; try again later or raise --retries"),
+        E::Truncated { .. } => Some("fetch the file again"),
+        E::InvalidHref { .. } => Some("give a path or an http(s) URL"),
+        E::Answer { .. } => {
+            Some("something between here and the host may alter files, such as a proxy; ask its people")
+        }
+        E::Transport { source, .. } => {
+            let known = source.downcast_ref().and_then(of_io);
+            known.or(Some("check the network and the host name, or try again later"))
+        }
+        _ => None,
+    }
+}
+
+fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    use outcrop_formats::Error as Format;
+    if let Some(outcrop_catalog::Error::Recipe { .. }) = error.downcast_ref() {
+        return Some("correct that line; catalogs/daymet-daily-v4/recipe.toml is a whole recipe");
+    }
+    if let Some(outcrop_server::Error::NotAFolder { .. }) = error.downcast_ref() {
+        return Some("name a folder that exists");
+    }
+    match format_error(error)? {
+        Format::Truncated { .. } => Some("fetch the file again"),
+        Format::NotRecognised { .. } => Some("name a NetCDF-3, NetCDF-4 or HDF5 file, or a Zarr store"),
+        Format::Zarr { why, .. } if why.contains("No space left") => of_io(&ErrorKind::StorageFull.into()),
+        Format::Zarr { action: "read", .. } => Some("name the folder of a Zarr store, or a file"),
+        _ => None,
+    }
 }

@@ -28,7 +28,11 @@ fn main() -> ExitCode {
     context.watch_signals();
     let result = dispatch(&context, arguments.command);
     context.progress.clear();
-    runtime.shutdown_background();
+    match result {
+        // Files that are being published get the time to be whole or gone.
+        Err(Failure::Signal(_)) => runtime.shutdown_timeout(std::time::Duration::from_secs(3)),
+        _ => runtime.shutdown_background(),
+    }
     match result {
         Ok(outcome) => outcome.exit_code(),
         Err(failure) => print::failure(&failure),

@@ -1,5 +1,4 @@
 //! The only place that prints: data to stdout, everything else to stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is the purpose of this file")]
 
 use std::error::Error;
 use std::io::Write;
@@ -7,42 +6,46 @@ use std::process::ExitCode;
 
 use crate::failure::{Failure, hint};
 
-/// Writes data to stdout; a closed pipe ends the program quietly.
+/// Writes data to stdout; a closed pipe ends the program quietly, anything else is an error.
 pub(crate) fn data(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            note(&format!("error: cannot write to stdout\n  because: {error}"));
+            std::process::exit(2);
+        }
     }
 }
 
 /// Writes a value as one line of JSON.
 pub(crate) fn json(value: &serde_json::Value) {
-    println!("{value}");
+    data(&format!("{value}\n"));
 }
 
-/// Writes a line for the person at the terminal.
+/// Writes a line for the person at the terminal; where stderr is gone nobody reads it.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Names a thing that failed while the rest went on.
 pub(crate) fn failed(what: &str, error: &(dyn Error + 'static)) {
-    eprintln!("failed: {what}: {}", chain(error).join(": "));
+    note(&format!("failed: {what}: {}", chain(error).join(": ")));
 }
 
 /// Prints an error with its causes and the next step.
 pub(crate) fn failure(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Error(error) => {
-            let causes = chain(error.as_ref());
-            eprintln!("error: {}", causes.join("\n  because: "));
+            note(&format!("error: {}", chain(error.as_ref()).join("\n  because: ")));
             if let Some(hint) = hint(error.as_ref()) {
-                eprintln!("hint: {hint}");
+                note(&format!("hint: {hint}"));
             }
         }
-        Failure::Usage { message, hint } => eprintln!("error: {message}\nhint: {hint}"),
+        Failure::Usage { message, hint } => note(&format!("error: {message}\nhint: {hint}")),
         Failure::Signal(_) => {
-            eprintln!("interrupted: nothing unfinished was left under a final name; run the same command to go on");
+            note("interrupted: nothing unfinished was left under a final name; run the same command to go on");
         }
     }
     failure.exit_code()

@@ -12,6 +12,9 @@ use crate::failure::{Failure, Outcome};
 use crate::print;
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failure> {
+    if args.assets.iter().any(String::is_empty) {
+        return Err(Failure::usage("an asset key is empty", "`outcrop describe` lists the keys"));
+    }
     let (from, options) = (source(&args.source)?, search_options(&args.selection)?);
     let target = match &args.to {
         Some(to) if !args.in_place => Target::Folder(folder(to)?),
@@ -24,15 +27,24 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
         progress: context.progress.sink(),
         ..FetchOptions::new(args.assets.clone(), target)
     };
-    let report = context.wait(fetch(&context.store, search(&context.store, &from, &options), &fetching))?;
+    let mut report = context.wait(fetch(&context.store, search(&context.store, &from, &options), &fetching))?;
+    if report.items == 0
+        && report.failed.len() == 1
+        && report.failed[0].item.is_empty()
+        && let Some(only) = report.failed.pop()
+    {
+        return Err(only.why.into());
+    }
     tell(context, args, &report);
     Ok(Outcome::of(report.failed.len()))
 }
 
 fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
     for failure in &report.failed {
-        let name = [failure.item.as_str(), failure.asset.as_str()].into_iter().filter(|part| !part.is_empty());
-        print::failed(&format!("{} ({})", name.collect::<Vec<_>>().join(" "), failure.href), &failure.why);
+        let name = [failure.item.as_str(), failure.asset.as_str(), failure.href.as_str()];
+        let name: Vec<&str> = name.into_iter().filter(|part| !part.is_empty()).collect();
+        let name = if name.is_empty() { args.source.clone() } else { name.join(" ") };
+        print::failed(&name, &failure.why);
     }
     if context.json {
         let failed = report

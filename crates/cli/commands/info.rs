@@ -9,6 +9,8 @@ use outcrop_formats::{AttrValue, Attrs, ChunkRef, HEAD, Locate, Open, Variable, 
 use outcrop_stac::Document;
 use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
 
+use serde_json::{Map, Value, json};
+
 use super::{located, search_options, source};
 use crate::args::{InfoArgs, Selection};
 use crate::context::Context;
@@ -20,8 +22,12 @@ pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure
         return items(context, args);
     }
     let href = located(&Href::parse(&args.href)?);
-    let text = describe(context, &href, args)?;
-    print::data(&text);
+    let (text, summary) = describe(context, &href, args)?;
+    if context.json {
+        print::json(&summary);
+    } else {
+        print::data(&text);
+    }
     Ok(Outcome::Done)
 }
 
@@ -37,14 +43,18 @@ fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
             .map_ok(|node| node.document)
             .try_collect(),
     )?;
-    let mut failed = 0;
+    let (mut failed, mut summaries) = (0, Vec::new());
     for item in &found {
-        print::data(&format!("item {}\n", item.id()));
+        if !context.json {
+            print::data(&format!("item {}\n", item.id()));
+        }
+        let mut assets = Map::new();
         for (key, asset) in item.assets() {
-            let Some(reference) = asset.get("href").and_then(serde_json::Value::as_str) else { continue };
+            let Some(reference) = asset.get("href").and_then(Value::as_str) else { continue };
             let href = item.resolve(reference)?;
             match describe(context, &href, args) {
-                Ok(text) => print::data(&format!("asset {key}: {text}")),
+                Ok((_, summary)) if context.json => drop(assets.insert(key.to_owned(), summary)),
+                Ok((text, _)) => print::data(&format!("asset {key}: {text}")),
                 Err(Failure::Error(error)) => {
                     print::failed(&format!("{} {key} ({href})", item.id()), error.as_ref());
                     failed += 1;
@@ -52,21 +62,26 @@ fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
                 Err(other) => return Err(other),
             }
         }
+        summaries.push(json!({"item": item.id(), "assets": assets}));
+    }
+    if context.json {
+        print::json(&json!({"items": summaries, "failed": failed}));
     }
     Ok(Outcome::of(failed))
 }
 
 /// A file, or a Zarr store where the href is a folder or ends with `.zarr`.
-fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<String, Failure> {
+fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
     let name = href.as_str().trim_end_matches('/');
     let looks_zarr = href.as_str().ends_with('/') || name.contains(".zarr");
     if looks_zarr {
-        return Ok(zarr_text(&zarr::open(&context.store, &href.as_folder())?, href));
+        let zarr = zarr::open(&context.store, &href.as_folder())?;
+        return Ok((zarr_text(&zarr, href), zarr_summary(&zarr, href)));
     }
     context.wait(file_text(&context.store, href, args))
 }
 
-async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<String, Failure> {
+async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
     let before = store.stats();
     let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| named(href, e))?;
     let after = store.stats();
@@ -88,7 +103,23 @@ async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<String
         writeln!(text, "  {path}: cannot be read, {why}")?;
     }
     attrs_text(&mut text, "attributes", &meta.attrs)?;
-    Ok(text)
+    let variables = meta.variables.iter().map(|variable| {
+        let grid = &variable.grid;
+        let (name, dtype) = (&variable.name, variable.dtype.name());
+        json!({"name": name, "dims": variable.dims, "shape": grid.shape, "dtype": dtype, "chunks": grid.chunk})
+    });
+    let variables: Vec<Value> = variables.collect();
+    let format = format!("{:?}", meta.format);
+    let summary = json!({"href": href.to_string(), "format": format, "size": object.size, "variables": variables});
+    Ok((text, summary))
+}
+
+fn zarr_summary(zarr: &zarr::Zarr, href: &Href) -> Value {
+    let arrays = zarr.arrays.iter().map(|array| {
+        let dtype = format!("{:?}", array.dtype);
+        json!({"name": array.path, "dims": array.dims, "shape": array.shape, "dtype": dtype, "chunks": array.chunk})
+    });
+    json!({"href": href.to_string(), "format": "Zarr", "variables": arrays.collect::<Vec<_>>()})
 }
 
 /// Names the file that a driver's error is about.

@@ -9,6 +9,9 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod serve;
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use outcrop_catalog::{SearchOptions, Source};
 use outcrop_store::Href;
 
@@ -20,10 +23,15 @@ pub(crate) fn search_options(selection: &Selection) -> Result<SearchOptions, Fai
     Ok(SearchOptions {
         ids: selection.ids.clone(),
         collections: selection.collections.clone(),
-        bbox: selection.bbox.as_deref().map(str::parse).transpose()?,
-        datetime: selection.datetime.as_deref().map(str::parse).transpose()?,
+        bbox: parsed("--bbox", selection.bbox.as_deref(), "--bbox=-68,16,-64,20")?,
+        datetime: parsed("--datetime", selection.datetime.as_deref(), "--datetime 2000-01-31/2000-06")?,
         max_items: selection.max_items,
     })
+}
+
+fn parsed<T: FromStr<Err: Display>>(flag: &str, text: Option<&str>, example: &str) -> Result<Option<T>, Failure> {
+    let wrong = |error| Failure::usage(format!("{flag}: {error}"), format!("write it like {example}"));
+    text.map(|text| text.parse().map_err(wrong)).transpose()
 }
 
 /// A source as the user names it: absolute, a folder as a folder.

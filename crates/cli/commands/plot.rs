@@ -2,11 +2,13 @@
 
 use outcrop_pipelines::plot::{PlotOptions, plot};
 use outcrop_store::Href;
+use serde_json::json;
 
 use super::located;
 use crate::args::PlotArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::print;
 
 pub(crate) fn run(context: &Context, args: &PlotArgs) -> Result<Outcome, Failure> {
     let options = PlotOptions {
@@ -18,7 +20,11 @@ pub(crate) fn run(context: &Context, args: &PlotArgs) -> Result<Outcome, Failure
     let drawn = plot(&context.store, &located(&Href::parse(&args.href)?), &options)?;
     let to = Href::parse(&args.output)?.absolute();
     context.wait(context.store.put(&to, drawn.png.into()))?;
-    context.say(&format!("drew {} to {}", drawn.title, args.output));
+    if context.json {
+        print::json(&json!({"title": drawn.title, "output": to.to_string()}));
+    } else {
+        context.say(&format!("drew {} to {}", drawn.title, args.output));
+    }
     Ok(Outcome::Done)
 }
 

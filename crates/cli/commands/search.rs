@@ -18,33 +18,47 @@ use crate::print;
 pub(crate) fn run(context: &Context, args: &SearchArgs) -> Result<Outcome, Failure> {
     let (from, options) = (source(&args.source)?, search_options(&args.selection)?);
     let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
-    let format = args.format.unwrap_or(if to_terminal { ItemFormat::Table } else { ItemFormat::Json });
-    let mut writer = Writer::create(args, format)?;
+    if context.json && args.output.is_none() && args.format.is_some_and(|format| format != ItemFormat::Json) {
+        return Err(Failure::usage("--json and this --format exclude each other", "write the items to a file with -o"));
+    }
+    let format = args.format.unwrap_or(if to_terminal && !context.json { ItemFormat::Table } else { ItemFormat::Json });
+    let mut writer = Writer::create(context, args, format)?;
     let (count, failed) = context.wait(async {
-        let (mut count, mut failed) = (0usize, 0usize);
+        let (mut count, mut failed, mut first) = (0usize, 0usize, None);
         let mut items = pin!(search(&context.store, &from, &options));
-        let mut first = true;
         while let Some(item) = items.next().await {
             match item {
-                Ok(node) if args.count => drop(node),
-                Ok(node) => writer.item(&node.document)?,
-                Err(error) if first => return Err(Failure::from(error)),
+                Ok(node) => {
+                    count += 1;
+                    if !args.count {
+                        writer.item(&node.document)?;
+                    }
+                }
+                // Alone it is a search that could not run; which it is shows later.
+                Err(error) if first.is_none() => first = Some(error),
                 Err(error) => {
                     print::failed(&args.source, &error);
                     failed += 1;
-                    continue;
                 }
             }
-            first = false;
-            count += 1;
         }
-        Ok((count, failed))
+        match first {
+            Some(error) if count + failed == 0 => return Err(Failure::from(error)),
+            Some(error) => print::failed(&args.source, &error),
+            None => return Ok((count, failed)),
+        }
+        Ok((count, failed + 1))
     })?;
     if args.count {
-        print::data(&format!("{count}\n"));
+        let summary = json!({"items": count, "failed": failed});
+        print::data(&if context.json { format!("{summary}\n") } else { format!("{count}\n") });
     } else {
         writer.finish()?;
-        context.say(&format!("{count} items"));
+        if let Some(file) = args.output.as_deref().filter(|_| context.json) {
+            print::json(&json!({"items": count, "failed": failed, "output": file}));
+        } else if !context.json {
+            context.say(&format!("{count} items"));
+        }
     }
     Ok(Outcome::of(failed))
 }
@@ -55,15 +69,17 @@ struct Writer {
     file: Option<publish::Staged>,
     started: bool,
     silent: bool,
+    /// One line for everything.
+    one_line: bool,
 }
 
 impl Writer {
-    fn create(args: &SearchArgs, format: ItemFormat) -> Result<Self, Failure> {
+    fn create(context: &Context, args: &SearchArgs, format: ItemFormat) -> Result<Self, Failure> {
         let file = match &args.output {
             Some(path) => Some(publish::Staged::create(&Href::parse(path)?.absolute().to_path().unwrap_or_default())?),
             None => None,
         };
-        Ok(Self { format, file, started: false, silent: args.count })
+        Ok(Self { format, file, started: false, silent: args.count, one_line: context.json })
     }
 
     fn put(&mut self, text: &str) -> Result<(), Failure> {
@@ -74,14 +90,18 @@ impl Writer {
         Ok(())
     }
 
+    fn line_end(&self) -> &'static str {
+        if self.one_line && self.file.is_none() { "" } else { "\n" }
+    }
+
     fn item(&mut self, item: &Document) -> Result<(), Failure> {
         let line = match self.format {
             ItemFormat::Ids => format!("{}\n", item.id()),
             ItemFormat::Table => table_line(item),
             ItemFormat::Ndjson => format!("{}\n", portable(item)?),
             ItemFormat::Json => {
-                let start = if self.started { ",\n" } else { "{\"type\":\"FeatureCollection\",\"features\":[\n" };
-                format!("{start}{}", portable(item)?)
+                let start = if self.started { "," } else { "{\"type\":\"FeatureCollection\",\"features\":[" };
+                format!("{start}{}{}", self.line_end(), portable(item)?)
             }
         };
         self.started = true;
@@ -90,8 +110,11 @@ impl Writer {
 
     fn finish(mut self) -> Result<(), Failure> {
         if self.format == ItemFormat::Json && !self.silent {
-            let end = if self.started { "\n]}\n" } else { "{\"type\":\"FeatureCollection\",\"features\":[]}\n" };
-            self.put(end)?;
+            let end = match self.started {
+                true => format!("{}]}}\n", self.line_end()),
+                false => "{\"type\":\"FeatureCollection\",\"features\":[]}\n".to_owned(),
+            };
+            self.put(&end)?;
         }
         match self.file {
             Some(file) => Ok(file.finish()?),

@@ -191,12 +191,13 @@ fn write_file(
     ]);
     file.add_variable(&VariableSpec {
         chunk: Some(chunk),
-        deflate: Some(4),
+        deflate: Some(2),
         fill: Some(f64::from(MISSING)),
         ..spec(name, &["time", "y", "x"], DType::Float32, values)
     })?;
+    let weather = Weather::of(&cells, year);
     for day in 0..DAYS {
-        let plane = raw(weather(&cells, name, year, day), f32::to_ne_bytes);
+        let plane = raw(weather.plane(name, day), f32::to_ne_bytes);
         file.write_chunk(name, &[u64::from(day), 0, 0], &plane)?;
     }
     Ok(file.finish()?)
@@ -255,51 +256,100 @@ fn describe_time(file: &mut Writer, year: i32) -> Result<(), Failure> {
     Ok(file.write("yearday", &raw(1..=365i16, i16::to_ne_bytes))?)
 }
 
-/// A parameter on one day; water is missing.
-#[expect(clippy::cast_possible_truncation, reason = "the file stores single precision, to a hundredth")]
-fn weather(cells: &Cells, name: &str, year: i32, day: u32) -> Vec<f32> {
-    let hundredth = |v: f64| ((v * 100.0).round() / 100.0) as f32;
-    let cell = |i: usize| {
-        if !cells.land[i] {
-            return MISSING;
+/// Sine and cosine of an angle: a wave at some moment, or the lag of a cell behind it.
+type Phase = (f64, f64);
+
+fn phase(days: f64, period: f64) -> Phase {
+    (std::f64::consts::TAU * days / period).sin_cos()
+}
+
+/// The wave at a cell that lags behind: sin(a - b).
+fn lagged(wave: Phase, lag: Phase) -> f64 {
+    wave.0 * lag.1 - wave.1 * lag.0
+}
+
+/// Fronts: period in days and strength in K.
+const FRONTS: [(f64, f64); 3] = [(6.3, 1.0), (11.1, 0.8), (17.9, 0.7)];
+const SPREAD_DAYS: f64 = 9.0;
+
+/// The made-up weather of a region and year.
+struct Weather<'a> {
+    cells: &'a Cells,
+    /// Phase of the year in days.
+    year: f64,
+    /// How far each cell lags behind each front, and behind the wave of the daily range.
+    front_lags: Vec<[Phase; 3]>,
+    spread_lags: Vec<Phase>,
+}
+
+/// A day of the weather.
+struct Day {
+    season: f64,
+    declination: f64,
+    fronts: [Phase; 3],
+    spread: Phase,
+}
+
+impl<'a> Weather<'a> {
+    fn of(cells: &'a Cells, year: i32) -> Self {
+        let front_lags = |(lon, lat): (&f64, &f64)| {
+            let along = lon * 0.35 + lat * 0.2;
+            [phase(along, FRONTS[0].0), phase(1.7 * along, FRONTS[1].0), phase(-0.5 * along, FRONTS[2].0)]
+        };
+        Self {
+            cells,
+            year: 37.0 * f64::from(year % 97),
+            front_lags: cells.lon.iter().zip(&cells.lat).map(front_lags).collect(),
+            spread_lags: cells.lon.iter().map(|lon| phase(-lon, SPREAD_DAYS)).collect(),
         }
-        let place = [cells.lon[i], cells.lat[i]];
-        hundredth(match name {
-            "dayl" => daylength(place[1], day),
-            "prcp" => (front(place, year, day + 3) - 1.5).max(0.0) * 6.0,
-            "tmin" => temperature(place, cells.height_km[i], year, day) - spread(place, year, day) / 2.0,
-            _ => temperature(place, cells.height_km[i], year, day) + spread(place, year, day) / 2.0,
-        })
-    };
-    (0..cells.land.len()).map(cell).collect()
+    }
+
+    fn day(&self, day: u32) -> Day {
+        let t = f64::from(day);
+        Day {
+            season: -(std::f64::consts::TAU * (t - 19.0) / 365.0).cos(),
+            declination: -23.44f64.to_radians() * (std::f64::consts::TAU * (t + 10.0) / 365.0).cos(),
+            fronts: FRONTS.map(|(period, _)| phase(t + self.year, period)),
+            spread: phase(t, SPREAD_DAYS),
+        }
+    }
+
+    /// A parameter on one day; water is missing.
+    #[expect(clippy::cast_possible_truncation, reason = "the file stores single precision, to a hundredth")]
+    fn plane(&self, name: &str, day: u32) -> Vec<f32> {
+        let day = self.day(if name == "prcp" { day + 3 } else { day });
+        let hundredth = |v: f64| ((v * 100.0).round() / 100.0) as f32;
+        let cell = |i: usize| match name {
+            _ if !self.cells.land[i] => MISSING,
+            "dayl" => hundredth(daylength(self.cells.lat[i], day.declination)),
+            "prcp" => hundredth((self.front(i, &day) - 1.5).max(0.0) * 6.0),
+            "tmin" => hundredth(self.temperature(i, &day) - self.spread(i, &day) / 2.0),
+            _ => hundredth(self.temperature(i, &day) + self.spread(i, &day) / 2.0),
+        };
+        (0..self.cells.land.len()).map(cell).collect()
+    }
+
+    /// Fronts that travel east: waves of a few days, other phases every year.
+    fn front(&self, cell: usize, day: &Day) -> f64 {
+        let waves = day.fronts.iter().zip(&self.front_lags[cell]).zip(FRONTS);
+        waves.map(|((wave, lag), (_, strength))| strength * lagged(*wave, *lag)).sum()
+    }
+
+    /// Daily mean in °C: latitude, height (6.5 K per km), season (coldest on 20 January) and fronts.
+    fn temperature(&self, cell: usize, day: &Day) -> f64 {
+        let north = self.cells.lat[cell] - 25.0;
+        let mean = 27.0 - 0.95 * north - 6.5 * self.cells.height_km[cell];
+        mean + (4.0 + 0.5 * north) * day.season + 2.0 * self.front(cell, day)
+    }
+
+    /// Difference between the day's extremes in K.
+    fn spread(&self, cell: usize, day: &Day) -> f64 {
+        11.0 + 2.0 * lagged(day.spread, self.spread_lags[cell]) - self.front(cell, day)
+    }
 }
 
-fn turn(days: f64, period: f64) -> f64 {
-    (std::f64::consts::TAU * days / period).sin()
-}
-
-/// Day length in seconds from the sun's declination.
-fn daylength(lat: f64, day: u32) -> f64 {
-    let declination = -23.44f64.to_radians() * (std::f64::consts::TAU * (f64::from(day) + 10.0) / 365.0).cos();
+/// Day length in seconds at a latitude in degrees, for a declination of the sun in radians.
+fn daylength(lat: f64, declination: f64) -> f64 {
     let x = (-lat.to_radians().tan() * declination.tan()).clamp(-1.0, 1.0);
     86_400.0 / std::f64::consts::PI * x.acos()
-}
-
-/// Daily mean in °C: latitude, height (6.5 K per km), season (coldest on 20 January) and fronts.
-fn temperature(place: [f64; 2], height_km: f64, year: i32, day: u32) -> f64 {
-    let north = place[1] - 25.0;
-    let season = -(std::f64::consts::TAU * (f64::from(day) - 19.0) / 365.0).cos();
-    27.0 - 0.95 * north - 6.5 * height_km + (4.0 + 0.5 * north) * season + 2.0 * front(place, year, day)
-}
-
-/// Difference between the day's extremes in K.
-fn spread(place: [f64; 2], year: i32, day: u32) -> f64 {
-    11.0 + 2.0 * turn(f64::from(day) + place[0], 9.0) - front(place, year, day)
-}
-
-/// Fronts that travel east: waves of a few days, other phases every year.
-fn front(place: [f64; 2], year: i32, day: u32) -> f64 {
-    let t = f64::from(day) + 37.0 * f64::from(year % 97);
-    let along = place[0] * 0.35 + place[1] * 0.2;
-    turn(t - along, 6.3) + 0.8 * turn(t - 1.7 * along, 11.1) + 0.7 * turn(t + 0.5 * along, 17.9)
 }

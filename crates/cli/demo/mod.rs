@@ -15,6 +15,7 @@ use crate::args::{
     BuildArgs, DemoArgs, DescribeArgs, ExecutorName, FetchArgs, ItemFormat, PlotArgs, RunArgs, SearchArgs, Selection,
 };
 use crate::commands;
+use crate::commands::run::Computed;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -24,15 +25,18 @@ const MARK: &str = ".outcrop-demo";
 const ITEM: &str = "lakes-1981";
 
 pub(crate) fn run(context: &Context, args: &DemoArgs) -> Result<Outcome, Failure> {
+    let json = context.json;
+    let silent = context.silent();
+    let context = if json { &silent } else { context };
     let start = Instant::now();
     let root = Href::parse(&args.to)?;
     let folder = root.to_path().ok_or_else(|| Failure::usage("the demo needs a local folder", "drop --to"))?;
     prepare(&folder)?;
-    let demo = Demo { context, to: args.to.trim_end_matches('/').to_owned() };
+    let demo = Demo { context, json, to: args.to.trim_end_matches('/').to_owned() };
     demo.title("An archive: two regions, two years, tmin, tmax, dayl and prcp as NetCDF-4");
     let (files, size) = archive::write(&folder.join("archive"))?;
     context.say(&format!("  {files} files, {} in {:.1} s", human(size), start.elapsed().as_secs_f64()));
-    let server = context.wait(Server::start(&folder.join("archive"), ([127, 0, 0, 1], 0).into()))?;
+    let server = serve(context, &folder.join("archive"))?;
     context.say(&format!("  served at {}", server.url()));
     let result = demo.steps(&folder, &server);
     if context.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
@@ -41,6 +45,15 @@ pub(crate) fn run(context: &Context, args: &DemoArgs) -> Result<Outcome, Failure
     result?;
     demo.summary(start, (files, size), &server);
     Ok(Outcome::Done)
+}
+
+/// The usual port, so that the catalog's hrefs hold after the demo too; any free one where that is taken.
+fn serve(context: &Context, archive: &Path) -> Result<Server, Failure> {
+    const PORT: u16 = 8642;
+    match context.wait(Server::start(archive, ([127, 0, 0, 1], PORT).into())) {
+        Ok(server) => Ok(server),
+        Err(_) => context.wait(Server::start(archive, ([127, 0, 0, 1], 0).into())),
+    }
 }
 
 /// Empties the folder of an older demo; any other folder that holds something is left alone.
@@ -57,6 +70,7 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
 
 struct Demo<'a> {
     context: &'a Context,
+    json: bool,
     /// The folder as the user named it.
     to: String,
 }
@@ -81,7 +95,7 @@ impl Demo<'_> {
         self.command(&format!("build {recipe} --to {catalog}"));
         commands::build::run(self.context, &BuildArgs { recipe, to: Some(catalog.clone()) })?;
         self.command(&format!("describe {catalog}"));
-        if !self.context.json {
+        if !self.json {
             commands::describe::run(self.context, &DescribeArgs { catalog: catalog.clone() })?;
         }
         self.search(&catalog)?;
@@ -95,7 +109,8 @@ impl Demo<'_> {
         let selection =
             Selection { bbox: Some("-86,42,-83,45".into()), datetime: Some("1981".into()), ..Selection::default() };
         let format = Some(ItemFormat::Table);
-        let args = SearchArgs { source: catalog.into(), selection, count: self.context.json, format, output: None };
+        let output = self.json.then(|| self.path("found.txt"));
+        let args = SearchArgs { source: catalog.into(), selection, count: false, format, output };
         commands::search::run(self.context, &args)?;
         Ok(())
     }
@@ -138,9 +153,9 @@ impl Demo<'_> {
             zarr_format: 3,
             catalog: None,
         };
-        let (mut done, failed) = commands::run::compute(self.context, &args)?;
-        if failed > 0 {
-            return Err(Failure::usage("the computation failed", "the reasons are above"));
+        let Computed { mut done, failed, .. } = commands::run::compute(self.context, &args)?;
+        if let Some((_, failure)) = failed.into_iter().next() {
+            return Err(failure);
         }
         self.title("5. A map, and the result as an item of a catalog with links to its source");
         let map = self.path("first-leaf.png");
@@ -165,7 +180,7 @@ impl Demo<'_> {
 
     fn summary(&self, start: Instant, (files, size): (usize, u64), server: &Server) {
         let (seconds, stats) = (start.elapsed().as_secs_f64(), self.context.store.stats());
-        if self.context.json {
+        if self.json {
             print::json(&json!({
                 "demo": self.to, "files": files, "archive_bytes": size, "remote_bytes": stats.remote_bytes,
                 "requests": stats.requests, "seconds": seconds, "peak_memory": peak(),

@@ -23,7 +23,9 @@ pub enum Error {
         known: String,
     },
     /// Two files of one item would have one name.
-    #[error("`{first}` and `{second}` would both be the file `{name}` of item `{item}`; fetch them into different folders")]
+    #[error(
+        "`{first}` and `{second}` would both be the file `{name}` of item `{item}`; fetch them into different folders"
+    )]
     SameName {
         /// Id of the item.
         item: String,
@@ -66,6 +68,12 @@ pub enum Error {
         #[source]
         source: outcrop_store::Error,
     },
+    /// A link in the destination leads elsewhere, perhaps out of it.
+    #[error("`{href}` is a symbolic link; nothing is written through links below the destination, remove it first")]
+    Link {
+        /// The link.
+        href: Href,
+    },
     /// The items are remote and cannot be changed.
     #[error("item `{item}` is at `{href}` and cannot be changed in place; give a folder with --to")]
     NotLocal {
@@ -103,6 +111,6 @@ pub enum Error {
     #[error(transparent)]
     Stac(#[from] outcrop_stac::Error),
     /// An item could not be had from its source.
-    #[error("cannot read an item of the source")]
-    Item(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Item(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures::stream::{Stream, StreamExt};
 use outcrop_stac::{Kind, Node, document_href};
 use outcrop_store::progress::{Sink, Unit};
-use outcrop_store::{Href, Store};
+use outcrop_store::{Href, Store, publish};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -112,7 +112,9 @@ where
         if let Some(node) = done.node.filter(|_| !options.dry_run) {
             match destination.add(store, &node, &done.copies).await {
                 Ok(()) => {}
-                Err(error @ (Error::OtherCatalog { .. } | Error::Stac(outcrop_stac::Error::Write { .. }))) => return Err(error),
+                Err(error @ (Error::OtherCatalog { .. } | Error::Stac(outcrop_stac::Error::Write { .. }))) => {
+                    return Err(error);
+                }
                 Err(why) => report.failed.push(failure(&node, "", why)),
             }
         }
@@ -225,12 +227,15 @@ impl<'a> Run<'a> {
         let item = &node.document;
         if let Target::Folder(to) = &self.options.target {
             let path: Vec<&str> = node.path().into_iter().skip(1).chain([item.id()]).collect();
-            return Ok((to.clone(), document_href(to, &path, Kind::Item)?.folder()));
+            let document = document_href(to, &path, Kind::Item)?;
+            no_link_below(to, &document)?;
+            return Ok((to.clone(), document.folder()));
         }
         if !item.href().is_local() {
             return Err(Error::NotLocal { item: item.id().to_owned(), href: item.href().clone() });
         }
         let root = node.ancestors.first().map_or_else(|| item.href().folder(), |root| root.href.folder());
+        no_link_below(&root, item.href())?;
         self.open_journal(&root)?;
         Ok((root, item.href().folder()))
     }
@@ -274,6 +279,7 @@ impl<'a> Run<'a> {
     }
 
     async fn transfer(&self, node: &Node, root: &Href, transfer: &Transfer) -> Result<Outcome> {
+        no_link_below(root, &transfer.copy.copy)?;
         if self.is_there(root, transfer) {
             return Ok(Outcome::Skipped);
         }
@@ -286,13 +292,10 @@ impl<'a> Run<'a> {
         if self.options.dry_run {
             return Ok(Outcome::Copied(size.unwrap_or(0)));
         }
-        let there = std::fs::metadata(&transfer.path).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-        if let Some(size) = size.filter(|size| there == Some(*size)) {
-            self.note(root, transfer, size)?;
-            return Ok(Outcome::Skipped);
-        }
         let label = format!("{} {}", node.document.id(), transfer.copy.key);
         let progress = self.options.progress.begin(label, size, Unit::Bytes);
+        // The journal is locked, so what is there of an earlier run has nobody who would finish it.
+        publish::remove_parts(&transfer.path);
         let copied = store.download(source, &transfer.path, transfer.want, &progress).await;
         let (item, asset) = (node.document.id().to_owned(), transfer.copy.key.clone());
         let size = copied.map_err(|source| Error::Transfer { item, asset, source })?;
@@ -307,6 +310,14 @@ impl<'a> Run<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Nothing between the destination and a path below it, the path included, is a symbolic link.
+fn no_link_below(root: &Href, below: &Href) -> Result<()> {
+    let (root, below) = (root.absolute().to_path().unwrap_or_default(), below.absolute().to_path().unwrap_or_default());
+    let links =
+        below.ancestors().take_while(|path| *path != root && path.starts_with(&root)).filter(|p| p.is_symlink());
+    links.last().map_or(Ok(()), |link| Err(Error::Link { href: Href::from_path(link) }))
 }
 
 fn transfer(node: &Node, key: &str, root: &Href, folder: &Href) -> Result<Transfer> {

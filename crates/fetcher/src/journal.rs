@@ -96,7 +96,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 /// True if a file is there with the size of its entry, and the entry is of this source and size.
 pub(crate) fn holds(entries: &HashMap<String, Entry>, file: (&Path, &str), source: &Href, want: Option<u64>) -> bool {
     let Some(entry) = entries.get(file.1) else { return false };
-    let size = std::fs::metadata(file.0).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    let size = std::fs::symlink_metadata(file.0).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
     entry.href == source.to_string() && size == Some(entry.size) && want.is_none_or(|want| want == entry.size)
 }
 

@@ -142,7 +142,8 @@ mod tests {
         let source = Href::parse("https://h/c/i/data/tmin.nc").unwrap();
         let copy = Copied { key: "tmin".into(), source, copy: Href::parse("/d/i/tmin.nc").unwrap() };
         let body = rewritten(&item, &at, std::slice::from_ref(&copy)).unwrap();
-        let want = json!({"href": "tmin.nc", "title": "T", "alternate": {"remote": {"href": "https://h/c/i/data/tmin.nc"}}});
+        let want =
+            json!({"href": "tmin.nc", "title": "T", "alternate": {"remote": {"href": "https://h/c/i/data/tmin.nc"}}});
         assert_eq!(body["assets"]["tmin"], want);
         assert_eq!(body["assets"]["dayl"], json!({"href": "https://h/c/dayl.nc"}));
         assert_eq!(body["stac_extensions"], json!([ALTERNATE]));

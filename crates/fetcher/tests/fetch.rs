@@ -87,7 +87,8 @@ fn serve(folder: PathBuf) -> (String, Arc<AtomicU64>) {
                 while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
                 let path = folder.join(first.split(' ').nth(1).unwrap().trim_start_matches('/'));
                 let Ok(body) = std::fs::read(&path) else {
-                    let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                     return;
                 };
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
@@ -135,9 +136,13 @@ fn later_fetches_extend_the_destination() {
     run(&store, &catalog, "na-1980", &options(&["tmin"], &to));
     run(&store, &catalog, "na-1980", &options(&["dayl"], &to));
     let item = json_of(&to.join("na/na-1980/na-1980.json"));
-    assert_eq!((&item["assets"]["tmin"]["href"], &item["assets"]["dayl"]["href"]), (&json!("na_tmin_1980.nc"), &json!("na_dayl_1980.nc")));
+    assert_eq!(
+        (&item["assets"]["tmin"]["href"], &item["assets"]["dayl"]["href"]),
+        (&json!("na_tmin_1980.nc"), &json!("na_dayl_1980.nc"))
+    );
     run(&store, &catalog, "hi-1980", &options(&["dayl"], &to));
-    let nodes: Vec<Node> = store.wait(items(&store, &to, "").collect::<Vec<_>>()).into_iter().map(Result::unwrap).collect();
+    let nodes: Vec<Node> =
+        store.wait(items(&store, &to, "").collect::<Vec<_>>()).into_iter().map(Result::unwrap).collect();
     assert_eq!(nodes.len(), 2);
     // The copy is itself a source.
     let third = folder.path().join("third");
@@ -157,7 +162,10 @@ fn what_fails_is_named_and_the_rest_goes_on() {
     assert_eq!(report.copied, 1);
     assert_eq!(failed, [("hi-1980", "tmax"), ("hi-1981", "tmax"), ("hi-1981", "dayl")]);
     assert!(report.failed[1].why.to_string().contains("item `hi-1981` has no asset `tmax`; it has tmin, dayl"));
-    let names: Vec<String> = std::fs::read_dir(to.join("hi/hi-1980")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<String> = std::fs::read_dir(to.join("hi/hi-1980"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(names.len(), 2, "nothing half-written: {names:?}");
     let item = json_of(&to.join("hi/hi-1980/hi-1980.json"));
     assert_eq!(item["assets"]["tmax"]["href"], format!("{base}/files/hi_tmax_1980.nc"));

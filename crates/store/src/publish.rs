@@ -14,11 +14,31 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The name under which `path` is written until it is whole.
 pub fn part_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!("{}{}-{serial}.part", part_start(path), std::process::id()))
+}
+
+fn part_start(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A final name may use all of the 255 bytes that a component has.
     let short: String = name.chars().take(60).collect();
-    path.with_file_name(format!(".{short}.{}-{serial}.part", std::process::id()))
+    format!(".{short}.")
+}
+
+/// Removes what killed runs left of `path`. Only for those who know that nobody else writes it.
+pub fn remove_parts(path: &Path) {
+    let start = part_start(path);
+    let of_a_run = |name: &str| {
+        let run = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".part"));
+        run.is_some_and(|run| !run.is_empty() && run.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+    };
+    let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(of_a_run) {
+            // One that cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A file that appears under its final name only when it is finished; dropped before, it leaves nothing.
@@ -166,6 +186,18 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"old");
         let names: Vec<_> = fs::read_dir(dir.path().join("a")).unwrap().collect();
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn only_parts_of_the_same_file_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [".a.nc.12-3.part", ".a.nc.2.12-3.part", ".a.nc.notes.part", "a.nc", ".b.nc.12-3.part"];
+        for name in names {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove_parts(&dir.path().join("a.nc"));
+        let left: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
+        assert_eq!(left, [false, true, true, true, true]);
     }
 
     #[test]

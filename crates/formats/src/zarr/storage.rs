@@ -23,7 +23,7 @@ impl WritableStorageTraits for Folder {
     fn set(&self, key: &StoreKey, value: Bytes) -> Result<(), StorageError> {
         let target = self.path.join(key.as_str());
         let mut batch = publish::Batch::default();
-        batch.write(&target, &value).map_err(|e| StorageError::Other(e.to_string()))
+        batch.write(&target, &value).map_err(|e| StorageError::Other(with_causes(&e)))
     }
 
     fn set_partial_many(&self, _: &StoreKey, _: OffsetBytesIterator) -> Result<(), StorageError> {
@@ -102,7 +102,7 @@ fn cut(bytes: &Bytes, range: ByteRange) -> Result<Bytes, StorageError> {
 
 impl ReadableStorageTraits for Remote {
     fn get(&self, key: &StoreKey) -> Result<MaybeBytes, StorageError> {
-        self.value(key.as_str()).map_err(|e| StorageError::Other(e.to_string()))
+        self.value(key.as_str()).map_err(|e| StorageError::Other(with_causes(&e)))
     }
 
     fn get_partial_many<'a>(
@@ -121,4 +121,10 @@ impl ReadableStorageTraits for Remote {
     fn supports_get_partial(&self) -> bool {
         false
     }
+}
+
+/// An error and its causes as one text: `zarrs` keeps no more than that.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,0 +1,112 @@
+//! Fetching from an archive that misbehaves, to destinations that are not plain.
+
+use std::os::unix::fs::symlink;
+
+use outcrop_testkit::{Archive, Fault, Object, Times};
+
+use crate::bench::{Bench, assert_tidy, files};
+
+#[test]
+fn what_fails_is_named_and_a_second_run_copies_only_that() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    archive.put("good.nc", Object::new(vec![1; 50_000]));
+    archive.put("cut.nc", Object::new(vec![2; 50_000]).with_fault(Fault::Cut(20_000), Times::Always));
+    archive.put("login.nc", Object::new("<!doctype html><p>log in").with_media("text/html"));
+    archive.put("denied.nc", Object::new("").with_fault(Fault::Status(403), Times::Always));
+    let names = ["good", "cut", "login", "denied", "none"];
+    let item = |name: &str| {
+        let href = archive.url(&format!("{name}.nc?sig=SECRET"));
+        let key = if name == "none" { "other" } else { "k" };
+        Bench::item(name, &[(key, &href)])
+    };
+    bench.items("items.json", &names.map(item));
+    let line = "fetch items.json --asset k --to copy --retries 1";
+    let said = bench.run(line);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+    let failed: Vec<&str> = said.err.lines().filter(|line| line.starts_with("failed: ")).collect();
+    let wants = [
+        "the connection ended before the answer was complete",
+        "looks like an HTML page",
+        "HTTP status 403",
+        "item `none` has no asset `k`; it has other",
+    ];
+    assert_eq!(failed.len(), wants.len(), "{}", said.err);
+    for ((line, want), name) in failed.iter().zip(wants).zip(&names[1..]) {
+        assert!(line.starts_with(&format!("failed: {name} k ")) && line.contains(want), "{line}");
+    }
+    assert!(said.err.contains("copied 1 files") && !said.err.contains("SECRET"), "{}", said.err);
+    assert_tidy(&bench.path("copy"));
+    assert_eq!(files(&bench.path("copy")).iter().filter(|name| name.ends_with(".nc")).count(), 1);
+    archive.put("cut.nc", Object::new(vec![2; 50_000]));
+    let said = bench.run(line);
+    assert!(said.err.contains("copied 1 files (50.0 kB)") && said.err.contains("1 there already"), "{}", said.err);
+    let gets = archive.requests("good.nc");
+    bench.run(line);
+    assert_eq!(archive.requests("good.nc"), gets, "what is there is not asked for again");
+}
+
+#[test]
+fn another_source_of_the_same_name_and_size_is_fetched() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    for (path, byte) in [("v3/a.nc", 3), ("v4/a.nc", 4)] {
+        archive.put(path, Object::new(vec![byte; 1000]));
+        bench.items("items.json", &[Bench::item("i", &[("k", &archive.url(path))])]);
+        let said = bench.run("fetch items.json --asset k --to copy");
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(std::fs::read(bench.path("copy/i/a.nc")).unwrap(), vec![byte; 1000]);
+    }
+    // Nor is a file of that size that somebody else put there.
+    let foreign = bench.write("copy2/i/a.nc", vec![9; 1000]);
+    assert_eq!(bench.run("fetch items.json --asset k --to copy2").code, 0);
+    assert_eq!(std::fs::read(foreign).unwrap(), vec![4; 1000]);
+}
+
+#[test]
+fn links_below_the_destination_are_refused_and_named() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    archive.put("a.nc", Object::new(vec![1; 1000]));
+    bench.items("items.json", &[Bench::item("i", &[("k", &archive.url("a.nc"))])]);
+    let outside = bench.write("outside/victim.nc", vec![7; 1000]);
+    let line = "fetch items.json --asset k --to copy";
+    let refused = |link: &str| {
+        let said = bench.run(line);
+        assert_eq!(said.code, 1, "{said:?}");
+        let name = bench.path(link);
+        assert!(said.err.contains(&format!("`{}` is a symbolic link", name.display())), "{}", said.err);
+        assert_eq!(std::fs::read(&outside).unwrap(), vec![7; 1000]);
+        assert_eq!(files(&bench.path("outside")), ["victim.nc"]);
+        assert!(name.is_symlink());
+        std::fs::remove_file(name).unwrap();
+    };
+    std::fs::create_dir_all(bench.path("copy/i")).unwrap();
+    symlink(&outside, bench.path("copy/i/a.nc")).unwrap();
+    refused("copy/i/a.nc");
+    std::fs::remove_dir_all(bench.path("copy")).unwrap();
+    std::fs::create_dir_all(bench.path("copy")).unwrap();
+    symlink(bench.path("outside"), bench.path("copy/i")).unwrap();
+    refused("copy/i");
+    std::fs::create_dir_all(bench.path("copy/i")).unwrap();
+    symlink(&outside, bench.path("copy/i/i.json")).unwrap();
+    refused("copy/i/i.json");
+    // The destination itself may be one.
+    symlink(bench.path("copy"), bench.path("by-link")).unwrap();
+    assert_eq!(bench.run("fetch items.json --asset k --to by-link").code, 0);
+}
+
+#[test]
+fn two_runs_do_not_write_to_one_destination() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    archive.put(
+        "a.nc",
+        Object::new(vec![1; 1000]).with_fault(Fault::Stall, Times::Always).with_fault(Fault::Cut(10), Times::Always),
+    );
+    bench.items("items.json", &[Bench::item("i", &[("k", &archive.url("a.nc"))])]);
+    let line = "fetch items.json --asset k --to copy";
+    let mut first = bench.command(&line.split(' ').collect::<Vec<_>>()).spawn().unwrap();
+    crate::bench::until("the first one reads", || archive.requests("a.nc") > 0);
+    let said = bench.run(line);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("another fetch is writing to"), "{}", said.err);
+}

@@ -1,0 +1,99 @@
+//! Ctrl-C, TERM and kill -9 in the middle of the work.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use outcrop_testkit::{Archive, Fault, Object, Times};
+
+use crate::bench::{Bench, Said, assert_tidy, files, until};
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// An archive with a whole file and one that stalls in its middle; the question for its size comes before.
+fn stalling(bench: &Bench) -> Archive {
+    let times = Times::First(2);
+    let archive = Archive::start();
+    archive.put("good.nc", Object::new(vec![1; 300_000]));
+    let stalls = Object::new(vec![2; 300_000]).with_fault(Fault::Stall, times).with_fault(Fault::Cut(100_000), times);
+    archive.put("stalls.nc", stalls);
+    let item = |name: &str| Bench::item(name, &[("k", &archive.url(&format!("{name}.nc")))]);
+    bench.items("items.json", &[item("good"), item("stalls")]);
+    archive
+}
+
+fn start(bench: &Bench, line: &str) -> Child {
+    bench.command(&line.split(' ').collect::<Vec<_>>()).spawn().unwrap()
+}
+
+fn ends(child: Child, code: i32) {
+    let start = Instant::now();
+    let said = Said::from(child.wait_with_output().unwrap());
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!((said.code, said.out.as_str()), (code, ""), "{said:?}");
+    assert!(said.err.contains("interrupted: ") && said.err.contains("run the same command to go on"), "{}", said.err);
+}
+
+#[test]
+fn signals_end_a_fetch_tidily_and_the_next_run_goes_on() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let bench = Bench::new();
+        let archive = stalling(&bench);
+        let line = "fetch items.json --asset k --to copy";
+        let child = start(&bench, line);
+        until("one file is there and the other half", || {
+            let there = files(&bench.path("copy"));
+            there.iter().any(|name| name.ends_with("good.nc")) && there.iter().any(|name| name.ends_with(".part"))
+        });
+        signal(&child, name);
+        ends(child, code);
+        assert_tidy(&bench.path("copy"));
+        assert!(!bench.path("copy/stalls/stalls.nc").exists());
+        let said = bench.run(line);
+        assert!(said.code == 0 && said.err.contains("copied 1 files"), "{said:?}");
+        assert_eq!(std::fs::read(bench.path("copy/stalls/stalls.nc")).unwrap(), vec![2; 300_000]);
+        assert_eq!(archive.requests("stalls.nc"), 4, "a size and a body each");
+    }
+}
+
+#[test]
+fn kill_nine_leaves_nothing_false_and_the_next_run_cleans_up() {
+    let bench = Bench::new();
+    let _archive = stalling(&bench);
+    let line = "fetch items.json --asset k --to copy";
+    let mut child = start(&bench, line);
+    until("a part is there", || files(&bench.path("copy/stalls")).iter().any(|name| name.ends_with(".part")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!bench.path("copy/stalls/stalls.nc").exists());
+    let said = bench.run(line);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(std::fs::read(bench.path("copy/stalls/stalls.nc")).unwrap(), vec![2; 300_000]);
+    assert_eq!(std::fs::read(bench.path("copy/good/good.nc")).unwrap(), vec![1; 300_000]);
+    assert_tidy(&bench.path("copy"));
+    assert!(bench.run(line).err.contains("copied 0 files"));
+}
+
+#[test]
+fn signals_end_a_run_that_reads_from_a_stalling_host() {
+    let archive = Archive::start();
+    let source = crate::bench::demo().join("archive/lakes/daymet_v4_daily_lakes_tmin_1980.nc");
+    // The header comes, the chunks do not.
+    let object = Object::new(std::fs::read(source).unwrap());
+    let object = object.with_fault(Fault::Stall, Times::After(1)).with_fault(Fault::Cut(0), Times::After(1));
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        archive.put(&format!("{code}.nc"), object.clone());
+        let bench = Bench::new();
+        bench.items("items.json", &[Bench::spring("one", "lakes", &[("tmin", &archive.url(&format!("{code}.nc")))])]);
+        let child = start(&bench, "run spring-index --items items.json --to s.zarr");
+        until("it waits", || archive.requests(&format!("{code}.nc")) > 1);
+        std::thread::sleep(Duration::from_millis(200));
+        signal(&child, name);
+        ends(child, code);
+        assert!(!bench.path("s.zarr/1980").exists(), "{:?}", files(&bench.path("s.zarr")));
+        assert_tidy(bench.folder.path());
+        let staged = std::fs::read_dir(bench.path("s.zarr")).into_iter().flatten().count();
+        assert_eq!(staged, 0, "no staging folder");
+    }
+}

@@ -1,0 +1,11 @@
+//! The command as a person meets it: a black box with arguments, stdout, stderr, an exit code and files.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
+mod disk;
+mod fetching;
+mod files;
+mod help;
+mod kill;
+mod sources;
