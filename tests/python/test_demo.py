@@ -144,6 +144,8 @@ def test_first_leaf_equals_the_reference_formula_in_numpy(consolidated):
     assert got["first-leaf"].dims == ("plant", "y", "x")
     assert np.isnan(got["first-leaf"].values).any() and np.isfinite(got["first-leaf"].values).any()
     source = xr.open_dataset(ARCHIVE / "lakes/daymet_v4_daily_lakes_tmin_1981.nc")
+    mapping = got[got["first-leaf"].attrs["grid_mapping"]]
+    assert pyproj.CRS.from_cf(mapping.attrs) == pyproj.CRS.from_cf(source.lambert_conformal_conic.attrs)
     np.testing.assert_array_equal(got.x.values, source.x.values.astype("f8"))
 
 

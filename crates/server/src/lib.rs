@@ -14,6 +14,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
@@ -36,6 +37,10 @@ impl Server {
         let address = listener.local_addr().map_err(|source| Error::Bind { address, source })?;
         let task = tokio::spawn(async move {
             // It ends when the task is aborted.
+            // Small answers must not wait for the client's acknowledgement (Nagle); failing that they are only slower.
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { address, task })
