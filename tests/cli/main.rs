@@ -1,6 +1,6 @@
 //! The command as a person meets it: a black box with arguments, stdout, stderr, an exit code and files.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
 mod disk;

@@ -165,7 +165,9 @@ impl Run {
         write.layout = recipe.layout.clone();
         write.published = recipe.published;
         write.root_href = match &recipe.root_href {
-            Some(href) => Some(Href::parse(href).map_err(|source| Error::Source { source_text: href.clone(), source })?),
+            Some(href) => {
+                Some(Href::parse(href).map_err(|source| Error::Source { source_text: href.clone(), source })?)
+            }
             None => None,
         };
         let writer = TreeWriter::new(root(recipe), write)?;

@@ -189,7 +189,13 @@ impl Description {
             open.push((at, indent.clone(), next + 1));
             let branch = &self.branches[*child];
             let corner = if is_last { "└──" } else { "├──" };
-            writeln!(out, "{indent}{corner} {}  {}{}", plain(&branch.id), counted(self.items_below(*child), "item"), span(branch))?;
+            writeln!(
+                out,
+                "{indent}{corner} {}  {}{}",
+                plain(&branch.id),
+                counted(self.items_below(*child), "item"),
+                span(branch)
+            )?;
             open.push((*child, format!("{indent}{}", if is_last { "    " } else { "│   " }), 0));
         }
         Ok(())

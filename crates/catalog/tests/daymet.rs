@@ -54,7 +54,8 @@ fn two_years_equal_the_reference() {
     let Some(want) = golden("cat_region.json") else { return };
     let layout = "layout = \"${region}\"";
     let absolute = format!("{layout}\npublished = \"absolute\"\nroot_href = \"https://example.com/daymet\"");
-    let years = [("from = 1980, to = 2022", "from = 1980, to = 1981"), ("from = 1950, to = 2022", "from = 1950, to = 1951")];
+    let years =
+        [("from = 1980, to = 2022", "from = 1980, to = 1981"), ("from = 1950, to = 2022", "from = 1950, to = 1951")];
     let recipe = changed(&[years[0], years[1], (layout, &absolute)]);
     let (_runtime, store) = store();
     let folder = tempfile::tempdir().unwrap();
@@ -216,7 +217,8 @@ fn headers_of_listed_files_make_the_items() {
     assert_eq!(item["properties"]["start_datetime"], "1981-01-01T12:00:00Z");
     assert_eq!(item["collection"], "local");
     assert_eq!(tree["collection.json"]["extent"]["spatial"]["bbox"][0], item["bbox"]);
-    let model = store.wait(outcrop_stac::read(&store, &Href::from_path(&folder.path().join("na/na-1981/na-1981.json"))));
+    let model =
+        store.wait(outcrop_stac::read(&store, &Href::from_path(&folder.path().join("na/na-1981/na-1981.json"))));
     assert!(model.unwrap().to_model().unwrap().is_item());
 }
 
@@ -242,6 +244,7 @@ fn a_bad_file_is_named_and_the_rest_goes_on() {
         println!("{} | {:?}", failed.why, std::error::Error::source(&failed.why).map(ToString::to_string));
     }
     let nothing = listing(&golden.join("spring_v2.zarr"));
-    let error = store.wait(build(&store, &nothing, &Href::from_path(&folder.path().join("x")), &BuildOptions::default()));
+    let error =
+        store.wait(build(&store, &nothing, &Href::from_path(&folder.path().join("x")), &BuildOptions::default()));
     assert!(matches!(error, Err(Error::NothingFits { .. })));
 }

@@ -39,7 +39,8 @@ fn answer(mut stream: TcpStream, folder: &Path) {
     let body = std::fs::read(&path).unwrap();
     let range = head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
     let (from, to) = range.as_deref().and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
-    let (from, to) = (from.parse::<usize>().unwrap(), to.parse::<usize>().map_or(body.len(), |to| to + 1).min(body.len()));
+    let (from, to) =
+        (from.parse::<usize>().unwrap(), to.parse::<usize>().map_or(body.len(), |to| to + 1).min(body.len()));
     let head = format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\n", to - 1, body.len());
     let head = format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n", to - from);
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[from..to]));

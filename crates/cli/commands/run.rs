@@ -71,7 +71,9 @@ pub(crate) fn compute(context: &Context, args: &RunArgs) -> Result<Computed, Fai
         }
         computed.failed.push((id, failure));
     };
-    unread.into_iter().for_each(|failure| fail(args.items.clone(), failure));
+    for failure in unread {
+        fail(args.items.clone(), failure);
+    }
     for item in &items {
         let group = register::group_of(item, &items);
         match job.item(item, &group) {

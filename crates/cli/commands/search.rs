@@ -110,9 +110,10 @@ impl Writer {
 
     fn finish(mut self) -> Result<(), Failure> {
         if self.format == ItemFormat::Json && !self.silent {
-            let end = match self.started {
-                true => format!("{}]}}\n", self.line_end()),
-                false => "{\"type\":\"FeatureCollection\",\"features\":[]}\n".to_owned(),
+            let end = if self.started {
+                format!("{}]}}\n", self.line_end())
+            } else {
+                "{\"type\":\"FeatureCollection\",\"features\":[]}\n".to_owned()
             };
             self.put(&end)?;
         }

@@ -8,22 +8,49 @@ use multiversion::multiversion;
 /// without any value is NaN. Sums are kept in double precision, row by row and then from left to right.
 /// The result has `(shape.0 / window.0) * (shape.1 / window.1)` values of the input's precision.
 pub fn coarsen_mean<T: Cell>(values: &[T], shape: (usize, usize), window: (usize, usize)) -> Vec<T> {
-    let (rows, columns) = (shape.0 / window.0.max(1), shape.1 / window.1.max(1));
-    let used = columns * window.1;
-    let (mut sums, mut counts) = (vec![0.0; used], vec![0.0; used]);
-    let mut out = Vec::with_capacity(rows * columns);
-    for band in values.chunks_exact((shape.1 * window.0).max(1)).take(rows) {
-        sums.fill(0.0);
-        counts.fill(0.0);
-        for row in band.chunks_exact(shape.1) {
-            T::add_row(&row[..used], &mut sums, &mut counts);
+    let mut means = Means::new(shape, window);
+    values.chunks_exact(shape.1.max(1)).for_each(|row| means.push(row));
+    means.out
+}
+
+/// Means that grow row by row, so that the rows need not be in memory together.
+pub(crate) struct Means<T> {
+    shape: (usize, usize),
+    window: (usize, usize),
+    /// Row of the plane that comes next; after the last one a new plane begins.
+    row: usize,
+    sums: Vec<f64>,
+    counts: Vec<f64>,
+    pub(crate) out: Vec<T>,
+}
+
+impl<T: Cell> Means<T> {
+    pub(crate) fn new(shape: (usize, usize), window: (usize, usize)) -> Self {
+        let window = (window.0.max(1), window.1.max(1));
+        let used = shape.1 / window.1 * window.1;
+        Self { shape, window, row: 0, sums: vec![0.0; used], counts: vec![0.0; used], out: Vec::new() }
+    }
+
+    /// Adds the next row of the plane.
+    pub(crate) fn push(&mut self, row: &[T]) {
+        let at = self.row;
+        self.row = if at + 1 == self.shape.0 { 0 } else { at + 1 };
+        if at >= self.shape.0 / self.window.0 * self.window.0 {
+            return;
         }
-        for (sums, counts) in sums.chunks_exact(window.1).zip(counts.chunks_exact(window.1)) {
-            let (sum, count): (f64, f64) = (sums.iter().sum(), counts.iter().sum());
-            out.push(T::from_f64(sum / count));
+        if at.is_multiple_of(self.window.0) {
+            self.sums.fill(0.0);
+            self.counts.fill(0.0);
+        }
+        T::add_row(&row[..self.sums.len()], &mut self.sums, &mut self.counts);
+        if (at + 1).is_multiple_of(self.window.0) {
+            let windows = self.sums.chunks_exact(self.window.1).zip(self.counts.chunks_exact(self.window.1));
+            self.out.extend(windows.map(|(sums, counts)| {
+                let (sum, count): (f64, f64) = (sums.iter().sum(), counts.iter().sum());
+                T::from_f64(sum / count)
+            }));
         }
     }
-    out
 }
 
 /// A value that windows can be averaged over.

@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::coarsen::coarsen_mean;
+use outcrop_formats::DType;
+
+use crate::coarsen::{Means, coarsen_mean};
 use crate::expr::{BinaryOp, Expr, ScalarOp, offset, scaled};
 use crate::source::{Fetched, Scratch, Source};
 use crate::{Block, Error, Result};
@@ -48,10 +50,12 @@ pub(crate) fn eval(expr: &Expr, window: &[Range<u64>], fetched: &Fetched, scratc
         Expr::Coarsen { input, window: factors } => {
             let fine = scaled(window, factors);
             let shape: Vec<usize> = fine.iter().map(length).collect();
-            let block = eval(input, &fine, fetched, scratch)?;
-            let coarse = coarsen(&block, &shape, factors);
-            scratch.recycle(block);
-            Ok(coarse)
+            if let Expr::Source(source) = &**input
+                && source.dtype() == DType::Float32
+            {
+                return coarsen_rows(source, &fine, factors, (fetched, scratch));
+            }
+            Ok(coarsen(&eval(input, &fine, fetched, scratch)?, &shape, factors))
         }
     }
 }
@@ -124,15 +128,33 @@ where
     }
 }
 
+/// The last two dimensions and their windows; a line is a plane of one row.
+fn plane_and_window(shape: &[usize], factors: &[u64]) -> ((usize, usize), (usize, usize)) {
+    let factor = |d: usize| usize::try_from(factors[d]).unwrap_or(usize::MAX);
+    match shape.len() {
+        0 => ((1, 1), (1, 1)),
+        1 => ((1, shape[0]), (1, factor(0))),
+        rank => ((shape[rank - 2], shape[rank - 1]), (factor(rank - 2), factor(rank - 1))),
+    }
+}
+
+/// Coarsens a source while it is decoded: its values are never in memory together.
+fn coarsen_rows(
+    source: &Source,
+    fine: &[Range<u64>],
+    factors: &[u64],
+    (fetched, scratch): (&Fetched, &mut Scratch),
+) -> Result<Block> {
+    let shape: Vec<usize> = fine.iter().map(length).collect();
+    let (plane, window) = plane_and_window(&shape, factors);
+    let mut means = Means::new(plane, window);
+    source.decode_rows(fine, (fetched, scratch), plane.1, &mut |row| means.push(row))?;
+    Ok(Block::F32(means.out))
+}
+
 /// Coarsens the last two dimensions plane by plane; other dimensions have factor 1 ([`crate::DataArray::coarsen`]).
 fn coarsen(block: &Block, shape: &[usize], factors: &[u64]) -> Block {
-    let rank = shape.len();
-    let factor = |d: usize| usize::try_from(factors[d]).unwrap_or(usize::MAX);
-    let (plane, window) = match rank {
-        0 => return block.clone(),
-        1 => ((1, shape[0]), (1, factor(0))),
-        _ => ((shape[rank - 2], shape[rank - 1]), (factor(rank - 2), factor(rank - 1))),
-    };
+    let (plane, window) = plane_and_window(shape, factors);
     let size = (plane.0 * plane.1).max(1);
     match block {
         Block::F32(v) => Block::F32(v.chunks_exact(size).flat_map(|p| coarsen_mean(p, plane, window)).collect()),

@@ -30,8 +30,6 @@ pub(crate) type Fetched = HashMap<(usize, Vec<u64>), (ChunkRef, Bytes)>;
 pub(crate) struct Scratch {
     decoders: HashMap<usize, (Decoder, Vec<u8>)>,
     raw: Vec<u8>,
-    /// Buffers of blocks that are used up.
-    spare: Vec<Vec<f32>>,
 }
 
 impl Source {
@@ -96,27 +94,53 @@ impl Source {
 
     /// The values of a window, missing ones as NaN.
     pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Block> {
+        let raw = self.decode_raw(window, fetched, scratch)?;
+        let block = if self.dtype() == DType::Float32 {
+            let mut values = vec![0f32; raw.len() / self.variable.dtype.size()];
+            self.decoding.to_f32(&raw, &mut values);
+            Block::F32(values)
+        } else {
+            Block::F64(self.decoding.to_f64(&raw))
+        };
+        scratch.raw = raw;
+        Ok(block)
+    }
+
+    /// Shows the values of a window row by row, in single precision; a few rows at a time are in memory as numbers.
+    pub(crate) fn decode_rows(
+        &self,
+        window: &[Range<u64>],
+        (fetched, scratch): (&Fetched, &mut Scratch),
+        columns: usize,
+        show: &mut dyn FnMut(&[f32]),
+    ) -> Result<()> {
+        /// Values that are turned into numbers together: few enough to stay in the first cache.
+        const TOGETHER: usize = 4096;
+        let raw = self.decode_raw(window, fetched, scratch)?;
+        let columns = columns.max(1);
+        let together = TOGETHER.div_ceil(columns) * columns;
+        let mut values = vec![0f32; together];
+        for part in raw.chunks(together * self.variable.dtype.size()) {
+            let values = &mut values[..part.len() / self.variable.dtype.size()];
+            self.decoding.to_f32(part, values);
+            values.chunks_exact(columns).for_each(&mut *show);
+        }
+        scratch.raw = raw;
+        Ok(())
+    }
+
+    /// The elements of a window as stored, in native byte order. The caller gives the buffer back to the scratch.
+    fn decode_raw(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Vec<u8>> {
         let cells: u64 = window.iter().map(|r| r.end - r.start).product();
         let cells = usize::try_from(cells).unwrap_or(usize::MAX);
         let mut raw = std::mem::take(&mut scratch.raw);
         raw.resize(cells.saturating_mul(self.variable.dtype.size()), 0);
         let indices = self.chunks_in(window);
-        let result = match &indices[..] {
-            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw),
-            _ => self.assemble(&indices, window, (fetched, &mut *scratch), &mut raw),
-        };
-        let block = result.map(|()| {
-            if self.dtype() == DType::Float32 {
-                let mut values = scratch.spare.pop().unwrap_or_default();
-                values.resize(cells, 0.0);
-                self.decoding.to_f32(&raw, &mut values);
-                Block::F32(values)
-            } else {
-                Block::F64(self.decoding.to_f64(&raw))
-            }
-        });
-        scratch.raw = raw;
-        block
+        match &indices[..] {
+            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw)?,
+            _ => self.assemble(&indices, window, (fetched, scratch), &mut raw)?,
+        }
+        Ok(raw)
     }
 
     fn is_whole_chunk(&self, window: &[Range<u64>]) -> bool {
@@ -219,15 +243,6 @@ fn advance(position: &mut [u64], window: &[Range<u64>]) -> bool {
 }
 
 impl Scratch {
-    /// Takes back the memory of a block that is used up.
-    pub(crate) fn recycle(&mut self, block: Block) {
-        if let Block::F32(values) = block
-            && self.spare.is_empty()
-        {
-            self.spare.push(values);
-        }
-    }
-
     fn of(&mut self, source: &Source) -> Result<&mut (Decoder, Vec<u8>)> {
         match self.decoders.entry(source.id) {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),

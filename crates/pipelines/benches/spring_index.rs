@@ -60,10 +60,12 @@ fn main() {
     );
 
     let (cpu, wall) = (cpu_seconds(), Instant::now());
-    let bytes = bare(&dataset, days);
+    let cores =
+        if threads == 0 { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) } else { threads };
+    let bytes = bare(&dataset, days, cores);
     let limit = (cpu_seconds() - cpu, wall.elapsed().as_secs_f64());
     println!(
-        "libdeflate + unshuffle, 1 thread: {:.2} CPU s, {:.2} s, {:.1} MB decoded",
+        "libdeflate + unshuffle, {cores} thread(s): {:.2} CPU s, {:.2} s, {:.1} MB decoded",
         limit.0,
         limit.1,
         bytes as f64 / 1e6
@@ -77,8 +79,16 @@ fn file(folder: &Path, variable: &str) -> PathBuf {
     names.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().contains(&mark)).unwrap()
 }
 
-/// Inflates and unshuffles the chunks of the first days of all variables, nothing else.
-fn bare(dataset: &outcrop_compute::Dataset, days: u64) -> usize {
+/// Inflates and unshuffles the chunks of the first days of all variables on as many threads, nothing else.
+fn bare(dataset: &outcrop_compute::Dataset, days: u64, threads: usize) -> usize {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|part| scope.spawn(move || bare_part(dataset, days, (part, threads)))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    })
+}
+
+fn bare_part(dataset: &outcrop_compute::Dataset, days: u64, (part, of): (usize, usize)) -> usize {
     use std::os::unix::fs::FileExt;
     let mut decompressor = libdeflater::Decompressor::new();
     let mut total = 0;
@@ -88,9 +98,9 @@ fn bare(dataset: &outcrop_compute::Dataset, days: u64) -> usize {
             let file = std::fs::File::open(path).unwrap();
             let size: u64 = source.refs().grid.chunk.iter().product::<u64>() * 4;
             let (mut inflated, mut plain) = (vec![0u8; size as usize], vec![0u8; size as usize]);
-            for (index, chunk) in source.refs() {
+            for (i, (index, chunk)) in source.refs().iter().enumerate() {
                 let ChunkRef::Range { offset, length, .. } = chunk else { continue };
-                if index[0] >= days {
+                if index[0] >= days || i % of != part {
                     continue;
                 }
                 let mut stored = vec![0u8; length as usize];

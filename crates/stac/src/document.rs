@@ -138,10 +138,8 @@ impl Document {
     /// # Errors
     /// [`Error::Reference`] if it is not an href, [`Error::LocalFromRemote`] if the document is remote and it is not.
     pub fn resolve(&self, reference: &str) -> Result<Href> {
-        let target = self
-            .href
-            .join(reference)
-            .map_err(|source| Error::Reference { document: self.href.clone(), source })?;
+        let target =
+            self.href.join(reference).map_err(|source| Error::Reference { document: self.href.clone(), source })?;
         if target.is_local() && !self.href.is_local() {
             return Err(Error::LocalFromRemote { document: self.href.clone(), href: target });
         }
@@ -252,7 +250,8 @@ mod tests {
 
     #[test]
     fn items_of_a_collection_live_at_their_self_link() {
-        let item = |links: Value| json!({"type": "Feature", "id": "i", "geometry": null, "properties": {}, "links": links});
+        let item =
+            |links: Value| json!({"type": "Feature", "id": "i", "geometry": null, "properties": {}, "links": links});
         let all = json!({"type": "FeatureCollection", "features": [
             item(json!([])), item(json!([{"rel": "self", "href": "https://h/x/i.json"}])), json!(3)]});
         let items: Vec<_> = document("https://h/all.json", all).unwrap().into_items().collect();

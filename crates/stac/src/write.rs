@@ -229,9 +229,7 @@ impl TreeWriter {
         let mut links = vec![linker.link("root", &root, self.folders[0].kind)];
         for member in &folder.members {
             links.push(match member {
-                Member::Catalog(child) => {
-                    linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind)
-                }
+                Member::Catalog(child) => linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind),
                 Member::Item(id) => {
                     let item = self.href(&[&folder.path[..], std::slice::from_ref(id)].concat(), Kind::Item)?;
                     linker.link("item", &item, Kind::Item)
@@ -327,6 +325,7 @@ fn kind_of(body: &Body) -> Kind {
 /// Links that are not made here; that to a collection is, where one is above.
 fn kept_links(body: &Body) -> Vec<Value> {
     let links = body.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let structural = |link: &&Value| link.get("rel").and_then(Value::as_str).is_some_and(|rel| STRUCTURE.contains(&rel));
+    let structural =
+        |link: &&Value| link.get("rel").and_then(Value::as_str).is_some_and(|rel| STRUCTURE.contains(&rel));
     links.iter().filter(|link| !structural(link)).cloned().collect()
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::StreamExt;
-use outcrop_stac::{Body, Error, Kind, Layout, Node, Published, TreeWriter, WalkOptions, WriteOptions, Written, read, walk};
+use outcrop_stac::{
+    Body, Error, Kind, Layout, Node, Published, TreeWriter, WalkOptions, WriteOptions, Written, read, walk,
+};
 use outcrop_store::{Href, Store, StoreOptions};
 use serde_json::{Value, json};
 
@@ -120,7 +122,9 @@ fn the_whole_tree_has_the_counts_of_the_reference_and_is_walked_in_order() {
     assert_eq!(items.iter().map(|node| node.document.assets().count()).sum::<usize>(), 1113);
     let own = tree(folder.path());
     let has_own_link = |name: &str| own[name]["links"].as_array().unwrap().iter().any(|link| link["rel"] == "self");
-    assert!(has_own_link("catalog.json") && !has_own_link("na/catalog.json") && !has_own_link("na/na-1980/na-1980.json"));
+    assert!(
+        has_own_link("catalog.json") && !has_own_link("na/catalog.json") && !has_own_link("na/na-1980/na-1980.json")
+    );
 }
 
 #[test]
@@ -174,7 +178,10 @@ fn items_of_a_collection_name_it() {
     let tree = tree(folder.path());
     let item = &tree["na/na-1980/na-1980.json"];
     assert_eq!(item["collection"], "daymet-daily-v4.5");
-    assert_eq!(item["links"][2], json!({"rel": "collection", "href": "../../collection.json", "type": "application/json"}));
+    assert_eq!(
+        item["links"][2],
+        json!({"rel": "collection", "href": "../../collection.json", "type": "application/json"})
+    );
 }
 
 #[test]
@@ -209,12 +216,14 @@ fn cycles_end_and_depth_is_capped() {
     let catalog = |id: &str, links: Value| json!({"type": "Catalog", "id": id, "description": "d", "links": links});
     let link = |href: &str| json!({"rel": "child", "href": href});
     let at = |name: &str| folder.path().join(name);
-    std::fs::write(at("catalog.json"), catalog("a", json!([link("b.json"), link("./catalog.json")])).to_string()).unwrap();
+    std::fs::write(at("catalog.json"), catalog("a", json!([link("b.json"), link("./catalog.json")])).to_string())
+        .unwrap();
     std::fs::write(at("b.json"), catalog("b", json!([link("catalog.json"), link("b.json")])).to_string()).unwrap();
     let (_runtime, store) = store();
     assert_eq!(walked(&store, folder.path()).len(), 2);
     for i in 0..20 {
-        std::fs::write(at(&format!("{i}.json")), catalog("x", json!([link(&format!("{}.json", i + 1))])).to_string()).unwrap();
+        std::fs::write(at(&format!("{i}.json")), catalog("x", json!([link(&format!("{}.json", i + 1))])).to_string())
+            .unwrap();
     }
     let options = WalkOptions { max_depth: 5, ..WalkOptions::default() };
     let deep: Vec<_> = store.wait(walk(&store, &Href::from_path(&at("0.json")), options).collect());

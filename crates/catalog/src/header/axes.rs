@@ -47,7 +47,9 @@ pub(crate) fn is_coordinate(variable: &Variable) -> bool {
 }
 
 fn is_axis(variable: &Variable, plane: &str, degrees: &str, axis: &str) -> bool {
-    text(variable, "standard_name") == plane || text(variable, "axis") == axis || is_named(variable, degrees)
+    text(variable, "standard_name") == plane
+        || text(variable, "axis") == axis
+        || is_named(variable, degrees)
         || variable.name.eq_ignore_ascii_case(axis)
 }
 

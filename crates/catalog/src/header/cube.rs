@@ -70,7 +70,8 @@ fn values(variable: &Variable) -> Vec<(&'static str, Value)> {
 fn nodata(variable: &Variable) -> Option<Value> {
     let attr = |name: &str| variable.attrs.get(name).and_then(AttrValue::number);
     // A `_FillValue` may be kept as the fill value only.
-    let fill = || variable.attrs.contains_key("_FillValue").then(|| numbers(variable.dtype, &variable.fill).first().copied());
+    let fill =
+        || variable.attrs.contains_key("_FillValue").then(|| numbers(variable.dtype, &variable.fill).first().copied());
     let value = attr("_FillValue").or_else(|| fill().flatten()).or_else(|| attr("missing_value"))?;
     let whole = value.fract() == 0.0 && value.abs() < 9e15;
     Some(match value {

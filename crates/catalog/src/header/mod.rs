@@ -141,7 +141,9 @@ impl<'a> File<'a> {
     pub(crate) async fn labels(&mut self, variable: &Variable) -> Result<Vec<f64>> {
         let len = variable.grid.shape.first().copied().unwrap_or(1);
         if variable.grid.shape.len() > 1 || len > MOST_LABELS {
-            return Err(self.failed(format!("coordinate `{}` of shape {:?} is too large", variable.name, variable.grid.shape)));
+            return Err(
+                self.failed(format!("coordinate `{}` of shape {:?} is too large", variable.name, variable.grid.shape))
+            );
         }
         let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|len| 0..*len).collect();
         Ok(self.windows(variable, &[window]).await?.remove(0))

@@ -92,7 +92,8 @@ fn check_asset(recipe: &Recipe, key: &str, asset: &AssetRecipe) -> std::result::
     let own = asset.href.iter().flat_map(Template::variables).chain(asset.pattern.iter().flat_map(Template::variables));
     for name in own {
         if !item.contains(&name) && !parsed.variables().contains(&name) {
-            let why = format!("it varies with `{name}`, so either the key (\"{{{name}}}\") or the item's id must name it");
+            let why =
+                format!("it varies with `{name}`, so either the key (\"{{{name}}}\") or the item's id must name it");
             return wrong(&path, why);
         }
     }

@@ -83,7 +83,8 @@ fn template_assets(recipe: &Recipe, vars: &Vars) -> Result<Vec<AssetPlan>> {
         for vars in product(recipe, &names, vars.clone()) {
             let fill = |template: &Template| template.fill(&vars).map_err(|name| no_value(key.as_str(), &name));
             let text = fill(href)?;
-            let href = Href::parse(&text).map_err(|e| Error::Item { item: fill(&key).unwrap_or_default(), why: e.to_string() })?;
+            let href = Href::parse(&text)
+                .map_err(|e| Error::Item { item: fill(&key).unwrap_or_default(), why: e.to_string() })?;
             assets.push(AssetPlan { entry, key: fill(&key)?, href, size: None, vars });
         }
     }
@@ -100,9 +101,11 @@ pub(crate) struct Listed {
 /// The items of a recipe with patterns: lists the archive and groups the files that fit.
 pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Listed> {
     let Some(listing) = &recipe.listing else { return Ok(Listed::default()) };
-    let root = Href::parse(&listing.href).map_err(|source| Error::Source { source_text: listing.href.clone(), source })?;
+    let root =
+        Href::parse(&listing.href).map_err(|source| Error::Source { source_text: listing.href.clone(), source })?;
     // A page such as `catalog.xml` stays as it is; what names no file is a folder.
-    let is_page = root.file_name().is_some_and(|name| name.contains('.')) && root.to_path().is_none_or(|path| !path.is_dir());
+    let is_page =
+        root.file_name().is_some_and(|name| name.contains('.')) && root.to_path().is_none_or(|path| !path.is_dir());
     let root = if is_page { root } else { root.as_folder() };
     let (files, mut failed) = files_below(store, &root, listing.depth).await?;
     let mut items: IndexMap<String, ItemPlan> = IndexMap::new();
@@ -153,7 +156,8 @@ fn place(
     let id = recipe.item.id.fill(&vars).map_err(|name| no_value(&file.path, &name))?;
     let key = Template::parse(key).and_then(|key| key.fill(&vars)).map_err(|name| no_value(&id, &name))?;
     let of_item = recipe.item.id.variables();
-    let own: Vars = vars.iter().filter(|(name, _)| of_item.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let own: Vars =
+        vars.iter().filter(|(name, _)| of_item.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     let item = items.entry(id.clone()).or_insert_with(|| ItemPlan { id: id.clone(), vars: own, assets: Vec::new() });
     if let Some(twin) = item.assets.iter().find(|asset| asset.key == key) {
         let why = format!("`{}` and `{}` would both be its asset `{key}`", twin.href, file.href);

@@ -36,7 +36,8 @@ impl Template {
                 continue;
             }
             let end = rest[at..].find('}').filter(|_| brace == "{");
-            let end = end.ok_or_else(|| format!("`{text}` has a brace without its partner; write `{brace}{brace}` for one"))?;
+            let end =
+                end.ok_or_else(|| format!("`{text}` has a brace without its partner; write `{brace}{brace}` for one"))?;
             let name = &rest[at + 1..at + end];
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(format!("`{text}` has `{{{name}}}`; a variable is letters, digits and `_`"));
@@ -144,7 +145,10 @@ mod tests {
         let pattern = Template::parse("daymet_v4_daily_{region}_{param}_{year}.nc").unwrap();
         let any = |_: &str, _: &str| true;
         let vars = pattern.matches("daymet_v4_daily_na_tmin_1980.nc", &any).unwrap();
-        assert_eq!(vars.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["param=tmin", "region=na", "year=1980"]);
+        assert_eq!(
+            vars.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+            ["param=tmin", "region=na", "year=1980"]
+        );
         assert!(pattern.matches("daymet_v4_daily_na_tmin_1980.nc.xml", &any).is_none());
         let known = |name: &str, value: &str| name != "param" || value == "a_b";
         assert_eq!(pattern.matches("daymet_v4_daily_na_a_b_1980.nc", &known).unwrap()["param"], "a_b");

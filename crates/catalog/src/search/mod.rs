@@ -57,7 +57,11 @@ pub struct SearchOptions {
 /// Streams the items of a source that fit, in catalog order; a document that cannot be read is an error in its place.
 ///
 /// Collections whose extent excludes every wanted item are not entered.
-pub fn search(store: &Store, source: &Source, options: &SearchOptions) -> impl Stream<Item = Result<Node>> + Send + use<> {
+pub fn search(
+    store: &Store,
+    source: &Source,
+    options: &SearchOptions,
+) -> impl Stream<Item = Result<Node>> + Send + use<> {
     let mut options = options.clone();
     options.ids.extend(source.id.clone());
     let options = Arc::new(options);
@@ -110,7 +114,8 @@ fn items_of(node: outcrop_stac::Result<Node>) -> BoxStream<'static, outcrop_stac
             Kind::ItemCollection => {
                 let ancestors = node.ancestors.clone();
                 let members = node.document.into_items();
-                let members = members.map(move |item| item.map(|document| Node { document, ancestors: ancestors.clone() }));
+                let members =
+                    members.map(move |item| item.map(|document| Node { document, ancestors: ancestors.clone() }));
                 futures::stream::iter(members).boxed()
             }
         },
@@ -122,12 +127,12 @@ fn fits(options: &SearchOptions, item: &Document) -> bool {
     let listed = |list: &[String], id: &str| list.is_empty() || list.iter().any(|wanted| wanted == id);
     listed(&options.ids, item.id())
         && listed(&options.collections, item.collection().unwrap_or_default())
-        && options.datetime.is_none_or(|wanted| {
-            extent::interval_of(item.body()).is_some_and(|interval| interval.intersects(&wanted))
-        })
-        && options.bbox.is_none_or(|wanted| {
-            item.body().get("geometry").is_some_and(|geometry| geometry::meets(geometry, &wanted))
-        })
+        && options
+            .datetime
+            .is_none_or(|wanted| extent::interval_of(item.body()).is_some_and(|interval| interval.intersects(&wanted)))
+        && options
+            .bbox
+            .is_none_or(|wanted| item.body().get("geometry").is_some_and(|geometry| geometry::meets(geometry, &wanted)))
 }
 
 /// False only for a collection whose extent says that nothing below it can fit; ids must all be looked for.
