@@ -26,7 +26,7 @@ For looking up a command or an option. This page is written by [`generate.sh`](g
 it by hand.
 
 Data go to stdout, all else to stderr. Long work shows progress bars on a terminal and plain lines elsewhere. With
-`--json`, build, describe, fetch, run and demo write their result as one line of JSON to stdout (run a line for each item).
+`--json` every command but serve writes its result as one line of JSON to stdout, and nothing else there.
 
 ## Sources
 
