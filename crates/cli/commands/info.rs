@@ -87,7 +87,7 @@ async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Strin
     let after = store.stats();
     let mut text = String::new();
     let read = after.remote_bytes + after.local_bytes - before.remote_bytes - before.local_bytes;
-    writeln!(text, "{href}: {:?}, {}, header read with {}", meta.format, human(object.size), human(read))?;
+    writeln!(text, "{href}: {}, {}, header read with {}", meta.format, human(object.size), human(read))?;
     let dims = meta
         .dims
         .iter()
@@ -109,14 +109,14 @@ async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Strin
         json!({"name": name, "dims": variable.dims, "shape": grid.shape, "dtype": dtype, "chunks": grid.chunk})
     });
     let variables: Vec<Value> = variables.collect();
-    let format = format!("{:?}", meta.format);
+    let format = meta.format.to_string();
     let summary = json!({"href": href.to_string(), "format": format, "size": object.size, "variables": variables});
     Ok((text, summary))
 }
 
 fn zarr_summary(zarr: &zarr::Zarr, href: &Href) -> Value {
     let arrays = zarr.arrays.iter().map(|array| {
-        let dtype = format!("{:?}", array.dtype);
+        let dtype = array.dtype.to_string();
         json!({"name": array.path, "dims": array.dims, "shape": array.shape, "dtype": dtype, "chunks": array.chunk})
     });
     json!({"href": href.to_string(), "format": "Zarr", "variables": arrays.collect::<Vec<_>>()})
@@ -132,7 +132,7 @@ fn named(href: &Href, error: DriveError<outcrop_formats::Error>) -> Failure {
 
 fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     let dims = variable.dims.iter().zip(&variable.grid.shape).map(|(dim, n)| format!("{dim}: {n}"));
-    let codecs: Vec<String> = variable.codecs.iter().map(|codec| format!("{codec:?}")).collect();
+    let codecs: Vec<String> = variable.codecs.iter().map(ToString::to_string).collect();
     let dims = dims.collect::<Vec<_>>().join(", ");
     write!(text, "  {}({dims}) {}", variable.name, variable.dtype.name())?;
     if !variable.grid.chunk.is_empty() {
@@ -174,7 +174,7 @@ fn zarr_text(zarr: &zarr::Zarr, href: &Href) -> String {
     for array in &zarr.arrays {
         let dims: Vec<String> = array.dims.iter().zip(&array.shape).map(|(dim, n)| format!("{dim}: {n}")).collect();
         let line = format!(
-            "  {}({}) {:?}, chunks {:?}, {} ({:?})\n",
+            "  {}({}) {}, chunks {:?}, {} ({})\n",
             array.path,
             dims.join(", "),
             array.dtype,

@@ -198,9 +198,18 @@ impl<'a> Job<'a> {
             report.range.map_or("no first leaf".to_owned(), |(a, b)| format!("first leaf on days {a:.0} to {b:.0}"));
         if !self.context.json {
             self.context.say(&format!(
-                "{}: {range} in {} of {} cells; {} of {} days, {} of {} read, {seconds:.2} s, memory {} (bound {}) -> {}{group}",
-                item.id, report.cells, report.of_cells, run.steps, run.of_steps, human(read), human(stored),
-                human(peak()), human(run.bound.total()), self.to,
+                "{}: {range} in {} of {} cells; {} of {} days, {} read (all chunks: {}), {seconds:.2} s, \
+                 arrays within {}, process peak {} -> {}{group}",
+                item.id,
+                report.cells,
+                report.of_cells,
+                run.steps,
+                run.of_steps,
+                human(read),
+                human(stored),
+                human(run.bound.total()),
+                human(peak()),
+                self.to,
             ));
         }
         json!({

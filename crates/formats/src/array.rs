@@ -278,3 +278,26 @@ impl AttrValue {
         }
     }
 }
+
+impl std::fmt::Display for Format {
+    /// The name people use: `NetCDF-4`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NetCdf3 => "NetCDF-3",
+            Self::NetCdf4 => "NetCDF-4",
+            Self::Hdf5 => "HDF5",
+        })
+    }
+}
+
+impl std::fmt::Display for Codec {
+    /// The name people use: `shuffle`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shuffle { .. } => f.write_str("shuffle"),
+            Self::Deflate => f.write_str("deflate"),
+            Self::Fletcher32 => f.write_str("fletcher32"),
+            Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
+        }
+    }
+}

@@ -89,3 +89,23 @@ impl Number for f64 {
         fill
     }
 }
+
+impl std::fmt::Display for Element {
+    /// The NumPy name: `float64`, `<U10`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(dtype) => f.write_str(dtype.name()),
+            Self::Text { chars } => write!(f, "<U{chars}"),
+        }
+    }
+}
+
+impl std::fmt::Display for ZarrFormat {
+    /// The version: `Zarr 3`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::V2 => "Zarr 2",
+            Self::V3 => "Zarr 3",
+        })
+    }
+}
