@@ -9,16 +9,17 @@ export RUSTC_BOOTSTRAP=1
 host=$(rustc -vV | sed -n 's/^host: //p')
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Zsanitizer=address -Cdebug-assertions -Coverflow-checks"
-for manifest in crates/*/fuzz/Cargo.toml; do
-  folder=$(dirname "$manifest")
-  (cd "$folder" && RUSTFLAGS="$flags" cargo build --release --target "$host" --target-dir "$root/target/fuzz")
-  for target in "$folder"/fuzz_targets/*.rs; do
-    name=$(basename "$target" .rs)
-    corpus="target/fuzz/corpus/$name"
-    mkdir -p "$corpus"
-    find "$folder/.." -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.toml' \) -exec cp {} "$corpus" \;
-    "target/fuzz/$host/release/$name" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=5 -print_final_stats=1 "$corpus"
-  done
+(cd tests/fuzz && RUSTFLAGS="$flags" cargo build --release --target "$host" --target-dir "$root/target/fuzz")
+# Corpora start from seeds of our own: small hand-written ones, the fixtures and the recipes.
+mkdir -p target/fuzz/corpus
+cp -r tests/fuzz/seeds/. target/fuzz/corpus/
+mkdir -p target/fuzz/corpus/{read,recipe}
+find crates -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' \) -exec cp {} target/fuzz/corpus/read \;
+find catalogs crates tests -name '*.toml' -path '*recipe*' -exec cp {} target/fuzz/corpus/recipe \;
+for target in tests/fuzz/fuzz_targets/*.rs; do
+  name=$(basename "$target" .rs)
+  "target/fuzz/$host/release/$name" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=5 \
+    -print_final_stats=1 "target/fuzz/corpus/$name"
 done
 unset RUSTC_BOOTSTRAP
 

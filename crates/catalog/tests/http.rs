@@ -81,27 +81,3 @@ fn builds_and_searches_can_move_between_threads() {
     is_send(&outcrop_catalog::describe(&store, &to));
     is_send(&outcrop_catalog::search(&store, &Source::parse("/nowhere").unwrap(), &SearchOptions::default()));
 }
-
-/// Run with `--ignored --nocapture`: cost per item at three sizes.
-#[test]
-#[ignore = "a measurement"]
-fn building_is_linear_in_the_number_of_items() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
-    for count in [1_000, 10_000, 100_000] {
-        let text = format!(
-            "id = 'many'\ndescription = 'd'\nlayout = '${{part}}'\n[variables]\npart = {{ from = 1, to = 10 }}\n\
-             n = {{ from = 1, to = {} }}\nk = ['a', 'b', 'c', 'd', 'e', 'f', 'g']\n[item]\nid = '{{part}}-{{n}}'\n\
-             datetime = '2000-01-01T00:00:00Z'\nbbox = [0, 0, 1, 1]\nproperties = {{ part = '{{part}}' }}\n\
-             [assets.'{{k}}']\nhref = 'https://example.com/archive/{{part}}/{{n}}/{{k}}.nc'\n",
-            count / 10
-        );
-        let recipe = Recipe::parse("many.toml", &text).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let to = Href::from_path(folder.path());
-        let report = store.wait(build(&store, &recipe, &to, &BuildOptions::default())).unwrap();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-        println!("{} items: {:.2} s, {peak}", report.items, report.seconds);
-    }
-}

@@ -230,19 +230,3 @@ fn cycles_end_and_depth_is_capped() {
     assert_eq!(deep.len(), 7);
     assert!(deep[6].as_ref().unwrap_err().to_string().contains("more than 5 levels"));
 }
-
-/// Run with `--ignored --nocapture`: cost per item at three sizes.
-#[test]
-#[ignore = "a measurement"]
-fn writing_and_walking_are_linear_in_the_number_of_items() {
-    let (_runtime, store) = store();
-    for count in [1_000, 10_000, 40_000] {
-        let folder = tempfile::tempdir().unwrap();
-        let start = std::time::Instant::now();
-        build(&[("na", [0.0, 0.0, 1.0, 1.0], 1000..=999 + count)], options(folder.path(), Published::SelfContained));
-        let written = start.elapsed();
-        let start = std::time::Instant::now();
-        assert_eq!(walked(&store, folder.path()).len(), usize::try_from(count).unwrap() + 2);
-        println!("{count} items: written in {written:?}, walked in {:?}", start.elapsed());
-    }
-}

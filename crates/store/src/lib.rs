@@ -23,6 +23,6 @@ pub use coalesce::coalesce;
 pub use demand::{Demand, DriveError, Sparse, Step};
 pub use error::{Error, Result};
 pub use href::Href;
-pub use listing::{Entry, EntryKind};
+pub use listing::{Entry, EntryKind, parse as parse_listing};
 pub use name::safe_name;
 pub use store::{ObjectMeta, Stats, Store, StoreOptions};

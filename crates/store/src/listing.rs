@@ -1,5 +1,7 @@
 //! Listings of HTTP archives: index pages of web servers and THREDDS catalogs.
 
+use std::collections::HashSet;
+
 use quick_xml::events::{BytesStart, Event};
 use scraper::{Html, Selector};
 
@@ -27,8 +29,11 @@ pub struct Entry {
     pub size: Option<u64>,
 }
 
-/// Reads a listing by its media type, or by its first bytes where that says nothing.
-pub(crate) fn parse(href: &Href, bytes: &[u8], media: &str) -> Result<Vec<Entry>> {
+/// Reads the listing at `href` by its media type, or by its first bytes where that says nothing.
+///
+/// # Errors
+/// [`Error::Listing`] if it is neither an HTML index page nor a THREDDS catalog, or malformed XML.
+pub fn parse(href: &Href, bytes: &[u8], media: &str) -> Result<Vec<Entry>> {
     let text = String::from_utf8_lossy(bytes);
     let start = text.trim_start_matches('\u{feff}').trim_start();
     let xml =
@@ -49,6 +54,7 @@ fn index_page(href: &Href, html: &str) -> Result<Vec<Entry>> {
     let selector = Selector::parse("a[href]").map_err(|e| Error::Listing { href: href.clone(), why: e.to_string() })?;
     let page = Html::parse_document(html);
     let mut entries: Vec<Entry> = Vec::new();
+    let mut seen = HashSet::new();
     for link in page.select(&selector) {
         let Some(target) = link.value().attr("href").and_then(|target| base.join(target).ok()) else { continue };
         let Some(rest) = target.as_str().strip_prefix(base.as_str()) else { continue };
@@ -56,7 +62,7 @@ fn index_page(href: &Href, html: &str) -> Result<Vec<Entry>> {
         if name.is_empty() || name.contains(['/', '?', '#', ';']) {
             continue;
         }
-        if entries.iter().any(|entry| entry.href == target) {
+        if !seen.insert(target.as_str().to_owned()) {
             continue;
         }
         let kind = if rest.ends_with('/') { EntryKind::Folder } else { EntryKind::File };
