@@ -28,10 +28,16 @@ pub enum DType {
     UInt32,
     /// Unsigned 64-bit integer.
     UInt64,
+    /// IEEE 754 half precision.
+    Float16,
     /// IEEE 754 single precision.
     Float32,
     /// IEEE 754 double precision.
     Float64,
+    /// Real and imaginary part, each in single precision.
+    Complex64,
+    /// Real and imaginary part, each in double precision.
+    Complex128,
     /// One byte of text.
     Char,
     /// Elements of this many bytes whose meaning is not decoded (strings, compounds, references).
@@ -43,11 +49,26 @@ impl DType {
     pub fn size(self) -> usize {
         match self {
             Self::Int8 | Self::UInt8 | Self::Char => 1,
-            Self::Int16 | Self::UInt16 => 2,
+            Self::Int16 | Self::UInt16 | Self::Float16 => 2,
             Self::Int32 | Self::UInt32 | Self::Float32 => 4,
-            Self::Int64 | Self::UInt64 | Self::Float64 => 8,
+            Self::Int64 | Self::UInt64 | Self::Float64 | Self::Complex64 => 8,
+            Self::Complex128 => 16,
             Self::Opaque(size) => size,
         }
+    }
+
+    /// Bytes of what a byte order swaps: of one part of a complex number, else of the element.
+    pub(crate) fn word(self) -> usize {
+        match self {
+            Self::Complex64 | Self::Complex128 => self.size() / 2,
+            Self::Opaque(_) => 1,
+            _ => self.size(),
+        }
+    }
+
+    /// True if an element is one real number.
+    pub fn is_real(self) -> bool {
+        !matches!(self, Self::Complex64 | Self::Complex128 | Self::Char | Self::Opaque(_))
     }
 
     /// The NumPy name (`float32`), `char`, or `opaque`.
@@ -61,8 +82,11 @@ impl DType {
             Self::UInt16 => "uint16",
             Self::UInt32 => "uint32",
             Self::UInt64 => "uint64",
+            Self::Float16 => "float16",
             Self::Float32 => "float32",
             Self::Float64 => "float64",
+            Self::Complex64 => "complex64",
+            Self::Complex128 => "complex128",
             Self::Char => "char",
             Self::Opaque(_) => "opaque",
         }

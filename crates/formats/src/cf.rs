@@ -106,7 +106,7 @@ impl Decoding {
     /// The physical values of elements in native byte order; NaN where they are missing.
     ///
     /// 64-bit integers beyond 2^53 lose their last digits; they are compared with fill values before.
-    /// Text and opaque elements have no values: NaN.
+    /// Complex, text and opaque elements are no real numbers: NaN.
     pub fn to_f64(&self, raw: &[u8]) -> Vec<f64> {
         let wide = |v: i128, f: f64| {
             if self.missing_wide.contains(&v) { f64::NAN } else { self.limited(f) }
@@ -120,10 +120,10 @@ impl Decoding {
             DType::UInt32 => map(raw, |b| self.apply(f64::from(u32::from_ne_bytes(b)))),
             DType::Int64 => map(raw, |b| wide(i128::from(i64::from_ne_bytes(b)), i64::from_ne_bytes(b) as f64)),
             DType::UInt64 => map(raw, |b| wide(i128::from(u64::from_ne_bytes(b)), u64::from_ne_bytes(b) as f64)),
+            DType::Float16 => map(raw, |b| self.apply(half::f16::from_ne_bytes(b).to_f64())),
             DType::Float32 => map(raw, |b| self.apply(f64::from(f32::from_ne_bytes(b)))),
             DType::Float64 => map(raw, |b| self.apply(f64::from_ne_bytes(b))),
-            DType::Char => vec![f64::NAN; raw.len()],
-            DType::Opaque(size) => vec![f64::NAN; raw.len() / size.max(1)],
+            other => vec![f64::NAN; raw.len() / other.size().max(1)],
         }
     }
 
@@ -243,10 +243,11 @@ fn limits(attrs: &Attrs, stored: DType) -> (Option<f64>, Option<f64>) {
 /// The float type xarray chooses (`_choose_float_dtype`).
 fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrValue>, missing: &[f64]) -> DType {
     let single = |value: &AttrValue| matches!(value, AttrValue::Float32(_));
-    let small = matches!(stored, DType::Int8 | DType::UInt8 | DType::Int16 | DType::UInt16 | DType::Float32);
+    let small =
+        matches!(stored, DType::Int8 | DType::UInt8 | DType::Int16 | DType::UInt16 | DType::Float16 | DType::Float32);
     let wide = matches!(stored, DType::Int32 | DType::UInt32);
     match (scale, offset) {
-        _ if matches!(stored, DType::Char | DType::Opaque(_)) => stored,
+        _ if !stored.is_real() => stored,
         (None, None) if missing.is_empty() => stored,
         (None, None) if small => DType::Float32,
         (Some(scale), Some(offset)) if single(scale) && single(offset) && !wide => DType::Float32,

@@ -59,11 +59,10 @@ impl Decoder {
         if refs.codecs.len() > 32 || refs.codecs.iter().filter(|c| **c == Codec::Deflate).count() > 1 {
             return Err(Error::unsupported("a chunk", "a chain with deflate twice or more than 32 codecs"));
         }
-        let opaque = matches!(refs.dtype, DType::Opaque(_));
         Ok(Self {
             codecs: refs.codecs.clone(),
             dtype: refs.dtype,
-            swap: if refs.byte_order.is_native() || opaque { Swap::No } else { Swap::Yes },
+            swap: if refs.byte_order.is_native() || refs.dtype.word() == 1 { Swap::No } else { Swap::Yes },
             fill: refs.fill.clone(),
             chunk_bytes,
             cut_at_edge: refs.is_virtual(),
@@ -160,14 +159,14 @@ impl Decoder {
     /// Turns bytes around where the last codec did not.
     fn finish(&self, out: &mut [u8], done: Swap) {
         if self.swap == Swap::Yes && done == Swap::No {
-            order::swap(out, self.dtype.size());
+            order::swap(out, self.dtype.word());
         }
     }
 
     /// Shuffle can turn bytes around on the way, if its element is an element of the variable.
     fn last_swap(&self, codec: &Codec) -> Swap {
         match codec {
-            Codec::Shuffle { element } if *element == self.dtype.size() => self.swap,
+            Codec::Shuffle { element } if *element == self.dtype.word() => self.swap,
             _ => Swap::No,
         }
     }

@@ -320,6 +320,6 @@ fn fill(attrs: &Attrs, dtype: DType) -> Vec<u8> {
         },
         DType::Float32 => (float as f32).to_ne_bytes().to_vec(),
         DType::Float64 => float.to_ne_bytes().to_vec(),
-        DType::Opaque(size) => vec![0; size],
+        other => vec![0; other.size()],
     }
 }

@@ -1,6 +1,6 @@
 //! Fields of the datacube extension 2.3.0 and `bands` of STAC 1.1, from the header of a file.
 
-use outcrop_formats::{AttrValue, DType, FileMeta, Variable};
+use outcrop_formats::{AttrValue, FileMeta, Variable};
 use serde_json::{Map, Value, json};
 
 use super::axes::{self, Place, TimeSpan, is_coordinate, text};
@@ -60,7 +60,7 @@ fn values(variable: &Variable) -> Vec<(&'static str, Value)> {
     fields.extend(long.map(|long| ("description", json!(long))));
     let unit = Some(text(variable, "units")).filter(|unit| !unit.is_empty());
     fields.extend(unit.map(|unit| ("unit", json!(unit))));
-    if !matches!(variable.dtype, DType::Char | DType::Opaque(_)) {
+    if variable.dtype.is_real() {
         fields.push(("data_type", json!(variable.dtype.name())));
     }
     fields.extend(nodata(variable).map(|nodata| ("nodata", nodata)));
@@ -85,7 +85,7 @@ fn nodata(variable: &Variable) -> Option<Value> {
 
 /// Numbers over two dimensions or more that are neither bounds nor coordinates of another variable.
 fn is_data(meta: &FileMeta, variable: &Variable) -> bool {
-    let numeric = !matches!(variable.dtype, DType::Char | DType::Opaque(_));
+    let numeric = variable.dtype.is_real();
     let helps = |other: &Variable| {
         let names = ["coordinates", "bounds", "ancillary_variables", "climatology"];
         names.iter().any(|attr| text(other, attr).split_whitespace().any(|name| name == variable.name))

@@ -191,7 +191,7 @@ pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::UInt64 => each(bytes, |b| u64::from_ne_bytes(b) as f64),
         DType::Float32 => each(bytes, |b| f64::from(f32::from_ne_bytes(b))),
         DType::Float64 => each(bytes, f64::from_ne_bytes),
-        DType::Opaque(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -117,6 +117,7 @@ fn dtype(datatype: &Datatype, size: usize) -> (DType, ByteOrder) {
     let (found, order) = match datatype {
         Datatype::FixedPoint { size, signed, byte_order } => (integer(*signed, *size), of(byte_order)),
         Datatype::Bitfield { size, byte_order } => (integer(false, *size), of(byte_order)),
+        Datatype::FloatingPoint { size: 2, byte_order } => (Some(DType::Float16), of(byte_order)),
         Datatype::FloatingPoint { size: 4, byte_order } => (Some(DType::Float32), of(byte_order)),
         Datatype::FloatingPoint { size: 8, byte_order } => (Some(DType::Float64), of(byte_order)),
         Datatype::Enum { base, .. } if !matches!(base.as_ref(), Datatype::Enum { .. }) => {
@@ -136,8 +137,8 @@ fn fill(value: Option<&[u8]>, dtype: DType, order: ByteOrder) -> Vec<u8> {
         // An opaque element may be large: its zeros are made when they are needed.
         _ => vec![0; dtype.size().min(1 << 16)],
     };
-    if !matches!(dtype, DType::Opaque(_)) && !order.is_native() {
-        fill.reverse();
+    if !order.is_native() {
+        crate::codec::order::swap(&mut fill, dtype.word());
     }
     fill
 }

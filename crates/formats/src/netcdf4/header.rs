@@ -307,13 +307,14 @@ fn attribute(name: &str, dtype: Option<DType>, value: &AttrValue) -> Message {
 fn values(dtype: DType, numbers: &[f64]) -> Vec<u8> {
     let one = |n: &f64| match dtype {
         DType::Int8 => vec![(*n as i8).cast_unsigned()],
-        DType::UInt8 | DType::Char | DType::Opaque(_) => vec![*n as u8],
+        DType::UInt8 | DType::Char | DType::Opaque(_) | DType::Complex64 | DType::Complex128 => vec![*n as u8],
         DType::Int16 => (*n as i16).to_le_bytes().to_vec(),
         DType::UInt16 => (*n as u16).to_le_bytes().to_vec(),
         DType::Int32 => (*n as i32).to_le_bytes().to_vec(),
         DType::UInt32 => (*n as u32).to_le_bytes().to_vec(),
         DType::Int64 => (*n as i64).to_le_bytes().to_vec(),
         DType::UInt64 => (*n as u64).to_le_bytes().to_vec(),
+        DType::Float16 => half::f16::from_f64(*n).to_le_bytes().to_vec(),
         DType::Float32 => (*n as f32).to_le_bytes().to_vec(),
         DType::Float64 => n.to_le_bytes().to_vec(),
     };
@@ -329,8 +330,8 @@ pub(super) fn fill(spec: &VariableSpec) -> Vec<u8> {
         DType::UInt16 => 65535.0,
         DType::Int32 => -2_147_483_647.0,
         DType::UInt32 => 4_294_967_295.0,
-        DType::Int64 | DType::UInt64 | DType::Char | DType::Opaque(_) => 0.0,
         DType::Float32 | DType::Float64 => 9.969_209_968_386_869e36,
+        _ => 0.0,
     };
     let mut bytes = match (spec.dtype, spec.fill) {
         (DType::Int64, None) => (-9_223_372_036_854_775_806_i64).to_le_bytes().to_vec(),

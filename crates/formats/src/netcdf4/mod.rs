@@ -131,7 +131,8 @@ impl Writer {
     pub fn add_variable(&mut self, spec: &VariableSpec) -> Result<()> {
         let name = spec.name.as_str();
         check_name(name, self.members.iter().map(|m| m.spec.name.as_str()))?;
-        if matches!(spec.dtype, DType::Opaque(_)) || spec.dims.len() > MAX_DIMS {
+        let number = spec.dtype.is_real() && spec.dtype != DType::Float16;
+        if !(number || spec.dtype == DType::Char) || spec.dims.len() > MAX_DIMS {
             return Err(failed(name, "it needs a type of numbers or char, and at most 32 dimensions"));
         }
         let dims = spec.dims.iter().map(|dim| self.dim(dim)).collect::<Result<Vec<_>>>()?;

@@ -217,7 +217,7 @@ impl Zarr {
             DType::UInt32 => widen(&self.values::<u32>(info)?),
             DType::Int64 => self.values::<i64>(info)?.into_iter().map(|v| v as f64).collect(),
             DType::UInt64 => self.values::<u64>(info)?.into_iter().map(|v| v as f64).collect(),
-            DType::Char | DType::Opaque(_) => return Err(broken(path, "it does not hold numbers")),
+            _ => return Err(broken(path, "it does not hold numbers")),
         })
     }
 
