@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 
+pub use crate::codec::bitshuffle::Compression;
+pub use crate::codec::hdf5::Packing;
 use crate::layout::Layout;
 use crate::{Error, Result};
 
@@ -122,6 +124,37 @@ pub enum Codec {
     Deflate,
     /// HDF5 filter 3: a checksum of 4 bytes at the end.
     Fletcher32,
+    /// Only some bits of an integer carry its value; first in a chain.
+    Bits {
+        /// Lowest bit of the value.
+        offset: u32,
+        /// Number of bits of the value.
+        precision: u32,
+    },
+    /// HDF5 filters 4 to 6: szip, nbit, scale-offset.
+    Packed {
+        /// Which.
+        packing: Packing,
+        /// The parameters of the filter in the file.
+        parameters: Vec<u32>,
+    },
+    /// HDF5 filter 32000.
+    Lzf,
+    /// HDF5 filter 32004.
+    Lz4,
+    /// HDF5 filter 32015, and Zarr's.
+    Zstd,
+    /// HDF5 filter 32001, and Zarr's.
+    Blosc,
+    /// HDF5 filter 32008: bits of equal significance side by side, compressed block by block.
+    Bitshuffle {
+        /// Bytes of one element.
+        element: usize,
+        /// Elements of a block; 0 for the default of the filter.
+        block: usize,
+        /// How a block is compressed.
+        compression: Compression,
+    },
     /// A codec without a decoder here; reading a chunk that uses it is an error that names it.
     Unsupported {
         /// HDF5 filter number.
@@ -321,6 +354,15 @@ impl std::fmt::Display for Codec {
             Self::Shuffle { .. } => f.write_str("shuffle"),
             Self::Deflate => f.write_str("deflate"),
             Self::Fletcher32 => f.write_str("fletcher32"),
+            Self::Bits { offset, precision } => write!(f, "{precision} bits from bit {offset}"),
+            Self::Packed { packing, .. } => f.write_str(packing.name()),
+            Self::Lzf => f.write_str("lzf"),
+            Self::Lz4 => f.write_str("lz4"),
+            Self::Zstd => f.write_str("zstd"),
+            Self::Blosc => f.write_str("blosc"),
+            Self::Bitshuffle { compression: Compression::None, .. } => f.write_str("bitshuffle"),
+            Self::Bitshuffle { compression: Compression::Lz4, .. } => f.write_str("bitshuffle+lz4"),
+            Self::Bitshuffle { compression: Compression::Zstd, .. } => f.write_str("bitshuffle+zstd"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }
     }

@@ -4,7 +4,7 @@ use libdeflater::Decompressor;
 
 use crate::array::{ChunkRef, Codec, DType};
 use crate::codec::shuffle::Swap;
-use crate::codec::{deflate, fletcher32, order, shuffle};
+use crate::codec::{bits, bitshuffle, blosc, deflate, fletcher32, hdf5, lz4, lzf, order, shuffle, zstd};
 use crate::layout::{MAX_DIMS, product};
 use crate::refs::ChunkRefs;
 use crate::{Error, Result};
@@ -114,7 +114,8 @@ impl Decoder {
 
     fn stored(&mut self, bytes: &[u8], mask: u32, out: &mut [u8]) -> Result<()> {
         let active = |i: usize| mask >> i.min(31) & 1 == 0;
-        let steps: Vec<usize> = (0..self.codecs.len()).rev().filter(|i| active(*i)).collect();
+        let bits = usize::from(matches!(self.codecs.first(), Some(Codec::Bits { .. })));
+        let steps: Vec<usize> = (bits..self.codecs.len()).rev().filter(|i| active(*i)).collect();
         check_ratio(bytes.len(), out.len())?;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run(&steps, bytes, &mut scratch, out);
@@ -161,6 +162,9 @@ impl Decoder {
         if self.swap == Swap::Yes && done == Swap::No {
             order::swap(out, self.dtype.word());
         }
+        if let Some(Codec::Bits { offset, precision }) = self.codecs.first() {
+            bits::extract(out, self.dtype, *offset, *precision);
+        }
     }
 
     /// Shuffle can turn bytes around on the way, if its element is an element of the variable.
@@ -202,7 +206,15 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
             }
             shuffle::decode(input, out, *element, swap);
         }
-        Codec::Fletcher32 | Codec::Unsupported { .. } => {}
+        Codec::Packed { packing, parameters } => hdf5::decode(*packing, parameters, input, out)?,
+        Codec::Lzf => lzf::decode(input, out)?,
+        Codec::Lz4 => lz4::decode(input, out)?,
+        Codec::Zstd => zstd::decode(input, out)?,
+        Codec::Blosc => blosc::decode(input, out)?,
+        Codec::Bitshuffle { element, block, compression } => {
+            bitshuffle::decode(input, out, *element, *block, *compression)?;
+        }
+        Codec::Fletcher32 | Codec::Bits { .. } | Codec::Unsupported { .. } => {}
     }
     Ok(())
 }

@@ -19,7 +19,8 @@ mod read;
 mod refs;
 pub mod zarr;
 
-pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable};
+pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, Compression, DType, Dim};
+pub use array::{FileMeta, Format, Packing, Variable};
 pub use decode::Decoder;
 pub use error::{Error, Result};
 pub use locate::Locate;

@@ -4,14 +4,15 @@ use bytes::Bytes;
 use hdf5_reader::datatype_api::StringSize;
 use hdf5_reader::io::Cursor;
 use hdf5_reader::messages::HdfMessage;
-use hdf5_reader::messages::datatype::{Datatype, DatatypeMessage};
+use hdf5_reader::messages::datatype::{CompoundField, Datatype, DatatypeMessage};
 use hdf5_reader::messages::filter_pipeline::FilterDescription;
 use hdf5_reader::messages::layout::DataLayout;
 use hdf5_reader::object_header::ObjectHeader;
 
 use super::index::ChunkIndex;
+use super::messages::{Bits, Messages};
 use super::object::Objects;
-use crate::array::{Attrs, ByteOrder, ChunkGrid, Codec, DType, Variable};
+use crate::array::{Attrs, ByteOrder, ChunkGrid, Codec, Compression, DType, Packing, Variable};
 use crate::layout::{Layout, MAX_DIMS, product, virtual_grid};
 use crate::{Error, Result};
 
@@ -26,6 +27,10 @@ struct Parts<'a> {
     filters: &'a [FilterDescription],
     fill: Option<&'a [u8]>,
     external: bool,
+    /// Chunks at the edge are stored without their filters.
+    plain_edge: bool,
+    /// Codecs before the filters.
+    leading: u32,
 }
 
 impl<'a> Parts<'a> {
@@ -59,11 +64,23 @@ pub(super) fn lower(
     objects: &Objects<'_>,
     base: u64,
     name: &str,
-    header: &ObjectHeader,
+    (address, header): (u64, &ObjectHeader),
 ) -> Result<(Variable, Vec<bool>)> {
     let mut parts = Parts::of(header);
     let message = parts.datatype.ok_or_else(|| Error::malformed(name, "it has no datatype"))?;
     let (dtype, byte_order) = element(message)?;
+    let raw = Messages::read(objects, address)
+        .map_err(|source| Error::Hdf5 { object: format!("the header of `{name}`"), source: Box::new(source) })?;
+    parts.plain_edge = raw.edge_is_plain();
+    let bits = raw.bits();
+    if bits == Bits::Foreign {
+        return Err(Error::unsupported(name, "a float that is none of IEEE 754 half, single and double precision"));
+    }
+    let mut codecs: Vec<Codec> = parts.filters.iter().map(|filter| codec(filter, dtype)).collect();
+    if let Bits::Some { offset, precision } = bits {
+        parts.leading = 1;
+        codecs.insert(0, Codec::Bits { offset: offset.into(), precision: precision.into() });
+    }
     if parts.null {
         parts.shape = vec![0];
     }
@@ -82,8 +99,8 @@ pub(super) fn lower(
         dtype,
         byte_order,
         grid,
-        codecs: parts.filters.iter().map(|filter| codec(filter, dtype)).collect(),
-        fill: fill(parts.fill, dtype, byte_order),
+        codecs,
+        fill: fill(parts.fill, (dtype, byte_order), bits),
         attrs: Attrs::new(),
         layout,
     };
@@ -124,6 +141,7 @@ fn dtype(datatype: &Datatype, size: usize) -> (DType, ByteOrder) {
             let (dtype, order) = dtype(base, size);
             (Some(dtype), order)
         }
+        Datatype::Compound { fields, .. } => (complex(fields), complex_order(fields)),
         Datatype::String { size: StringSize::Fixed(1), .. } => (Some(DType::Char), ByteOrder::Little),
         _ => (None, ByteOrder::Little),
     };
@@ -131,7 +149,30 @@ fn dtype(datatype: &Datatype, size: usize) -> (DType, ByteOrder) {
     (found, order)
 }
 
-fn fill(value: Option<&[u8]>, dtype: DType, order: ByteOrder) -> Vec<u8> {
+/// Complex numbers as h5py and netCDF write them: real and imaginary part side by side.
+fn complex(fields: &[CompoundField]) -> Option<DType> {
+    let [real, imaginary] = fields else { return None };
+    let names = [("r", "i"), ("re", "im"), ("real", "imag"), ("real", "imaginary")];
+    let lower = (real.name.to_ascii_lowercase(), imaginary.name.to_ascii_lowercase());
+    if !names.contains(&(lower.0.as_str(), lower.1.as_str())) || real.datatype != imaginary.datatype {
+        return None;
+    }
+    let at = (real.byte_offset, imaginary.byte_offset);
+    match &real.datatype {
+        Datatype::FloatingPoint { size: 4, .. } if at == (0, 4) => Some(DType::Complex64),
+        Datatype::FloatingPoint { size: 8, .. } if at == (0, 8) => Some(DType::Complex128),
+        _ => None,
+    }
+}
+
+fn complex_order(fields: &[CompoundField]) -> ByteOrder {
+    match fields.first().map(|field| &field.datatype) {
+        Some(Datatype::FloatingPoint { byte_order: hdf5_reader::ByteOrder::BigEndian, .. }) => ByteOrder::Big,
+        _ => ByteOrder::Little,
+    }
+}
+
+fn fill(value: Option<&[u8]>, (dtype, order): (DType, ByteOrder), bits: Bits) -> Vec<u8> {
     let mut fill = match value {
         Some(value) if value.len() == dtype.size() => value.to_vec(),
         // An opaque element may be large: its zeros are made when they are needed.
@@ -139,6 +180,9 @@ fn fill(value: Option<&[u8]>, dtype: DType, order: ByteOrder) -> Vec<u8> {
     };
     if !order.is_native() {
         crate::codec::order::swap(&mut fill, dtype.word());
+    }
+    if let Bits::Some { offset, precision } = bits {
+        crate::codec::bits::extract(&mut fill, dtype, offset.into(), precision.into());
     }
     fill
 }
@@ -151,21 +195,41 @@ fn codec(filter: &FilterDescription, dtype: DType) -> Codec {
             Codec::Shuffle { element: element.filter(|n| *n > 0).unwrap_or(dtype.size()) }
         }
         3 => Codec::Fletcher32,
+        4 => Codec::Packed { packing: Packing::Szip, parameters: filter.client_data.clone() },
+        5 => Codec::Packed { packing: Packing::Nbit, parameters: filter.client_data.clone() },
+        6 => Codec::Packed { packing: Packing::ScaleOffset, parameters: filter.client_data.clone() },
+        32000 => Codec::Lzf,
+        32001 => Codec::Blosc,
+        32004 => Codec::Lz4,
+        32008 if bitshuffle(filter, dtype).is_some() => bitshuffle(filter, dtype).unwrap_or(Codec::Fletcher32),
+        32015 => Codec::Zstd,
         id => {
             let known = match id {
-                4 => "szip",
-                5 => "nbit",
-                6 => "scale-offset",
-                32000 => "lzf",
-                32001 => "blosc",
-                32004 => "lz4",
+                307 => "bzip2",
                 32008 => "bitshuffle",
-                32015 => "zstd",
+                32013 => "zfp",
+                32017 => "sz",
+                32024 => "sz3",
+                32026 => "blosc2",
+                32028 => "sperr",
                 _ => "unknown",
             };
             Codec::Unsupported { id, name: filter.name.clone().filter(|n| !n.is_empty()).unwrap_or(known.into()) }
         }
     }
+}
+
+/// Parameters: version twice, bytes of an element, elements of a block, compression (0, 2 LZ4, 3 zstd), level.
+fn bitshuffle(filter: &FilterDescription, dtype: DType) -> Option<Codec> {
+    let parameter = |at: usize| filter.client_data.get(at).and_then(|n| usize::try_from(*n).ok());
+    let compression = match parameter(4).unwrap_or(0) {
+        0 => Compression::None,
+        2 => Compression::Lz4,
+        3 => Compression::Zstd,
+        _ => return None,
+    };
+    let element = parameter(2).filter(|n| *n > 0).unwrap_or(dtype.size());
+    Some(Codec::Bitshuffle { element, block: parameter(3).unwrap_or(0), compression })
 }
 
 fn place(objects: &Objects<'_>, base: u64, parts: &Parts<'_>, dtype: DType, name: &str) -> Result<(Layout, ChunkGrid)> {
@@ -205,6 +269,8 @@ fn place(objects: &Objects<'_>, base: u64, parts: &Parts<'_>, dtype: DType, name
                 indexing: chunk_indexing.clone(),
                 max_dims: parts.max.clone(),
                 filtered: !parts.filters.is_empty(),
+                plain_edge: parts.plain_edge,
+                leading: parts.leading,
             };
             Ok((Layout::Hdf5(index), grid))
         }

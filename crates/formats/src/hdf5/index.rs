@@ -28,6 +28,10 @@ pub(crate) struct ChunkIndex {
     pub(super) indexing: Option<ChunkIndexing>,
     pub(super) max_dims: Option<Vec<u64>>,
     pub(super) filtered: bool,
+    /// Chunks at the edge are stored without their filters.
+    pub(super) plain_edge: bool,
+    /// Codecs before the filters, which filter masks do not count.
+    pub(super) leading: u32,
 }
 
 /// Reads a chunk index with the bytes at hand.
@@ -160,7 +164,7 @@ impl<'a> Checker<'a> {
         if hdf5_reader::io::Cursor::is_undefined_offset(chunk.address, offset_size) {
             return Ok(None);
         }
-        let mut linear = 0u64;
+        let (mut linear, mut at_edge) = (0u64, false);
         for (axis, count) in self.counts.iter().enumerate() {
             let (start, len) = (chunk.offsets.get(axis).copied().unwrap_or(u64::MAX), self.variable.grid.chunk[axis]);
             if start % len != 0 {
@@ -171,14 +175,15 @@ impl<'a> Checker<'a> {
             }
             // Both factors are bounded by the checked product of all counts.
             linear = linear * count + start / len;
+            at_edge |= start.saturating_add(len) > self.variable.grid.shape[axis];
         }
-        let length = if self.index.filtered && chunk.size > 0 { chunk.size } else { self.chunk_bytes };
+        let plain = at_edge && self.index.plain_edge;
+        let filter_mask = if plain { u32::MAX } else { chunk.filter_mask } << self.index.leading;
+        let length = if self.index.filtered && !plain && chunk.size > 0 { chunk.size } else { self.chunk_bytes };
         let offset = chunk.address.checked_add(self.index.base);
         let end = offset.and_then(|at| at.checked_add(length));
         match (offset, end) {
-            (Some(offset), Some(end)) if end <= self.len => {
-                Ok(Some(Entry { linear, offset, length, filter_mask: chunk.filter_mask }))
-            }
+            (Some(offset), Some(end)) if end <= self.len => Ok(Some(Entry { linear, offset, length, filter_mask })),
             (_, end) => {
                 let what = format!("chunk {:?} of `{}`", chunk.offsets, self.variable.name);
                 Err(Error::Truncated { what, need: end.unwrap_or(u64::MAX), have: self.len })

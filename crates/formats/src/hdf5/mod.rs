@@ -9,6 +9,7 @@ mod btree1;
 mod dataset;
 mod dims;
 mod index;
+mod messages;
 mod object;
 mod storage;
 mod walk;

@@ -116,7 +116,8 @@ impl Walk {
         let header = objects.header(address).map_err(|e| reason(&e))?;
         if header.messages.iter().any(|m| matches!(m, HdfMessage::DataLayout(_))) {
             let attrs = attrs::read(objects, &header).map_err(|e| reason(&e))?;
-            let (variable, unlimited) = dataset::lower(objects, self.base, path, &header).map_err(|e| e.to_string())?;
+            let (variable, unlimited) =
+                dataset::lower(objects, self.base, path, (address, &header)).map_err(|e| e.to_string())?;
             self.tree.datasets.push(Found { address, variable, unlimited, attrs });
             return Ok(());
         }

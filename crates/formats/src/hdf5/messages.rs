@@ -1,0 +1,181 @@
+//! What `hdf5-reader` leaves out of two messages: the layout of bits of a datatype, the flags of a chunked layout.
+//!
+//! Object headers are sections IV.A.1 of the HDF5 file format specification, version 3.0; datatypes IV.A.2.d, data
+//! layouts IV.A.2.i.
+
+use hdf5_reader::error::Result as LibraryResult;
+use hdf5_reader::io::Cursor;
+
+use super::object::Objects;
+
+const DATATYPE: u16 = 0x0003;
+const LAYOUT: u16 = 0x0008;
+const CONTINUATION: u16 = 0x0010;
+/// Most blocks of one header.
+const MAX_BLOCKS: usize = 4096;
+
+/// Bytes of the two messages of a dataset.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    datatype: Option<Vec<u8>>,
+    layout: Option<Vec<u8>>,
+}
+
+/// The bits of an element that carry its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bits {
+    /// All of them, as in memory.
+    All,
+    /// Some bits of an integer.
+    Some { offset: u16, precision: u16 },
+    /// A float that is none of IEEE 754 binary16, binary32 and binary64.
+    Foreign,
+}
+
+impl Messages {
+    /// Reads the messages of the object at `address`, and the datatype behind a shared message.
+    pub(super) fn read(objects: &Objects<'_>, address: u64) -> LibraryResult<Self> {
+        let mut found = Self::default();
+        let shared = scan(objects, address, &mut found)?;
+        if let Some(address) = shared {
+            let mut committed = Self::default();
+            scan(objects, address, &mut committed)?;
+            found.datatype = committed.datatype;
+        }
+        Ok(found)
+    }
+
+    /// Which bits carry the value, for integers, bit fields and floats.
+    pub(super) fn bits(&self) -> Bits {
+        let Some(bytes) = self.datatype.as_deref() else { return Bits::All };
+        bits(bytes)
+    }
+
+    /// True if chunks at the edge are stored without their filters (flag 0 of a layout of version 4 or 5).
+    pub(super) fn edge_is_plain(&self) -> bool {
+        match self.layout.as_deref() {
+            Some([4 | 5, 2, flags, ..]) => flags & 1 != 0,
+            _ => false,
+        }
+    }
+}
+
+fn bits(bytes: &[u8]) -> Bits {
+    let word = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    let Some((first, size)) = bytes.first().zip(word(4)) else { return Bits::All };
+    match (first & 0x0f, word(8), word(10)) {
+        (0 | 4, Some(offset), Some(precision)) => {
+            // Bit 1 and 2 of the flags say what lies beside the value; libhdf5 ignores it on reading, so do we.
+            if offset == 0 && precision == size.saturating_mul(8) {
+                Bits::All
+            } else {
+                Bits::Some { offset, precision }
+            }
+        }
+        (1, Some(offset), Some(precision)) => {
+            let wanted: &[u8] = match size {
+                2 => &[10, 5, 0, 10, 15, 0, 0, 0],
+                4 => &[23, 8, 0, 23, 127, 0, 0, 0],
+                8 => &[52, 11, 0, 52, 0xff, 3, 0, 0],
+                _ => return Bits::Foreign,
+            };
+            let vax = bytes.get(1).is_some_and(|flags| flags & 0x40 != 0);
+            let normalised = bytes.get(1).is_some_and(|flags| flags >> 4 & 3 == 2);
+            let sign = bytes.get(2).is_some_and(|bit| u16::from(*bit) + 1 == size.saturating_mul(8));
+            let same = sign && offset == 0 && precision == size.saturating_mul(8) && bytes.get(12..20) == Some(wanted);
+            if same && normalised && !vax { Bits::All } else { Bits::Foreign }
+        }
+        _ => Bits::All,
+    }
+}
+
+/// Walks the blocks of a header; the answer is the address of a shared datatype.
+fn scan(objects: &Objects<'_>, address: u64, found: &mut Messages) -> LibraryResult<Option<u64>> {
+    let head = objects.storage.read_range(address, 16.min(left(objects, address)))?;
+    let modern = head.starts_with(b"OHDR");
+    let mut queue = Vec::new();
+    let ordered = modern && head.get(5).is_some_and(|flags| flags & 4 != 0);
+    if modern {
+        let flags = head.get(5).copied().unwrap_or(0);
+        let skip = 6 + if flags & 0x20 == 0 { 0 } else { 16 } + if flags & 0x10 == 0 { 0 } else { 4 };
+        let width = 1usize << (flags & 3);
+        let size = objects.storage.read_range(address.saturating_add(skip), width)?;
+        let size = size.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        queue.push((address.saturating_add(skip).saturating_add(width as u64), size));
+    } else {
+        let size = head.get(8..12).map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        queue.push((address.saturating_add(16), size));
+    }
+    let (mut shared, mut seen) = (None, 0);
+    while let Some((start, size)) = queue.pop() {
+        seen += 1;
+        if seen > MAX_BLOCKS {
+            break;
+        }
+        let block = objects.storage.read_range(start, usize::try_from(size).unwrap_or(usize::MAX))?;
+        let mut rest: &[u8] = &block;
+        if modern && rest.starts_with(b"OCHK") {
+            rest = rest.get(4..rest.len().saturating_sub(4)).unwrap_or_default();
+        }
+        while let Some((kind, flags, data, next)) = message(rest, modern, ordered) {
+            rest = next;
+            match kind {
+                CONTINUATION => queue.extend(continuation(objects, data)),
+                DATATYPE if flags & 2 != 0 => shared = shared.or(committed(objects, data)),
+                DATATYPE if found.datatype.is_none() => found.datatype = Some(data.to_vec()),
+                LAYOUT if found.layout.is_none() => found.layout = Some(data.to_vec()),
+                _ => {}
+            }
+        }
+    }
+    Ok(shared)
+}
+
+fn left(objects: &Objects<'_>, address: u64) -> usize {
+    usize::try_from(objects.storage.len().saturating_sub(address)).unwrap_or(usize::MAX)
+}
+
+/// One message: its kind, its flags, its data, and what follows it.
+fn message(bytes: &[u8], modern: bool, ordered: bool) -> Option<(u16, u8, &[u8], &[u8])> {
+    let (kind, size, flags, skip) = if modern {
+        let head = bytes.first_chunk::<4>()?;
+        (u16::from(head[0]), u16::from_le_bytes([head[1], head[2]]), head[3], if ordered { 6 } else { 4 })
+    } else {
+        let head = bytes.first_chunk::<8>()?;
+        (u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]), head[4], 8)
+    };
+    let (data, rest) = bytes.get(skip..)?.split_at_checked(usize::from(size))?;
+    Some((kind, flags, data, rest))
+}
+
+fn continuation(objects: &Objects<'_>, data: &[u8]) -> Option<(u64, u64)> {
+    let mut cursor = Cursor::new(data);
+    let address = cursor.read_offset(objects.offset_size).ok()?;
+    Some((address, cursor.read_length(objects.length_size).ok()?))
+}
+
+/// The address in a shared message (IV.A.2, "shared message").
+fn committed(objects: &Objects<'_>, data: &[u8]) -> Option<u64> {
+    let skip = if *data.first()? == 1 { 8 } else { 2 };
+    Cursor::new(data.get(skip..)?).read_offset(objects.offset_size).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_that_carry_the_value() {
+        let int = |offset: u8, precision: u8| vec![0x10, 8, 0, 0, 2, 0, 0, 0, offset, 0, precision, 0];
+        assert_eq!(bits(&int(0, 16)), Bits::All);
+        assert_eq!(bits(&int(4, 12)), Bits::Some { offset: 4, precision: 12 });
+        let single = [0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0];
+        assert_eq!(bits(&single), Bits::All);
+        let mut vax = single;
+        vax[1] |= 0x41;
+        assert_eq!(bits(&vax), Bits::Foreign);
+        let brain = [0x11, 0x20, 15, 0, 2, 0, 0, 0, 0, 0, 16, 0, 7, 8, 0, 7, 127, 0, 0, 0];
+        assert_eq!(bits(&brain), Bits::Foreign);
+        assert_eq!(bits(&[]), Bits::All);
+    }
+}
