@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
-use crate::layout::Linear;
 
 /// Where each chunk of a variable is, and how to decode it.
 ///

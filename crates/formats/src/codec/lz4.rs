@@ -34,9 +34,9 @@ pub(crate) fn decode(bytes: &[u8], out: &mut [u8]) -> Result<()> {
         let size = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX);
         let (packed, rest) = rest.split_at_checked(size).ok_or_else(cut)?;
         if packed.len() == place.len() {
-            place.copy_from_slice(packed)
+            place.copy_from_slice(packed);
         } else {
-            block(packed, place)?
+            block(packed, place)?;
         }
         input = rest;
     }

@@ -94,9 +94,11 @@ fn scan(objects: &Objects<'_>, address: u64, found: &mut Messages) -> LibraryRes
     let head = objects.storage.read_range(address, 16.min(left(objects, address)))?;
     let modern = head.starts_with(b"OHDR");
     let mut queue = Vec::new();
-    let ordered = modern && head.get(5).is_some_and(|flags| flags & 4 != 0);
+    let mut version = Version::One;
     if modern {
         let flags = head.get(5).copied().unwrap_or(0);
+        // Flag 2: messages carry the order of their creation.
+        version = Version::Two { head: if flags & 4 == 0 { 4 } else { 6 } };
         let skip = 6 + if flags & 0x20 == 0 { 0 } else { 16 } + if flags & 0x10 == 0 { 0 } else { 4 };
         let width = 1usize << (flags & 3);
         let size = objects.storage.read_range(address.saturating_add(skip), width)?;
@@ -117,7 +119,7 @@ fn scan(objects: &Objects<'_>, address: u64, found: &mut Messages) -> LibraryRes
         if modern && rest.starts_with(b"OCHK") {
             rest = rest.get(4..rest.len().saturating_sub(4)).unwrap_or_default();
         }
-        while let Some((kind, flags, data, next)) = message(rest, modern, ordered) {
+        while let Some((kind, flags, data, next)) = message(rest, version) {
             rest = next;
             match kind {
                 CONTINUATION => queue.extend(continuation(objects, data)),
@@ -135,11 +137,18 @@ fn left(objects: &Objects<'_>, address: u64) -> usize {
     usize::try_from(objects.storage.len().saturating_sub(address)).unwrap_or(usize::MAX)
 }
 
+/// How the messages of a header begin: with 8 bytes, or with as many as `head` says.
+#[derive(Debug, Clone, Copy)]
+enum Version {
+    One,
+    Two { head: usize },
+}
+
 /// One message: its kind, its flags, its data, and what follows it.
-fn message(bytes: &[u8], modern: bool, ordered: bool) -> Option<(u16, u8, &[u8], &[u8])> {
-    let (kind, size, flags, skip) = if modern {
+fn message(bytes: &[u8], version: Version) -> Option<(u16, u8, &[u8], &[u8])> {
+    let (kind, size, flags, skip) = if let Version::Two { head: skip } = version {
         let head = bytes.first_chunk::<4>()?;
-        (u16::from(head[0]), u16::from_le_bytes([head[1], head[2]]), head[3], if ordered { 6 } else { 4 })
+        (u16::from(head[0]), u16::from_le_bytes([head[1], head[2]]), head[3], skip)
     } else {
         let head = bytes.first_chunk::<8>()?;
         (u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]), head[4], 8)

@@ -1,6 +1,6 @@
 //! The walk over all objects of a file.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use hdf5_reader::error::Error as LibraryError;
 use hdf5_reader::messages::HdfMessage;
@@ -28,7 +28,11 @@ pub(crate) struct OpenWalk {
     pacer: Pacer,
 }
 
+/// Most soft links from one to the next.
+const MAX_LINKS: usize = 16;
+
 /// A dataset as it is found, before dimensions have names.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) address: u64,
     pub(super) variable: Variable,
@@ -80,11 +84,18 @@ fn walk(storage: &SparseStorage<'_>, base: u64) -> Result<Tree> {
     let root = superblock.root_object_header_address().map_err(|e| library("the superblock", e))?;
     let mut objects = Objects::new(storage, offset_size, length_size);
     let header = objects.header(root).map_err(|e| library("the root group", e))?;
-    let mut walk =
-        Walk { base, tree: Tree::default(), queue: VecDeque::new(), visited: HashSet::from([root]), seen: 0 };
+    let mut walk = Walk {
+        base,
+        tree: Tree::default(),
+        queue: VecDeque::new(),
+        visited: HashSet::from([root]),
+        seen: 0,
+        soft: Vec::new(),
+    };
     walk.tree.root = attrs::read(&mut objects, &header).map_err(|e| library("the attributes of the file", e))?;
     walk.group(&objects, "", &header).map_err(|e| library("the root group", e))?;
     walk.all(&mut objects)?;
+    walk.soft_links();
     Ok(walk.tree)
 }
 
@@ -94,6 +105,8 @@ struct Walk {
     queue: VecDeque<(String, u64)>,
     visited: HashSet<u64>,
     seen: usize,
+    /// Links by path, each with the path of what it names.
+    soft: Vec<(String, String)>,
 }
 
 impl Walk {
@@ -110,6 +123,27 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Gives a dataset that a soft link names its second name; the rest is refused by name.
+    fn soft_links(&mut self) {
+        let targets: HashMap<String, String> = self.soft.iter().cloned().collect();
+        for (link, first) in std::mem::take(&mut self.soft) {
+            // A link may name a link: as many steps as there are links end every chain.
+            let mut target = &first;
+            for _ in 0..targets.len().min(MAX_LINKS) {
+                let Some(next) = targets.get(target) else { break };
+                target = next;
+            }
+            match self.tree.datasets.iter().find(|found| found.variable.name == *target) {
+                Some(found) => {
+                    let mut alias = found.clone();
+                    alias.variable.name = link;
+                    self.tree.datasets.push(alias);
+                }
+                None => self.tree.refused.push((link, format!("a soft link to `/{target}`, which is no dataset"))),
+            }
+        }
     }
 
     fn visit(&mut self, objects: &mut Objects<'_>, path: &str, address: u64) -> Result<(), String> {
@@ -133,7 +167,7 @@ impl Walk {
             let child = if path.is_empty() { link.name } else { format!("{path}/{}", link.name) };
             match link.target {
                 LinkTarget::Hard { address } => self.queue.push_back((child, address)),
-                LinkTarget::Soft { path } => self.tree.refused.push((child, format!("a soft link to `{path}`"))),
+                LinkTarget::Soft { path: target } => self.soft.push((child, resolved(path, &target))),
                 LinkTarget::External { filename, path } => {
                     self.tree.refused.push((child, format!("an external link to `{path}` in file `{filename}`")));
                 }
@@ -141,6 +175,13 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// The path that a soft link in `group` names, from the root and without `.`.
+fn resolved(group: &str, target: &str) -> String {
+    let from = if target.starts_with('/') { "" } else { group };
+    let parts = from.split('/').chain(target.split('/')).filter(|part| !part.is_empty() && *part != ".");
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn reason(error: &LibraryError) -> String {
