@@ -19,10 +19,43 @@ pub(crate) enum Layout {
     Rows { base: u64, stride: u64 },
     /// All bytes are in the header.
     Inline(Bytes),
+    /// `float64` or `int64` coordinates `first + i * step` along one dimension: no bytes of the file.
+    Linear(Linear),
     /// Nothing was ever written.
     Empty,
     /// The data cannot be read, and why.
     Refused(String),
+}
+
+/// Equally spaced coordinates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Linear {
+    /// Position `i` is at `first + i * step`, computed in this order of operations.
+    Float { first: f64, step: f64 },
+    /// The same in whole numbers; `step` is the exact fraction `step.0 / step.1`, rounded to the nearest.
+    Int { first: i64, step: (i64, i64) },
+}
+
+impl Linear {
+    /// Positions `from..to` in native byte order.
+    pub(crate) fn bytes(self, from: u64, to: u64) -> Bytes {
+        let each = from..to.max(from);
+        match self {
+            Self::Float { first, step } => each.flat_map(|i| (first + i as f64 * step).to_ne_bytes()).collect(),
+            Self::Int { first, step: (up, down) } => each
+                .flat_map(|i| {
+                    let (up, down) = (i128::from(i) * i128::from(up), i128::from(down.max(1)));
+                    let moved = (2 * up + down).div_euclid(2 * down);
+                    i64::try_from(i128::from(first) + moved).unwrap_or(i64::MAX).to_ne_bytes()
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The chunks of [`Linear`] coordinates.
+pub(crate) fn linear_grid(len: u64) -> ChunkGrid {
+    ChunkGrid { shape: vec![len], chunk: vec![len.clamp(1, 1 << 16)] }
 }
 
 /// Multiplies lengths, or says that they are absurd.

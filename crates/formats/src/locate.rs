@@ -30,6 +30,7 @@ impl Locate {
         match &variable.layout {
             Layout::Refused(why) => Err(Error::unsupported(&variable.name, why)),
             Layout::Inline(bytes) => Ok(Table::Inline(bytes.clone())),
+            Layout::Linear(linear) => Ok(Table::Linear(*linear)),
             Layout::Rows { base, stride } => {
                 let end = rows_end(variable, *base, *stride)?;
                 if end > have.len() {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::layout::Linear;
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
 
 /// Where each chunk of a variable is, and how to decode it.
@@ -41,6 +42,8 @@ pub(crate) enum Table {
     Rows { base: u64, stride: u64 },
     /// One chunk held here.
     Inline(Bytes),
+    /// Coordinates that are computed.
+    Linear(Linear),
     /// No chunk at all.
     Empty,
 }
@@ -59,7 +62,7 @@ impl ChunkRefs {
 
     /// True if chunks at the edge are stored cut, not whole (contiguous data that was cut here).
     pub(crate) fn is_virtual(&self) -> bool {
-        matches!(self.table, Table::Rows { .. } | Table::Inline(_))
+        matches!(self.table, Table::Rows { .. } | Table::Inline(_) | Table::Linear(_))
     }
 
     /// The chunk at this position of the chunk grid; [`ChunkRef::Fill`] outside of the grid.
@@ -67,6 +70,11 @@ impl ChunkRefs {
         match (&self.table, self.linear(index)) {
             (_, None) | (Table::Empty, _) => ChunkRef::Fill,
             (Table::Inline(bytes), _) => ChunkRef::Inline(bytes.clone()),
+            (Table::Linear(linear), Some(at)) => {
+                let (len, chunk) = (self.grid.shape.first().copied(), self.grid.chunk.first().copied());
+                let (len, start) = (len.unwrap_or(0), at.saturating_mul(chunk.unwrap_or(1)));
+                ChunkRef::Inline(linear.bytes(start, len.min(start.saturating_add(chunk.unwrap_or(1)))))
+            }
             (Table::Rows { base, stride }, _) => self.row(*base, *stride, index),
             (Table::Listed(entries), Some(linear)) => match entries.binary_search_by_key(&linear, |e| e.linear) {
                 Ok(at) => entries.get(at).map_or(ChunkRef::Fill, Entry::reference),
@@ -108,7 +116,7 @@ impl ChunkRefs {
                 self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len))
             }
             Table::Inline(bytes) => bytes.len() as u64,
-            Table::Empty => 0,
+            Table::Empty | Table::Linear(_) => 0,
         }
     }
 
@@ -117,7 +125,7 @@ impl ChunkRefs {
         match &self.table {
             Table::Listed(entries) => Box::new(entries.iter().map(|e| (self.position(e.linear), e.reference()))),
             Table::Empty => Box::new(std::iter::empty()),
-            Table::Rows { .. } | Table::Inline(_) => {
+            Table::Rows { .. } | Table::Inline(_) | Table::Linear(_) => {
                 let total = self.grid.counts().iter().fold(1u64, |n, c| n.saturating_mul(*c));
                 Box::new((0..total).map(|linear| {
                     let index = self.position(linear);
