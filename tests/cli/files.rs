@@ -18,7 +18,7 @@ fn truncated_and_foreign_files_are_named() {
         ("image.tif", b"II*\0aaaaaaaaaaaaaaaaaaaa", "TIFF"),
         ("packed.nc", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0], "gzip"),
         ("empty.nc", b"", "empty file"),
-        ("random.nc", &random, "not a NetCDF or HDF5 file"),
+        ("random.nc", &random, "not a NetCDF, HDF5 or miniSEED file"),
     ];
     for (name, bytes, want) in cases {
         let path = bench.write(name, bytes);

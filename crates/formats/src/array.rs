@@ -155,6 +155,11 @@ pub enum Codec {
         /// How a block is compressed.
         compression: Compression,
     },
+    /// Records of miniSEED, which are decoded by the record table of their variable.
+    MiniSeed {
+        /// How samples are stored: `Steim2`.
+        encoding: String,
+    },
     /// A codec without a decoder here; reading a chunk that uses it is an error that names it.
     Unsupported {
         /// HDF5 filter number.
@@ -230,6 +235,8 @@ pub enum Format {
     NetCdf4,
     /// HDF5 without them; its dimensions are named `phony_dim_N`, as netCDF-C does.
     Hdf5,
+    /// miniSEED 2 or 3.
+    MiniSeed,
 }
 
 /// A dimension.
@@ -343,6 +350,7 @@ impl std::fmt::Display for Format {
             Self::NetCdf3 => "NetCDF-3",
             Self::NetCdf4 => "NetCDF-4",
             Self::Hdf5 => "HDF5",
+            Self::MiniSeed => "miniSEED",
         })
     }
 }
@@ -363,6 +371,7 @@ impl std::fmt::Display for Codec {
             Self::Bitshuffle { compression: Compression::None, .. } => f.write_str("bitshuffle"),
             Self::Bitshuffle { compression: Compression::Lz4, .. } => f.write_str("bitshuffle+lz4"),
             Self::Bitshuffle { compression: Compression::Zstd, .. } => f.write_str("bitshuffle+zstd"),
+            Self::MiniSeed { encoding } => f.write_str(encoding),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }
     }

@@ -1,12 +1,15 @@
 //! From the stored bytes of one chunk to its elements.
 
+use std::sync::Arc;
+
 use libdeflater::Decompressor;
 
 use crate::array::{ChunkRef, Codec, DType};
 use crate::codec::shuffle::Swap;
 use crate::codec::{bits, bitshuffle, blosc, deflate, fletcher32, hdf5, lz4, lzf, order, shuffle, zstd};
 use crate::layout::{MAX_DIMS, product};
-use crate::refs::ChunkRefs;
+use crate::miniseed::Segment;
+use crate::refs::{ChunkRefs, Table};
 use crate::{Error, Result};
 
 /// Largest chunk in bytes, decoded.
@@ -24,6 +27,7 @@ pub struct Decoder {
     fill: Vec<u8>,
     chunk_bytes: usize,
     cut_at_edge: bool,
+    records: Option<Arc<Segment>>,
     decompressor: Decompressor,
     scratch: [Vec<u8>; 2],
 }
@@ -66,6 +70,10 @@ impl Decoder {
             fill: refs.fill.clone(),
             chunk_bytes,
             cut_at_edge: refs.is_virtual(),
+            records: match &refs.table {
+                Table::Records(segment) => Some(Arc::clone(segment)),
+                _ => None,
+            },
             decompressor: Decompressor::new(),
             scratch: [Vec::new(), Vec::new()],
         })
@@ -93,12 +101,15 @@ impl Decoder {
                 Ok(())
             }
             ChunkRef::Inline(held) => self.stored(held, 0, out),
-            ChunkRef::Range { length, filter_mask, .. } => {
+            ChunkRef::Range { offset, length, filter_mask } => {
                 if bytes.len() as u64 != *length {
                     let expected = usize::try_from(*length).unwrap_or(usize::MAX);
                     return Err(Error::ChunkLength { step: "fetching", expected, actual: bytes.len() });
                 }
-                self.stored(bytes, *filter_mask, out)
+                match &self.records {
+                    Some(records) => records.decode(*offset, bytes, out),
+                    None => self.stored(bytes, *filter_mask, out),
+                }
             }
         }
     }
@@ -214,7 +225,7 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         Codec::Bitshuffle { element, block, compression } => {
             bitshuffle::decode(input, out, *element, *block, *compression)?;
         }
-        Codec::Fletcher32 | Codec::Bits { .. } | Codec::Unsupported { .. } => {}
+        Codec::Fletcher32 | Codec::Bits { .. } | Codec::MiniSeed { .. } | Codec::Unsupported { .. } => {}
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! Where the data of a variable begins, as the header of its file says; and limits on what headers may say.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::array::{ChunkGrid, DType};
+use crate::miniseed::Segment;
 use crate::{Error, Result};
 
 /// Largest virtual chunk of contiguous data, in bytes.
@@ -21,6 +24,8 @@ pub(crate) enum Layout {
     Inline(Bytes),
     /// `float64` or `int64` coordinates `first + i * step` along one dimension: no bytes of the file.
     Linear(Linear),
+    /// Records of miniSEED.
+    Records(Arc<Segment>),
     /// Nothing was ever written.
     Empty,
     /// The data cannot be read, and why.
@@ -31,6 +36,7 @@ pub(crate) enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Linear {
     /// Position `i` is at `first + i * step`, computed in this order of operations.
+    #[expect(dead_code, reason = "for readers of grids")]
     Float { first: f64, step: f64 },
     /// The same in whole numbers; `step` is the exact fraction `step.0 / step.1`, rounded to the nearest.
     Int { first: i64, step: (i64, i64) },

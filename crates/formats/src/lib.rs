@@ -1,6 +1,6 @@
 //! Readers and writers of array files, all lowered to chunk references.
 //!
-//! [`Open`] reads the header of a NetCDF classic, NetCDF-4 or HDF5 file, [`Locate`] the chunk index of a variable,
+//! [`Open`] reads the header of a NetCDF classic, NetCDF-4, HDF5 or miniSEED file, [`Locate`] the chunk index of a variable,
 //! [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes.
 
 mod array;
@@ -12,11 +12,13 @@ mod hdf5;
 mod layout;
 mod locate;
 pub mod map;
+mod miniseed;
 mod netcdf3;
 pub mod netcdf4;
 mod open;
 mod read;
 mod refs;
+mod utc;
 pub mod zarr;
 
 pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, Compression, DType, Dim};

@@ -1,5 +1,7 @@
 //! The chunk index of one variable.
 
+use std::sync::Arc;
+
 use outcrop_store::{Demand, Sparse, Step};
 
 use crate::array::Variable;
@@ -39,6 +41,11 @@ impl Locate {
                 }
                 Ok(Table::Rows { base: *base, stride: *stride })
             }
+            Layout::Records(segment) if segment.end() > have.len() => {
+                let what = format!("variable `{}`", variable.name);
+                Err(Error::Truncated { what, need: segment.end(), have: have.len() })
+            }
+            Layout::Records(segment) => Ok(Table::Records(Arc::clone(segment))),
             Layout::Hdf5(_) | Layout::Empty => Ok(Table::Empty),
         }
     }

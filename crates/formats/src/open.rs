@@ -6,6 +6,7 @@ use outcrop_store::{Demand, Sparse, Step};
 
 use crate::array::FileMeta;
 use crate::hdf5;
+use crate::miniseed;
 use crate::netcdf3;
 use crate::{Error, Result};
 
@@ -14,7 +15,7 @@ pub const HEAD: u64 = 64 << 10;
 
 const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
-/// Reads the header of a NetCDF classic, NetCDF-4 or HDF5 file.
+/// Reads the header of a NetCDF classic, NetCDF-4, HDF5 or miniSEED file.
 ///
 /// ```
 /// use outcrop_formats::Open;
@@ -22,7 +23,7 @@ const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 ///
 /// let page = Sparse::whole(&b"<!DOCTYPE html><html>".to_vec().into());
 /// let error = Open::new().step(&page).err().map(|e| e.to_string());
-/// assert_eq!(error.as_deref(), Some("not a NetCDF or HDF5 file: it looks like an HTML page"));
+/// assert_eq!(error.as_deref(), Some("not a NetCDF, HDF5 or miniSEED file: it looks like an HTML page"));
 /// ```
 #[derive(Debug, Default)]
 pub struct Open {
@@ -35,6 +36,7 @@ enum State {
     Sniff,
     Hdf5(hdf5::OpenWalk),
     NetCdf3(netcdf3::Header),
+    MiniSeed(Box<miniseed::Scan>),
 }
 
 impl Open {
@@ -59,6 +61,14 @@ impl Demand for Open {
             State::Sniff => Ok(Step::Need(Vec::new())),
             State::Hdf5(walk) => walk.step(have),
             State::NetCdf3(header) => header.step(have),
+            State::MiniSeed(scan) => scan.step(have),
+        }
+    }
+
+    fn done_before(&self) -> u64 {
+        match &self.state {
+            State::MiniSeed(scan) => scan.done_before(),
+            _ => 0,
         }
     }
 }
@@ -72,6 +82,9 @@ fn sniff(have: &Sparse) -> Result<Step<State>> {
     }
     if head.len() >= 4 && head.starts_with(b"CDF") && matches!(head[3], 1 | 2 | 5) {
         return Ok(Step::Done(State::NetCdf3(netcdf3::Header::new())));
+    }
+    if miniseed::is_record(&head) {
+        return Ok(Step::Done(State::MiniSeed(Box::default())));
     }
     if let Some(looks) = looks_like(&head) {
         return Err(Error::NotRecognised { looks: looks.to_owned() });

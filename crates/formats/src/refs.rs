@@ -1,9 +1,12 @@
 //! Chunk references of one variable.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::layout::Linear;
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
+use crate::layout::Linear;
+use crate::miniseed::Segment;
 
 /// Where each chunk of a variable is, and how to decode it.
 ///
@@ -44,6 +47,8 @@ pub(crate) enum Table {
     Inline(Bytes),
     /// Coordinates that are computed.
     Linear(Linear),
+    /// Records of miniSEED: a chunk reaches from the first record with samples of it to the last.
+    Records(Arc<Segment>),
     /// No chunk at all.
     Empty,
 }
@@ -75,6 +80,10 @@ impl ChunkRefs {
                 let (len, start) = (len.unwrap_or(0), at.saturating_mul(chunk.unwrap_or(1)));
                 ChunkRef::Inline(linear.bytes(start, len.min(start.saturating_add(chunk.unwrap_or(1)))))
             }
+            (Table::Records(segment), Some(at)) => match segment.range(at) {
+                Some((offset, length)) => ChunkRef::Range { offset, length, filter_mask: 0 },
+                None => ChunkRef::Fill,
+            },
             (Table::Rows { base, stride }, _) => self.row(*base, *stride, index),
             (Table::Listed(entries), Some(linear)) => match entries.binary_search_by_key(&linear, |e| e.linear) {
                 Ok(at) => entries.get(at).map_or(ChunkRef::Fill, Entry::reference),
@@ -116,6 +125,7 @@ impl ChunkRefs {
                 self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len))
             }
             Table::Inline(bytes) => bytes.len() as u64,
+            Table::Records(segment) => segment.stored_bytes(),
             Table::Empty | Table::Linear(_) => 0,
         }
     }
@@ -125,7 +135,7 @@ impl ChunkRefs {
         match &self.table {
             Table::Listed(entries) => Box::new(entries.iter().map(|e| (self.position(e.linear), e.reference()))),
             Table::Empty => Box::new(std::iter::empty()),
-            Table::Rows { .. } | Table::Inline(_) | Table::Linear(_) => {
+            Table::Rows { .. } | Table::Inline(_) | Table::Linear(_) | Table::Records(_) => {
                 let total = self.grid.counts().iter().fold(1u64, |n, c| n.saturating_mul(*c));
                 Box::new((0..total).map(|linear| {
                     let index = self.position(linear);

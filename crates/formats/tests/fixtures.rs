@@ -198,7 +198,7 @@ fn damaged_files_are_errors_not_panics() {
     // Every byte of small files, a sample of large ones.
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
-        let is_fixture = path.extension().is_some_and(|e| e == "nc" || e == "h5");
+        let is_fixture = path.extension().is_some_and(|e| e == "nc" || e == "h5" || e == "mseed");
         if !is_fixture {
             continue;
         }

@@ -90,6 +90,19 @@ impl Sparse {
         gaps
     }
 
+    /// Lets go of the bytes before `offset`.
+    pub fn forget(&mut self, offset: u64) {
+        let kept = self.parts.split_off(&offset);
+        let last = std::mem::replace(&mut self.parts, kept).pop_last();
+        let tail = last.and_then(|(at, part)| {
+            let from = usize::try_from(offset - at).ok()?;
+            (from < part.len()).then(|| part.slice(from..))
+        });
+        if let Some(tail) = tail {
+            self.parts.insert(offset, tail);
+        }
+    }
+
     /// Bytes at hand.
     pub fn held(&self) -> u64 {
         self.parts.values().map(|part| part.len() as u64).sum()
@@ -117,6 +130,11 @@ pub trait Demand {
     /// # Errors
     /// The parser's own, when the bytes cannot be understood.
     fn step(&mut self, have: &Sparse) -> Result<Step<Self::Output>, Self::Error>;
+
+    /// Bytes before this are not looked at again: those who bring bytes may let go of them.
+    fn done_before(&self) -> u64 {
+        0
+    }
 }
 
 /// A failure of [`crate::Store::drive`].
@@ -146,5 +164,10 @@ mod tests {
         let got = sparse.get(&(10..40)).unwrap();
         assert_eq!(&got[..], &[vec![1u8; 10], vec![2; 10], vec![3; 10]].concat()[..]);
         assert_eq!(sparse.held(), 30);
+        sparse.forget(15);
+        assert_eq!(sparse.held(), 25);
+        assert!(sparse.get(&(14..40)).is_none() && sparse.get(&(15..20)).is_some());
+        sparse.forget(40);
+        assert_eq!(sparse.held(), 0);
     }
 }

@@ -279,6 +279,7 @@ impl Store {
                 Step::Done(output) => return Ok(output),
                 Step::Need(ranges) => ranges,
             };
+            have.forget(parser.done_before());
             let missing: Vec<Range<u64>> = needed.iter().flat_map(|range| have.missing(range)).collect();
             let parts = self.ranges(meta, &missing).await?;
             for (range, bytes) in missing.iter().zip(parts) {

@@ -1,6 +1,6 @@
 //! The axes of a file by CF conventions 1.11, chapter 4: which variables are x, y and time, and what they span.
 
-use outcrop_formats::{AttrValue, Variable};
+use outcrop_formats::{AttrValue, FileMeta, Format, Variable};
 use outcrop_grid::time::{CfTime, rfc3339};
 use outcrop_grid::{Axis, Crs};
 use serde_json::{Value, json};
@@ -88,6 +88,9 @@ fn crs(file: &File<'_>, x: &Variable) -> Result<Option<Crs>> {
 
 /// The first coordinate with units of time.
 pub(crate) async fn time(file: &mut File<'_>) -> Result<Option<TimeSpan>> {
+    if file.meta.format == Format::MiniSeed {
+        return Ok(time_of_records(&file.meta));
+    }
     let is_time = |v: &&Variable| text(v, "units").contains(" since ") && (is_coordinate(v) || v.dims.is_empty());
     let Some(variable) = file.meta.variables.iter().find(is_time).cloned() else { return Ok(None) };
     let cf = CfTime::parse(text(&variable, "units"), text(&variable, "calendar")).map_err(|e| file.failed(e))?;
@@ -100,6 +103,12 @@ pub(crate) async fn time(file: &mut File<'_>) -> Result<Option<TimeSpan>> {
     let even = Axis::from_centres(&labels).filter(|axis| axis.len > 1);
     let step = second.filter(|_| even.is_some()).map(|second| duration((second - start).num_seconds()));
     Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step: step.flatten() }))
+}
+
+/// What all segments of a file of seismic records span; its coordinates are one for each segment.
+fn time_of_records(meta: &FileMeta) -> Option<TimeSpan> {
+    let moment = |name: &str| meta.attrs.get(name).and_then(AttrValue::text).map(ToOwned::to_owned);
+    Some(TimeSpan { name: "time".to_owned(), start: moment("starttime")?, end: moment("endtime")?, step: None })
 }
 
 fn duration(seconds: i64) -> Option<String> {

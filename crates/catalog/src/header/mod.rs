@@ -68,6 +68,7 @@ impl Header {
     pub(crate) fn media_type(&self) -> &'static str {
         match self.meta.format {
             Format::NetCdf3 | Format::NetCdf4 => "application/netcdf",
+            Format::MiniSeed => "application/vnd.fdsn.mseed",
             _ => "application/x-hdf5",
         }
     }
