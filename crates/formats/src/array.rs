@@ -138,10 +138,23 @@ pub enum Codec {
         /// The parameters of the filter in the file.
         parameters: Vec<u32>,
     },
+    /// Zarr's `transpose`; first in a chain.
+    Transpose {
+        /// Axis `i` of the encoded chunk is axis `order[i]` of the chunk.
+        order: Vec<usize>,
+        /// Lengths of the chunk.
+        shape: Vec<usize>,
+    },
+    /// Zarr's `gzip`.
+    Gzip,
+    /// Zarr's `crc32c`: a checksum of 4 bytes at the end.
+    Crc32c,
     /// HDF5 filter 32000.
     Lzf,
     /// HDF5 filter 32004.
     Lz4,
+    /// LZ4 of numcodecs: the decoded size, and one block.
+    Lz4Sized,
     /// HDF5 filter 32015, and Zarr's.
     Zstd,
     /// HDF5 filter 32001, and Zarr's.
@@ -162,7 +175,7 @@ pub enum Codec {
     },
     /// A codec without a decoder here; reading a chunk that uses it is an error that names it.
     Unsupported {
-        /// HDF5 filter number.
+        /// HDF5 filter number; 0 where codecs have names only.
         id: u16,
         /// Its name in the file.
         name: String,
@@ -355,6 +368,18 @@ impl std::fmt::Display for Format {
     }
 }
 
+impl Codec {
+    /// True if it puts a checksum of four bytes behind what it is given.
+    pub(crate) fn is_checksum(&self) -> bool {
+        matches!(self, Self::Fletcher32 | Self::Crc32c)
+    }
+
+    /// True if what it makes has as many bytes as what it is given.
+    pub(crate) fn keeps_size(&self) -> bool {
+        matches!(self, Self::Shuffle { .. } | Self::Transpose { .. } | Self::Bits { .. })
+    }
+}
+
 impl std::fmt::Display for Codec {
     /// The name people use: `shuffle`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -365,13 +390,17 @@ impl std::fmt::Display for Codec {
             Self::Bits { offset, precision } => write!(f, "{precision} bits from bit {offset}"),
             Self::Packed { packing, .. } => f.write_str(packing.name()),
             Self::Lzf => f.write_str("lzf"),
-            Self::Lz4 => f.write_str("lz4"),
+            Self::Transpose { order, .. } => write!(f, "transpose {order:?}"),
+            Self::Gzip => f.write_str("gzip"),
+            Self::Crc32c => f.write_str("crc32c"),
+            Self::Lz4 | Self::Lz4Sized => f.write_str("lz4"),
             Self::Zstd => f.write_str("zstd"),
             Self::Blosc => f.write_str("blosc"),
             Self::Bitshuffle { compression: Compression::None, .. } => f.write_str("bitshuffle"),
             Self::Bitshuffle { compression: Compression::Lz4, .. } => f.write_str("bitshuffle+lz4"),
             Self::Bitshuffle { compression: Compression::Zstd, .. } => f.write_str("bitshuffle+zstd"),
             Self::MiniSeed { encoding } => f.write_str(encoding),
+            Self::Unsupported { id: 0, name } => write!(f, "{name} (cannot be decoded)"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }
     }

@@ -6,7 +6,8 @@ use libdeflater::Decompressor;
 
 use crate::array::{ChunkRef, Codec, DType};
 use crate::codec::shuffle::Swap;
-use crate::codec::{bits, bitshuffle, blosc, deflate, fletcher32, hdf5, lz4, lzf, order, shuffle, zstd};
+use crate::codec::{bits, bitshuffle, blosc, crc32c, deflate, fletcher32, hdf5};
+use crate::codec::{lz4, lzf, order, shuffle, transpose, zstd};
 use crate::layout::{MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::refs::{ChunkRefs, Table};
@@ -58,10 +59,12 @@ impl Decoder {
         if let Some(Codec::Unsupported { id, name }) =
             refs.codecs.iter().find(|c| matches!(c, Codec::Unsupported { .. }))
         {
-            return Err(Error::unsupported("a chunk", format!("the codec {name} (HDF5 filter {id})")));
+            let number = if *id == 0 { String::new() } else { format!(" (HDF5 filter {id})") };
+            return Err(Error::unsupported("a chunk", format!("the codec {name}{number}")));
         }
-        if refs.codecs.len() > 32 || refs.codecs.iter().filter(|c| **c == Codec::Deflate).count() > 1 {
-            return Err(Error::unsupported("a chunk", "a chain with deflate twice or more than 32 codecs"));
+        let packing = refs.codecs.iter().filter(|codec| !codec.keeps_size() && !codec.is_checksum()).count();
+        if refs.codecs.len() > 32 || packing > 4 {
+            return Err(Error::unsupported("a chunk", "a chain of more than 32 codecs or 4 compressors"));
         }
         Ok(Self {
             codecs: refs.codecs.clone(),
@@ -139,33 +142,44 @@ impl Decoder {
         let [held, next] = scratch;
         let (mut in_scratch, mut end) = (false, bytes.len());
         for (at, step) in steps.iter().enumerate() {
-            let codec = self.codecs.get(*step).cloned().unwrap_or(Codec::Fletcher32);
+            let codec = &self.codecs[*step];
             let input = if in_scratch { &held[..end] } else { &bytes[..end] };
-            if codec == Codec::Fletcher32 {
-                end = fletcher32::strip(input)?.len();
+            match codec {
+                Codec::Fletcher32 => end = fletcher32::strip(input)?.len(),
+                Codec::Crc32c => end = crc32c::strip(input)?.len(),
+                _ => {}
+            }
+            if codec.is_checksum() {
                 continue;
             }
             let left = &steps[at + 1..];
             if left.is_empty() {
-                let swap = self.last_swap(&codec);
-                apply(&codec, &mut self.decompressor, input, out, swap)?;
+                let swap = self.last_swap(codec);
+                let actual = apply(codec, &mut self.decompressor, input, out, swap)?;
+                if actual != out.len() {
+                    return Err(Error::ChunkLength { step: "decoding", expected: out.len(), actual });
+                }
                 self.finish(out, swap);
                 return Ok(());
             }
-            // Each checksum that is still to be taken off is four bytes more.
-            let size = self.chunk_bytes + 4 * left.iter().filter(|i| self.is_checksum(**i)).count();
+            let size = if codec.keeps_size() { input.len() } else { self.most_between(left) };
             grow(next, size)?;
-            apply(&codec, &mut self.decompressor, input, &mut next[..size], Swap::No)?;
+            end = apply(codec, &mut self.decompressor, input, &mut next[..size], Swap::No)?;
             std::mem::swap(held, next);
-            (in_scratch, end) = (true, size);
+            in_scratch = true;
         }
         self.copy(if in_scratch { &held[..end] } else { &bytes[..end] }, out)?;
         self.finish(out, Swap::No);
         Ok(())
     }
 
-    fn is_checksum(&self, step: usize) -> bool {
-        matches!(self.codecs.get(step), Some(Codec::Fletcher32))
+    /// Most bytes that codecs which are still to be undone may have been given as input.
+    fn most_between(&self, left: &[usize]) -> usize {
+        let codecs = || left.iter().filter_map(|step| self.codecs.get(*step));
+        let checksums = 4 * codecs().filter(|codec| codec.is_checksum()).count();
+        let packed = codecs().any(|codec| !codec.keeps_size() && !codec.is_checksum());
+        // What cannot be compressed grows a little.
+        self.chunk_bytes + checksums + if packed { self.chunk_bytes / 8 + 4096 } else { 0 }
     }
 
     /// Turns bytes around where the last codec did not.
@@ -207,27 +221,35 @@ fn check_ratio(stored: usize, decoded: usize) -> Result<()> {
     Ok(())
 }
 
-/// Undoes one codec that moves bytes.
-fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut [u8], swap: Swap) -> Result<()> {
+/// Undoes one codec that moves bytes; the answer is how many bytes there are at the start of `out`.
+fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut [u8], swap: Swap) -> Result<usize> {
     match codec {
-        Codec::Deflate => deflate::decode(decompressor, input, out)?,
+        Codec::Deflate => deflate::decode(decompressor, input, out),
+        Codec::Gzip => deflate::gunzip(decompressor, input, out),
         Codec::Shuffle { element } => {
             if input.len() != out.len() {
                 return Err(Error::ChunkLength { step: "shuffle", expected: out.len(), actual: input.len() });
             }
             shuffle::decode(input, out, *element, swap);
+            Ok(out.len())
         }
-        Codec::Packed { packing, parameters } => hdf5::decode(*packing, parameters, input, out)?,
-        Codec::Lzf => lzf::decode(input, out)?,
-        Codec::Lz4 => lz4::decode(input, out)?,
-        Codec::Zstd => zstd::decode(input, out)?,
-        Codec::Blosc => blosc::decode(input, out)?,
+        Codec::Transpose { order, shape } => transpose::decode(input, out, shape, order),
+        Codec::Packed { packing, parameters } => hdf5::decode(*packing, parameters, input, out),
+        Codec::Lzf => lzf::decode(input, out),
+        Codec::Lz4 => lz4::decode(input, out),
+        Codec::Lz4Sized => lz4::sized(input, out),
+        Codec::Zstd => zstd::decode(input, out),
+        Codec::Blosc => blosc::decode(input, out),
         Codec::Bitshuffle { element, block, compression } => {
             bitshuffle::decode(input, out, *element, *block, *compression)?;
+            Ok(out.len())
         }
-        Codec::Fletcher32 | Codec::Bits { .. } | Codec::MiniSeed { .. } | Codec::Unsupported { .. } => {}
+        Codec::Fletcher32
+        | Codec::Crc32c
+        | Codec::Bits { .. }
+        | Codec::MiniSeed { .. }
+        | Codec::Unsupported { .. } => Ok(0),
     }
-    Ok(())
 }
 
 fn grow(buffer: &mut Vec<u8>, size: usize) -> Result<()> {

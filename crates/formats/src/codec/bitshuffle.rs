@@ -23,7 +23,7 @@ fn default_block(element: usize) -> usize {
     (8192 / element / 8 * 8).max(128)
 }
 
-/// Decodes a chunk of elements of `element` bytes into `out`; `block` is in elements, 0 for the default.
+/// Decodes a chunk of elements of `element` bytes into `out`, which it must fill exactly; `block` is in elements, 0 for the default.
 pub(crate) fn decode(
     bytes: &[u8],
     out: &mut [u8],
@@ -67,7 +67,10 @@ pub(crate) fn decode(
         if compression == Compression::Lz4 {
             super::lz4::block(packed, &mut scratch)?;
         } else {
-            super::zstd::decode(packed, &mut scratch)?;
+            let got = super::zstd::decode(packed, &mut scratch)?;
+            if got != scratch.len() {
+                return Err(Error::ChunkLength { step: "bitshuffle", expected: scratch.len(), actual: got });
+            }
         }
         unshuffle(&scratch, place, element);
         input = rest;

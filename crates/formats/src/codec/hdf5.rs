@@ -26,17 +26,16 @@ impl Packing {
     }
 }
 
-/// Decodes a chunk into `out`, which it must fill exactly; `parameters` are those of the filter in the file.
-pub(crate) fn decode(packing: Packing, parameters: &[u32], bytes: &[u8], out: &mut [u8]) -> Result<()> {
+/// Decodes a chunk into the start of `out`; the answer is how many bytes came out. `parameters` are those of the filter in the file.
+pub(crate) fn decode(packing: Packing, parameters: &[u32], bytes: &[u8], out: &mut [u8]) -> Result<usize> {
     let decoded = match packing {
         Packing::Szip => szip::decompress_with_limit(bytes, parameters, out.len()),
         Packing::Nbit => nbit::decompress_with_limit(bytes, parameters, out.len()),
         Packing::ScaleOffset => scaleoffset::decompress_with_limit(bytes, parameters, out.len()),
     };
     let decoded = decoded.map_err(|e| Error::Codec { codec: packing.name(), why: e.to_string() })?;
-    if decoded.len() != out.len() {
-        return Err(Error::ChunkLength { step: packing.name(), expected: out.len(), actual: decoded.len() });
-    }
-    out.copy_from_slice(&decoded);
-    Ok(())
+    let (expected, actual) = (out.len(), decoded.len());
+    let place = out.get_mut(..actual).ok_or(Error::ChunkLength { step: packing.name(), expected, actual })?;
+    place.copy_from_slice(&decoded);
+    Ok(actual)
 }

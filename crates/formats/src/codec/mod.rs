@@ -1,8 +1,9 @@
-//! Codecs of chunks, one file each. Each is given the declared size of its output and stops there.
+//! Codecs of chunks, one file each. Each is given a buffer of the declared size of its output and stops there.
 
 pub(crate) mod bits;
 pub(crate) mod bitshuffle;
 pub(crate) mod blosc;
+pub(crate) mod crc32c;
 pub(crate) mod deflate;
 pub(crate) mod fletcher32;
 pub(crate) mod hdf5;
@@ -10,4 +11,5 @@ pub(crate) mod lz4;
 pub(crate) mod lzf;
 pub(crate) mod order;
 pub(crate) mod shuffle;
+pub(crate) mod transpose;
 pub(crate) mod zstd;
