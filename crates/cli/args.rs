@@ -145,13 +145,17 @@ pub(crate) struct FetchArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     outcrop info local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc\n  \
-    outcrop info local#pr-1980")]
+    outcrop info local#pr-1980\n  \
+    outcrop info https://example.com/tmin.nc --save-references tmin.json")]
 pub(crate) struct InfoArgs {
-    /// File, Zarr store, item document or CATALOG#ID.
+    /// File, Zarr store, document of references (kerchunk), item document or CATALOG#ID.
     pub(crate) href: String,
     /// List the chunk references of each variable.
     #[arg(long)]
     pub(crate) references: bool,
+    /// Write the chunk references of all variables as kerchunk JSON, which xarray opens through zarr.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_references: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

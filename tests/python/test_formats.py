@@ -88,3 +88,15 @@ def test_netcdf4_can_be_appended_to(tmp_path):
     with netCDF4.Dataset(copy) as f:
         assert len(f.dimensions["time"]) == 31 and (f["v"][30] == 5).all()
         np.testing.assert_array_equal(f["v"][:30], expected())
+
+
+@pytest.mark.parametrize("name", ["netcdf4.nc", "classic.nc", "cdf5.nc", "offset64.nc"])
+def test_references_open_as_the_file_does(name):
+    fixture = pathlib.Path(__file__).parents[2] / "crates/formats/tests/fixtures" / name
+    options = {"storage_options": {"fo": str(SAMPLES / f"{name}.json")}, "consolidated": False}
+    want = xr.open_dataset(fixture)
+    got = xr.open_dataset("reference://", engine="zarr", backend_kwargs=options)
+    assert set(got.variables) == set(want.variables)
+    for variable in want.variables:
+        assert got[variable].dims == want[variable].dims
+        np.testing.assert_array_equal(got[variable].values, want[variable].values, err_msg=variable)

@@ -65,7 +65,7 @@ fn asset_body(recipe: &Recipe, plan: &AssetPlan, header: Option<&Header>) -> Res
     if !entry.roles.is_empty() {
         asset.insert("roles".into(), json!(entry.roles));
     }
-    let size = header.map(Header::size).or(plan.size).filter(|_| recipe.wants(Field::Size));
+    let size = header.and_then(Header::size).or(plan.size).filter(|_| recipe.wants(Field::Size));
     if let Some(size) = size {
         asset.insert("file:size".into(), size.into());
     }

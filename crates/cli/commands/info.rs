@@ -5,9 +5,9 @@ use std::fmt::Write;
 use futures::TryStreamExt;
 use outcrop_catalog::search;
 use outcrop_compute::human;
-use outcrop_formats::{AttrValue, Attrs, ChunkRef, HEAD, Locate, Open, Variable, zarr};
+use outcrop_formats::{AttrValue, Attrs, ChunkRef, HEAD, Opened, Variable, kerchunk};
 use outcrop_stac::Document;
-use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
+use outcrop_store::{Href, Store};
 
 use serde_json::{Map, Value, json};
 
@@ -18,10 +18,16 @@ use crate::failure::{Failure, Outcome};
 use crate::print;
 
 pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
-    if args.href.contains('#') || is_json(&args.href) {
+    if args.href.contains('#') {
         return items(context, args);
     }
     let href = located(&Href::parse(&args.href)?);
+    if is_json(&args.href) && !context.wait(is_references(&context.store, &href))? {
+        return items(context, args);
+    }
+    if let Some(file) = &args.save_references {
+        return save(context, &href, file);
+    }
     let (text, summary) = describe(context, &href, args)?;
     if context.json {
         print::json(&summary);
@@ -34,6 +40,52 @@ pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure
 fn is_json(href: &str) -> bool {
     let path = href.split('?').next().unwrap_or_default();
     [".json", ".geojson", ".ndjson"].iter().any(|end| path.ends_with(end)) && !path.ends_with("zarr.json")
+}
+
+/// True if a JSON document holds chunk references, not items.
+async fn is_references(store: &Store, href: &Href) -> Result<bool, Failure> {
+    let (_, head) = store.head(href, HEAD).await?;
+    Ok(kerchunk::looks_like(&head))
+}
+
+/// Writes the chunk references of all variables; what Zarr cannot express is named.
+fn save(context: &Context, href: &Href, file: &str) -> Result<Outcome, Failure> {
+    let href = href.absolute();
+    let (document, variables, left_out) = context.wait(references(&context.store, &href))?;
+    let to = Href::parse(file)?.absolute();
+    context.wait(context.store.put(&to, document.to_string().into()))?;
+    let written = variables - left_out.len();
+    let references = document["refs"].as_object().map_or(0, Map::len);
+    if context.json {
+        let left: Vec<Value> = left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
+        print::json(&json!({"output": to.to_string(), "variables": written, "keys": references, "left_out": left}));
+    } else {
+        for (name, why) in &left_out {
+            print::note(&format!("{name} is left out: {why}"));
+        }
+        context.say(&format!("wrote references of {written} variables ({references} keys) to {file}"));
+    }
+    Ok(Outcome::of(usize::from(written == 0 && !left_out.is_empty())))
+}
+
+/// Variables that are not among the references, and why.
+type LeftOut = Vec<(String, String)>;
+
+/// The document, the number of variables, and those that are left out.
+async fn references(store: &Store, href: &Href) -> Result<(Value, usize, LeftOut), Failure> {
+    let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
+    let (mut located, mut left_out) = (Vec::new(), Vec::new());
+    for variable in &opened.meta.variables {
+        match opened.locate(variable).await {
+            Ok(refs) => located.push((variable, refs)),
+            Err(outcrop_formats::Error::Store(e)) => return Err(e.into()),
+            Err(e) => left_out.push((variable.name.clone(), e.to_string())),
+        }
+    }
+    let pairs: Vec<kerchunk::Located<'_>> = located.iter().map(|(variable, refs)| (*variable, refs)).collect();
+    let (document, more) = kerchunk::export(&opened.meta, &pairs, href);
+    left_out.extend(more);
+    Ok((document, opened.meta.variables.len(), left_out))
 }
 
 /// Each asset of an item, one after the other; one that cannot be opened does not stop the others.
@@ -70,24 +122,24 @@ fn items(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::of(failed))
 }
 
-/// A file, or a Zarr store where the href is a folder or ends with `.zarr`.
 fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
-    let name = href.as_str().trim_end_matches('/');
-    let looks_zarr = href.as_str().ends_with('/') || name.contains(".zarr");
-    if looks_zarr {
-        let zarr = zarr::open(&context.store, &href.as_folder())?;
-        return Ok((zarr_text(&zarr, href), zarr_summary(&zarr, href)));
-    }
-    context.wait(file_text(&context.store, href, args))
+    context.wait(opened_text(&context.store, href, args))
 }
 
-async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
+async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
     let before = store.stats();
-    let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| named(href, e))?;
+    let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
     let after = store.stats();
+    let meta = &opened.meta;
     let mut text = String::new();
     let read = after.remote_bytes + after.local_bytes - before.remote_bytes - before.local_bytes;
-    writeln!(text, "{href}: {}, {}, header read with {}", meta.format, human(object.size), human(read))?;
+    let size = opened.origin.object().map(|object| object.size);
+    let requests = match after.requests - before.requests {
+        0 => String::new(),
+        n => format!(" in {n} requests"),
+    };
+    let stored = size.map_or("many objects".to_owned(), human);
+    writeln!(text, "{href}: {}, {stored}, header read with {}{requests}", meta.format, human(read))?;
     let dims = meta
         .dims
         .iter()
@@ -96,7 +148,7 @@ async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Strin
     for variable in &meta.variables {
         variable_text(&mut text, variable)?;
         if args.references {
-            references_text(&mut text, store, &object, variable).await?;
+            references_text(&mut text, &opened, variable).await?;
         }
     }
     for (path, why) in &meta.refused {
@@ -110,23 +162,15 @@ async fn file_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Strin
     });
     let variables: Vec<Value> = variables.collect();
     let format = meta.format.to_string();
-    let summary = json!({"href": href.to_string(), "format": format, "size": object.size, "variables": variables});
+    let summary = json!({"href": href.to_string(), "format": format, "size": size, "variables": variables});
     Ok((text, summary))
 }
 
-fn zarr_summary(zarr: &zarr::Zarr, href: &Href) -> Value {
-    let arrays = zarr.arrays.iter().map(|array| {
-        let dtype = array.dtype.to_string();
-        json!({"name": array.path, "dims": array.dims, "shape": array.shape, "dtype": dtype, "chunks": array.chunk})
-    });
-    json!({"href": href.to_string(), "format": "Zarr", "variables": arrays.collect::<Vec<_>>()})
-}
-
-/// Names the file that a driver's error is about.
-fn named(href: &Href, error: DriveError<outcrop_formats::Error>) -> Failure {
+/// Names the file that an error is about.
+fn named(href: &Href, error: outcrop_formats::Error) -> Failure {
     match error {
-        DriveError::Store(error) => error.into(),
-        DriveError::Parse(source) => outcrop_compute::Error::Open { href: href.clone(), source }.into(),
+        outcrop_formats::Error::Store(error) => error.into(),
+        source => outcrop_compute::Error::Open { href: href.clone(), source }.into(),
     }
 }
 
@@ -147,44 +191,26 @@ fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     writeln!(text)
 }
 
-async fn references_text(
-    text: &mut String,
-    store: &Store,
-    object: &ObjectMeta,
-    variable: &Variable,
-) -> Result<(), Failure> {
-    let mut have = Sparse::new(object.size);
-    let located = store.drive_with(object, &mut have, &mut Locate::new(variable)).await;
-    let refs = located.map_err(|e| named(&object.href, e))?;
-    writeln!(text, "    stored {}", human(refs.stored_bytes()))?;
+async fn references_text(text: &mut String, opened: &Opened, variable: &Variable) -> Result<(), Failure> {
+    let refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
+    match refs.stored_bytes() {
+        Some(bytes) => writeln!(text, "    stored {}", human(bytes))?,
+        None => writeln!(text, "    stored in an object for each chunk")?,
+    }
     for (index, chunk) in &refs {
         match chunk {
             ChunkRef::Range { offset, length, filter_mask } => {
                 writeln!(text, "    {index:?} offset {offset} length {length} mask {filter_mask}")?;
+            }
+            ChunkRef::Object { href, range: None, .. } => writeln!(text, "    {index:?} {href}")?,
+            ChunkRef::Object { href, range: Some(range), .. } => {
+                writeln!(text, "    {index:?} {href} offset {} length {}", range.start, range.end - range.start)?;
             }
             ChunkRef::Inline(bytes) => writeln!(text, "    {index:?} inline {} bytes", bytes.len())?,
             ChunkRef::Fill => writeln!(text, "    {index:?} fill")?,
         }
     }
     Ok(())
-}
-
-fn zarr_text(zarr: &zarr::Zarr, href: &Href) -> String {
-    let mut text = format!("{href}: Zarr, {} groups, {} arrays\n", zarr.groups.len(), zarr.arrays.len());
-    for array in &zarr.arrays {
-        let dims: Vec<String> = array.dims.iter().zip(&array.shape).map(|(dim, n)| format!("{dim}: {n}")).collect();
-        let line = format!(
-            "  {}({}) {}, chunks {:?}, {} ({})\n",
-            array.path,
-            dims.join(", "),
-            array.dtype,
-            array.chunk,
-            array.codecs.join(" + "),
-            array.format
-        );
-        text.push_str(&line);
-    }
-    text
 }
 
 fn attrs_text(text: &mut String, title: &str, attrs: &Attrs) -> std::fmt::Result {

@@ -208,7 +208,7 @@ impl DataArray {
     pub fn compute(&self) -> Result<Block> {
         let window: Vec<Range<u64>> = self.shape().into_iter().map(|n| 0..n).collect();
         let Some(source) = self.sources().first().cloned() else { return Ok(Block::F64(Vec::new())) };
-        let fetched = source.store.wait(fetch(std::slice::from_ref(&self.expr), &window))?;
+        let fetched = source.origin.store().wait(fetch(std::slice::from_ref(&self.expr), &window))?;
         eval(&self.expr, &window, &fetched, &mut Scratch::default())
     }
 }

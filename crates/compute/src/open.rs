@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
-use outcrop_formats::{AttrValue, Attrs, FileMeta, HEAD, Locate, Open, Variable, cf::Decoding};
-use outcrop_store::{DriveError, Href, ObjectMeta, Sparse, Store};
+use outcrop_formats::{AttrValue, Attrs, FileMeta, Opened, Variable, cf::Decoding};
+use outcrop_store::{Href, Store};
 
 use crate::eval::{eval, fetch};
 use crate::expr::Expr;
@@ -54,8 +54,9 @@ pub async fn open_dataset(store: &Store, hrefs: &[Href], options: &OpenOptions) 
 }
 
 async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<Dataset> {
-    let (object, meta) = store.drive(href, HEAD, &mut Open::new()).await.map_err(|e| driven(href, e))?;
-    let auxiliary = auxiliary(&meta);
+    let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
+    let meta = &opened.meta;
+    let auxiliary = auxiliary(meta);
     let is_data = |v: &&Variable| !options.variables.is_empty() || !auxiliary.contains(&v.name.as_str());
     let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).filter(is_data).collect();
     let mut coords: IndexMap<String, Option<Coord>> = IndexMap::new();
@@ -63,18 +64,18 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
     for variable in wanted {
         for dim in &variable.dims {
             if !coords.contains_key(dim) {
-                let coord = read_coord(store, &object, &meta, dim).await?;
+                let coord = read_coord(&opened, dim).await?;
                 coords.insert(dim.clone(), coord);
             }
         }
-        let source = source_of(store, &object, variable).await?;
+        let source = source_of(&opened, variable).await?;
         let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), coords.get(dim)?.clone()?)));
         let array = DataArray {
             name: variable.name.clone(),
             dims: variable.dims.clone(),
             coords: labels.collect(),
             attrs: variable.attrs.clone(),
-            grid_mapping: grid_mapping(&meta, variable),
+            grid_mapping: grid_mapping(meta, variable),
             expr: Arc::new(Expr::Source(Arc::new(source))),
         };
         dataset.arrays.insert(variable.name.clone(), array);
@@ -106,14 +107,11 @@ fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
     if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
 }
 
-async fn source_of(store: &Store, object: &ObjectMeta, variable: &Variable) -> Result<Source> {
-    let mut have = Sparse::new(object.size);
-    let refs =
-        store.drive_with(object, &mut have, &mut Locate::new(variable)).await.map_err(|e| driven(&object.href, e))?;
+async fn source_of(opened: &Opened, variable: &Variable) -> Result<Source> {
+    let refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
     Ok(Source {
         id: NEXT_SOURCE.fetch_add(1, Ordering::Relaxed),
-        store: store.clone(),
-        meta: object.clone(),
+        origin: opened.origin.clone(),
         variable: variable.clone(),
         refs,
         decoding: Decoding::of(variable),
@@ -121,9 +119,9 @@ async fn source_of(store: &Store, object: &ObjectMeta, variable: &Variable) -> R
 }
 
 /// The values of the coordinate variable of a dimension, if the file has one.
-async fn read_coord(store: &Store, object: &ObjectMeta, meta: &FileMeta, dim: &str) -> Result<Option<Coord>> {
-    let Some(variable) = meta.variable(dim).filter(|v| v.dims == [dim]) else { return Ok(None) };
-    let source = source_of(store, object, variable).await?;
+async fn read_coord(opened: &Opened, dim: &str) -> Result<Option<Coord>> {
+    let Some(variable) = opened.meta.variable(dim).filter(|v| v.dims == [dim]) else { return Ok(None) };
+    let source = source_of(opened, variable).await?;
     let window: Vec<Range<u64>> = source.refs.grid.shape.iter().map(|n| 0..*n).collect();
     let expr = Arc::new(Expr::Source(Arc::new(source)));
     let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
@@ -131,9 +129,9 @@ async fn read_coord(store: &Store, object: &ObjectMeta, meta: &FileMeta, dim: &s
     Ok(Some(Coord { values, attrs: variable.attrs.clone() }))
 }
 
-fn driven(href: &Href, error: DriveError<outcrop_formats::Error>) -> Error {
+fn named(href: &Href, error: outcrop_formats::Error) -> Error {
     match error {
-        DriveError::Store(error) => error.into(),
-        DriveError::Parse(source) => Error::Open { href: href.clone(), source },
+        outcrop_formats::Error::Store(error) => error.into(),
+        source => Error::Open { href: href.clone(), source },
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use outcrop_formats::{ChunkRef, DType};
+use outcrop_formats::{ChunkRef, DType, Origin};
 use outcrop_formats::{ChunkRefs, Decoder, Variable, cf::Decoding};
-use outcrop_store::{ObjectMeta, Store};
+use outcrop_store::Href;
 
 use crate::{Block, Error, Result};
 
@@ -15,8 +16,7 @@ use crate::{Block, Error, Result};
 pub struct Source {
     /// Number of the source, unique in the process.
     pub(crate) id: usize,
-    pub(crate) store: Store,
-    pub(crate) meta: ObjectMeta,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) variable: Variable,
     pub(crate) refs: ChunkRefs,
     pub(crate) decoding: Decoding,
@@ -33,9 +33,9 @@ pub(crate) struct Scratch {
 }
 
 impl Source {
-    /// The file.
-    pub fn object(&self) -> &ObjectMeta {
-        &self.meta
+    /// The file or store.
+    pub fn href(&self) -> &Href {
+        self.origin.href()
     }
 
     /// The variable as the file describes it.
@@ -69,27 +69,22 @@ impl Source {
 
     /// Bytes of the chunks as stored, those of one file in one call.
     pub(crate) async fn fetch(&self, indices: Vec<Vec<u64>>, into: &mut Fetched) -> Result<()> {
-        let mut ranges = Vec::new();
-        let mut ranged = Vec::new();
-        for index in indices {
-            match self.refs.get(&index) {
-                ChunkRef::Range { offset, length, filter_mask } => {
-                    ranges.push(offset..offset.saturating_add(length));
-                    ranged.push((index, ChunkRef::Range { offset, length, filter_mask }));
-                }
-                ChunkRef::Inline(bytes) => {
-                    into.insert((self.id, index), (ChunkRef::Inline(bytes.clone()), bytes));
-                }
-                ChunkRef::Fill => {
-                    into.insert((self.id, index), (ChunkRef::Fill, Bytes::new()));
-                }
-            }
-        }
-        let parts = self.store.ranges(&self.meta, &ranges).await?;
-        for ((index, chunk), bytes) in ranged.into_iter().zip(parts) {
-            into.insert((self.id, index), (chunk, bytes));
-        }
+        let chunks: Vec<ChunkRef> = indices.iter().map(|index| self.refs.get(index)).collect();
+        let fetched = self.origin.fetch(&chunks, self.chunk_bytes(), 0).await.map_err(|e| self.opened_error(e))?;
+        into.extend(indices.into_iter().zip(fetched).map(|(index, found)| ((self.id, index), found)));
         Ok(())
+    }
+
+    /// Bytes of a decoded chunk.
+    fn chunk_bytes(&self) -> u64 {
+        self.refs.grid.chunk.iter().fold(self.variable.dtype.size() as u64, |n, len| n.saturating_mul(*len))
+    }
+
+    fn opened_error(&self, error: outcrop_formats::Error) -> Error {
+        match error {
+            outcrop_formats::Error::Store(error) => error.into(),
+            source => Error::Open { href: self.href().clone(), source },
+        }
     }
 
     /// The values of a window, missing ones as NaN.
@@ -154,12 +149,7 @@ impl Source {
     }
 
     fn chunk_error(&self, index: &[u64], source: outcrop_formats::Error) -> Error {
-        Error::Chunk {
-            href: self.meta.href.clone(),
-            variable: self.variable.name.clone(),
-            index: index.to_vec(),
-            source,
-        }
+        Error::Chunk { href: self.href().clone(), variable: self.variable.name.clone(), index: index.to_vec(), source }
     }
 
     /// Decodes chunk by chunk and copies the parts that lie within the window, row by row.
@@ -216,7 +206,10 @@ impl Source {
     pub(crate) fn stored_in(&self, window: &[Range<u64>]) -> u64 {
         let length = |index: &Vec<u64>| match self.refs.get(index) {
             ChunkRef::Range { length, .. } => length,
-            _ => 0,
+            ChunkRef::Object { range: Some(range), .. } => range.end - range.start,
+            // How large an object is, only its store knows; what cannot be compressed is as large as it is decoded.
+            ChunkRef::Object { range: None, .. } => self.chunk_bytes(),
+            ChunkRef::Inline(_) | ChunkRef::Fill => 0,
         };
         self.chunks_in(window).iter().map(length).sum()
     }
@@ -225,8 +218,7 @@ impl Source {
     pub(crate) fn decode_bytes(&self, window: &[Range<u64>]) -> u64 {
         let cells: u64 = window.iter().map(|r| r.end - r.start).product();
         let size = self.variable.dtype.size() as u64;
-        let chunk: u64 = self.refs.grid.chunk.iter().product::<u64>() * size;
-        cells * (size + self.dtype().size() as u64) + 2 * chunk
+        cells * (size + self.dtype().size() as u64) + 2 * self.chunk_bytes()
     }
 }
 

@@ -35,7 +35,7 @@ fn main() {
     let mut scratch = vec![0u8; size];
     let mut inflate = libdeflater::Decompressor::new();
     let total = (size * stored.len()) as f64 / 1e6;
-    let ratio = total * 1e6 / refs.stored_bytes() as f64;
+    let ratio = total * 1e6 / refs.stored_bytes().unwrap_or(0) as f64;
     println!("{} chunks of {size} bytes, ratio {ratio:.2}", stored.len());
     let [mut ours, mut bare, mut copied, mut alone] = [f64::INFINITY; 4];
     for _ in 0..ROUNDS {

@@ -3,8 +3,11 @@
 //! Nothing here does I/O. A reader makes a [`FileMeta`] from a header; the chunk index of a variable is located when
 //! its values are wanted.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use indexmap::IndexMap;
+use outcrop_store::Href;
 
 pub use crate::codec::bitshuffle::Compression;
 pub use crate::codec::hdf5::Packing;
@@ -212,6 +215,15 @@ pub enum ChunkRef {
         /// Bit `i` set: codec `i` was not applied to this chunk.
         filter_mask: u32,
     },
+    /// Another object, or a range of it.
+    Object {
+        /// Where the object is.
+        href: Href,
+        /// The range; `None` for the whole of it.
+        range: Option<Range<u64>>,
+        /// Bit `i` set: codec `i` was not applied to this chunk.
+        filter_mask: u32,
+    },
     /// Encoded bytes held here.
     Inline(Bytes),
     /// Never written: every element is the fill value.
@@ -246,6 +258,8 @@ pub enum Format {
     NetCdf3,
     /// HDF5 with the marks of NetCDF-4: dimension scales or `_NCProperties`.
     NetCdf4,
+    /// Zarr 2 or 3: a store of many objects.
+    Zarr,
     /// HDF5 without them; its dimensions are named `phony_dim_N`, as netCDF-C does.
     Hdf5,
     /// miniSEED 2 or 3.
@@ -364,6 +378,7 @@ impl std::fmt::Display for Format {
             Self::NetCdf4 => "NetCDF-4",
             Self::Hdf5 => "HDF5",
             Self::MiniSeed => "miniSEED",
+            Self::Zarr => "Zarr",
         })
     }
 }

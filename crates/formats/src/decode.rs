@@ -114,6 +114,7 @@ impl Decoder {
                     None => self.stored(bytes, *filter_mask, out),
                 }
             }
+            ChunkRef::Object { filter_mask, .. } => self.stored(bytes, *filter_mask, out),
         }
     }
 
@@ -244,11 +245,9 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
             bitshuffle::decode(input, out, *element, *block, *compression)?;
             Ok(out.len())
         }
-        Codec::Fletcher32
-        | Codec::Crc32c
-        | Codec::Bits { .. }
-        | Codec::MiniSeed { .. }
-        | Codec::Unsupported { .. } => Ok(0),
+        Codec::Fletcher32 | Codec::Crc32c | Codec::Bits { .. } | Codec::MiniSeed { .. } | Codec::Unsupported { .. } => {
+            Ok(0)
+        }
     }
 }
 

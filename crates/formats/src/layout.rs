@@ -26,6 +26,8 @@ pub(crate) enum Layout {
     Linear(Linear),
     /// Records of miniSEED.
     Records(Arc<Segment>),
+    /// Objects of a Zarr store, or shards of them.
+    Zarr(crate::zarr::Place),
     /// Nothing was ever written.
     Empty,
     /// The data cannot be read, and why.

@@ -1,7 +1,8 @@
 //! Readers and writers of array files, all lowered to chunk references.
 //!
 //! [`Open`] reads the header of a NetCDF classic, NetCDF-4, HDF5 or miniSEED file, [`Locate`] the chunk index of a variable,
-//! [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes.
+//! [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes. [`Opened`] joins
+//! them, for files, Zarr stores and documents of references alike.
 
 mod array;
 pub mod cf;
@@ -9,6 +10,7 @@ mod codec;
 mod decode;
 mod error;
 mod hdf5;
+pub mod kerchunk;
 mod layout;
 mod locate;
 pub mod map;
@@ -16,6 +18,7 @@ mod miniseed;
 mod netcdf3;
 pub mod netcdf4;
 mod open;
+mod opened;
 mod read;
 mod refs;
 mod utc;
@@ -27,5 +30,6 @@ pub use decode::Decoder;
 pub use error::{Error, Result};
 pub use locate::Locate;
 pub use open::{HEAD, Open};
+pub use opened::{Opened, Origin};
 pub use read::{fill_window, read_variable};
 pub use refs::ChunkRefs;

@@ -8,6 +8,7 @@ use crate::array::Variable;
 use crate::hdf5;
 use crate::layout::{Layout, product};
 use crate::refs::{ChunkRefs, Table};
+use crate::zarr::Place;
 use crate::{Error, Result};
 
 /// Finds the chunks of one variable. Contiguous data needs no further bytes; an HDF5 index is read level by level.
@@ -46,6 +47,12 @@ impl Locate {
                 Err(Error::Truncated { what, need: segment.end(), have: have.len() })
             }
             Layout::Records(segment) => Ok(Table::Records(Arc::clone(segment))),
+            Layout::Zarr(Place::Mapped(mapped)) => Ok(Table::Mapped(mapped.clone())),
+            Layout::Zarr(Place::Objects(keys)) => Ok(Table::Objects(keys.clone())),
+            Layout::Zarr(Place::Shards(_)) => {
+                let what = "shards, whose indexes are in objects of their own (open the store as a whole)";
+                Err(Error::unsupported(&variable.name, what))
+            }
             Layout::Hdf5(_) | Layout::Empty => Ok(Table::Empty),
         }
     }

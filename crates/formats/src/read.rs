@@ -2,24 +2,22 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use outcrop_store::{ObjectMeta, Store, coalesce};
+use outcrop_store::{ObjectMeta, Store};
 
 use crate::array::ChunkRef;
 use crate::decode::Decoder;
+use crate::opened::Origin;
 use crate::refs::ChunkRefs;
 use crate::{Error, Result};
 
 /// Ranges at most this many bytes apart become one request: records of NetCDF-3 lie between those of other variables.
 const GAP: u64 = 64 << 10;
-/// Largest joined request, in bytes.
-const MAX_REQUEST: u64 = 16 << 20;
 /// Stored bytes that are held at once, if more than one chunk is.
 const MAX_HELD: u64 = 64 << 20;
 /// Largest window, in bytes.
 const MAX_WINDOW: u64 = 1 << 36;
 
-/// Reads a window of a variable as one array in C order and native byte order.
+/// Reads a window of a variable of a file as one array in C order and native byte order.
 ///
 /// # Errors
 /// [`Error::Window`] if it does not lie within the shape, those of [`Decoder`], and the store's.
@@ -29,14 +27,19 @@ pub async fn read_variable(
     refs: &ChunkRefs,
     window: &[Range<u64>],
 ) -> Result<Vec<u8>> {
+    read(&Origin::file(store, meta), refs, window).await
+}
+
+pub(crate) async fn read(origin: &Origin, refs: &ChunkRefs, window: &[Range<u64>]) -> Result<Vec<u8>> {
     let mut out = allocate(refs, window)?;
     let mut decoder = Decoder::new(refs)?;
-    let mut chunk = vec![0; decoder.chunk_bytes()];
-    for batch in batches(&touched(refs, window)) {
-        let have = fetch(store, meta, batch).await?;
-        for (index, reference) in batch {
-            let bytes = have.get(reference, meta)?;
-            decoder.decode(reference, &bytes, &mut chunk)?;
+    let size = decoder.chunk_bytes();
+    let mut chunk = vec![0; size];
+    for batch in batches(&touched(refs, window), size as u64) {
+        let chunks: Vec<ChunkRef> = batch.iter().map(|(_, reference)| reference.clone()).collect();
+        let fetched = origin.fetch(&chunks, size as u64, GAP).await?;
+        for ((index, _), (reference, bytes)) in batch.iter().zip(fetched) {
+            decoder.decode(&reference, &bytes, &mut chunk)?;
             copy_overlap(refs, index, &chunk, window, &mut out);
         }
     }
@@ -111,11 +114,16 @@ fn touched(refs: &ChunkRefs, window: &[Range<u64>]) -> Vec<(Vec<u64>, ChunkRef)>
 }
 
 /// Cuts a list of chunks into parts whose stored bytes are few.
-fn batches(chunks: &[(Vec<u64>, ChunkRef)]) -> Vec<&[(Vec<u64>, ChunkRef)]> {
+fn batches(chunks: &[(Vec<u64>, ChunkRef)], decoded: u64) -> Vec<&[(Vec<u64>, ChunkRef)]> {
     let mut held = 0u64;
     let mut starts = vec![0];
     for (i, (_, reference)) in chunks.iter().enumerate() {
-        let bytes = range(reference).map_or(0, |range| range.end - range.start);
+        let bytes = match reference {
+            ChunkRef::Range { length, .. } => *length,
+            ChunkRef::Object { range: Some(range), .. } => range.end.saturating_sub(range.start),
+            ChunkRef::Object { range: None, .. } => decoded,
+            ChunkRef::Inline(_) | ChunkRef::Fill => 0,
+        };
         if held > 0 && held.saturating_add(bytes) > MAX_HELD {
             starts.push(i);
             held = 0;
@@ -124,34 +132,6 @@ fn batches(chunks: &[(Vec<u64>, ChunkRef)]) -> Vec<&[(Vec<u64>, ChunkRef)]> {
     }
     starts.push(chunks.len());
     starts.windows(2).filter_map(|pair| chunks.get(pair[0]..pair[1])).collect()
-}
-
-/// Joined ranges with their bytes, in file order.
-struct Fetched(Vec<(Range<u64>, Bytes)>);
-
-impl Fetched {
-    fn get(&self, reference: &ChunkRef, meta: &ObjectMeta) -> Result<Bytes> {
-        let Some(range) = range(reference) else { return Ok(Bytes::new()) };
-        let missing = || Error::Truncated { what: "a chunk".into(), need: range.end, have: meta.size };
-        let at = self.0.partition_point(|(joined, _)| joined.start <= range.start).checked_sub(1);
-        let (joined, bytes) = at.and_then(|at| self.0.get(at)).ok_or_else(missing)?;
-        let (from, to) = (to_usize(range.start - joined.start), to_usize(range.end - joined.start));
-        if from <= to && to <= bytes.len() { Ok(bytes.slice(from..to)) } else { Err(missing()) }
-    }
-}
-
-async fn fetch(store: &Store, meta: &ObjectMeta, batch: &[(Vec<u64>, ChunkRef)]) -> Result<Fetched> {
-    let ranges: Vec<Range<u64>> = batch.iter().filter_map(|(_, reference)| range(reference)).collect();
-    let joined = coalesce(&ranges, GAP, MAX_REQUEST);
-    let parts = store.ranges(meta, &joined).await?;
-    Ok(Fetched(joined.into_iter().zip(parts).collect()))
-}
-
-fn range(reference: &ChunkRef) -> Option<Range<u64>> {
-    match reference {
-        ChunkRef::Range { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
-        ChunkRef::Inline(_) | ChunkRef::Fill => None,
-    }
 }
 
 /// Copies runs along the innermost axis. Lengths were checked by the callers.

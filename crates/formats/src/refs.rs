@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use outcrop_store::Href;
 
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
 use crate::layout::Linear;
 use crate::miniseed::Segment;
+use crate::zarr::{Keys, Mapped};
 
 /// Where each chunk of a variable is, and how to decode it.
 ///
@@ -49,6 +51,12 @@ pub(crate) enum Table {
     Linear(Linear),
     /// Records of miniSEED: a chunk reaches from the first record with samples of it to the last.
     Records(Arc<Segment>),
+    /// An object for each chunk.
+    Objects(Keys),
+    /// Chunks that a document of references lists.
+    Mapped(Mapped),
+    /// Chunks within objects; sorted by `linear`.
+    Shards { keys: Keys, per_shard: Vec<u64>, entries: Vec<Entry> },
     /// No chunk at all.
     Empty,
 }
@@ -70,10 +78,32 @@ impl ChunkRefs {
         matches!(self.table, Table::Rows { .. } | Table::Inline(_) | Table::Linear(_))
     }
 
+    /// First byte and stride of contiguous data.
+    pub(crate) fn rows(&self) -> Option<(u64, u64)> {
+        match self.table {
+            Table::Rows { base, stride } => Some((base, stride)),
+            _ => None,
+        }
+    }
+
     /// The chunk at this position of the chunk grid; [`ChunkRef::Fill`] outside of the grid.
     pub fn get(&self, index: &[u64]) -> ChunkRef {
         match (&self.table, self.linear(index)) {
             (_, None) | (Table::Empty, _) => ChunkRef::Fill,
+            (Table::Objects(keys), _) => {
+                let href = keys.href(index.iter().copied()).unwrap_or_else(|_| keys.folder.clone());
+                ChunkRef::Object { href, range: None, filter_mask: 0 }
+            }
+            (Table::Mapped(mapped), _) => {
+                let name = mapped.names.name(index.iter().copied());
+                mapped.references.chunk(&format!("{}{name}", mapped.path))
+            }
+            (Table::Shards { keys, per_shard, entries }, Some(linear)) => {
+                let found = entries.binary_search_by_key(&linear, |e| e.linear).ok().and_then(|at| entries.get(at));
+                let shard = index.iter().zip(per_shard).map(|(i, per)| i / per);
+                let href = || keys.href(shard).unwrap_or_else(|_| keys.folder.clone());
+                found.map_or(ChunkRef::Fill, |entry| entry.within(href()))
+            }
             (Table::Inline(bytes), _) => ChunkRef::Inline(bytes.clone()),
             (Table::Linear(linear), Some(at)) => {
                 let (len, chunk) = (self.grid.shape.first().copied(), self.grid.chunk.first().copied());
@@ -117,25 +147,41 @@ impl ChunkRefs {
         ChunkRef::Range { offset, length, filter_mask: 0 }
     }
 
-    /// Bytes that are stored for the variable: after compression, without chunks that were never written.
-    pub fn stored_bytes(&self) -> u64 {
-        match &self.table {
-            Table::Listed(entries) => entries.iter().fold(0, |sum, e| sum.saturating_add(e.length)),
+    /// Bytes that are stored for the variable: after compression, without chunks that were never written; `None` where
+    /// only the objects themselves know.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        if matches!(self.table, Table::Objects(_) | Table::Mapped(_)) {
+            return None;
+        }
+        Some(match &self.table {
+            Table::Listed(entries) | Table::Shards { entries, .. } => {
+                entries.iter().fold(0, |sum, e| sum.saturating_add(e.length))
+            }
             Table::Rows { .. } => {
                 self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len))
             }
             Table::Inline(bytes) => bytes.len() as u64,
             Table::Records(segment) => segment.stored_bytes(),
-            Table::Empty | Table::Linear(_) => 0,
-        }
+            Table::Empty | Table::Linear(_) | Table::Objects(_) | Table::Mapped(_) => 0,
+        })
     }
 
     /// The stored chunks with their positions in the chunk grid, in C order.
     pub fn iter(&self) -> Box<dyn Iterator<Item = (Vec<u64>, ChunkRef)> + '_> {
         match &self.table {
             Table::Listed(entries) => Box::new(entries.iter().map(|e| (self.position(e.linear), e.reference()))),
+            Table::Shards { entries, .. } => Box::new(entries.iter().map(|e| {
+                let index = self.position(e.linear);
+                let chunk = self.get(&index);
+                (index, chunk)
+            })),
             Table::Empty => Box::new(std::iter::empty()),
-            Table::Rows { .. } | Table::Inline(_) | Table::Linear(_) | Table::Records(_) => {
+            Table::Rows { .. }
+            | Table::Inline(_)
+            | Table::Linear(_)
+            | Table::Records(_)
+            | Table::Objects(_)
+            | Table::Mapped(_) => {
                 let total = self.grid.counts().iter().fold(1u64, |n, c| n.saturating_mul(*c));
                 Box::new((0..total).map(|linear| {
                     let index = self.position(linear);
@@ -167,6 +213,11 @@ impl<'a> IntoIterator for &'a ChunkRefs {
 }
 
 impl Entry {
+    fn within(&self, href: Href) -> ChunkRef {
+        let range = Some(self.offset..self.offset.saturating_add(self.length));
+        ChunkRef::Object { href, range, filter_mask: self.filter_mask }
+    }
+
     fn reference(&self) -> ChunkRef {
         ChunkRef::Range { offset: self.offset, length: self.length, filter_mask: self.filter_mask }
     }

@@ -94,7 +94,7 @@ fn bare_part(dataset: &outcrop_compute::Dataset, days: u64, (part, of): (usize, 
     let mut total = 0;
     for array in dataset.arrays.values() {
         for source in array.sources() {
-            let path = source.object().href.to_path().unwrap();
+            let path = source.href().to_path().unwrap();
             let file = std::fs::File::open(path).unwrap();
             let size: u64 = source.refs().grid.chunk.iter().product::<u64>() * 4;
             let (mut inflated, mut plain) = (vec![0u8; size as usize], vec![0u8; size as usize]);

@@ -54,9 +54,10 @@ fn is_axis(variable: &Variable, plane: &str, degrees: &str, axis: &str) -> bool 
 }
 
 /// x, y and their CRS, where they are evenly spaced coordinates.
-pub(crate) async fn place(file: &mut File<'_>) -> Result<Option<Place>> {
+pub(crate) async fn place(file: &mut File) -> Result<Option<Place>> {
     let find = |plane: &str, degrees: &str, axis: &str| {
-        let mut axes = file.meta.variables.iter().filter(|v| is_coordinate(v) && is_axis(v, plane, degrees, axis));
+        let mut axes =
+            file.opened.meta.variables.iter().filter(|v| is_coordinate(v) && is_axis(v, plane, degrees, axis));
         axes.next().cloned()
     };
     let x = find("projection_x_coordinate", "longitude", "X");
@@ -70,11 +71,11 @@ pub(crate) async fn place(file: &mut File<'_>) -> Result<Option<Place>> {
 }
 
 /// The CRS of the grid mapping; without one, longitude and latitude if the axes are such.
-fn crs(file: &File<'_>, x: &Variable) -> Result<Option<Crs>> {
-    let named = file.meta.variables.iter().map(|v| text(v, "grid_mapping")).find(|name| !name.is_empty());
+fn crs(file: &File, x: &Variable) -> Result<Option<Crs>> {
+    let named = file.opened.meta.variables.iter().map(|v| text(v, "grid_mapping")).find(|name| !name.is_empty());
     // The extended form is `crs: x y`.
     let name = named.and_then(|name| name.split([':', ' ']).next());
-    let mapping = name.and_then(|name| file.meta.variable(name));
+    let mapping = name.and_then(|name| file.opened.meta.variable(name));
     if let Some(mapping) = mapping {
         let numbers = |name: &str| mapping.attrs.get(name).map(AttrValue::numbers).filter(|n| !n.is_empty());
         let crs = Crs::from_cf(text(mapping, "grid_mapping_name"), &numbers);
@@ -87,12 +88,12 @@ fn crs(file: &File<'_>, x: &Variable) -> Result<Option<Crs>> {
 }
 
 /// The first coordinate with units of time.
-pub(crate) async fn time(file: &mut File<'_>) -> Result<Option<TimeSpan>> {
-    if file.meta.format == Format::MiniSeed {
-        return Ok(time_of_records(&file.meta));
+pub(crate) async fn time(file: &mut File) -> Result<Option<TimeSpan>> {
+    if file.opened.meta.format == Format::MiniSeed {
+        return Ok(time_of_records(&file.opened.meta));
     }
     let is_time = |v: &&Variable| text(v, "units").contains(" since ") && (is_coordinate(v) || v.dims.is_empty());
-    let Some(variable) = file.meta.variables.iter().find(is_time).cloned() else { return Ok(None) };
+    let Some(variable) = file.opened.meta.variables.iter().find(is_time).cloned() else { return Ok(None) };
     let cf = CfTime::parse(text(&variable, "units"), text(&variable, "calendar")).map_err(|e| file.failed(e))?;
     let labels = file.labels(&variable).await?;
     let moment = |value: f64| cf.decode(value).and_then(|stamp| stamp.to_utc());

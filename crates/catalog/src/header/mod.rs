@@ -5,9 +5,9 @@ mod cube;
 
 use std::ops::Range;
 
-use outcrop_formats::{DType, FileMeta, Format, HEAD, Locate, Open, Variable, read_variable};
+use outcrop_formats::{DType, FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
-use outcrop_store::{Href, ObjectMeta, Sparse, Store};
+use outcrop_store::{Href, Store};
 use serde_json::Value;
 
 use crate::recipe::Field;
@@ -21,7 +21,7 @@ const MOST_LABELS: u64 = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Header {
     href: Href,
-    size: u64,
+    size: Option<u64>,
     meta: FileMeta,
     place: Option<Place>,
     time: Option<TimeSpan>,
@@ -42,7 +42,8 @@ pub(crate) async fn read(store: &Store, href: &Href, fields: &[Field]) -> Result
     if wants(&[Field::Cube, Field::Datetime]) {
         time = axes::time(&mut file).await?;
     }
-    let header = Header { href: href.clone(), size: file.object.size, meta: file.meta, place, time, footprint };
+    let size = file.opened.origin.object().map(|object| object.size);
+    let header = Header { href: href.clone(), size, meta: file.opened.meta, place, time, footprint };
     header.check(fields)?;
     Ok(header)
 }
@@ -60,8 +61,8 @@ impl Header {
         Ok(())
     }
 
-    /// Bytes of the file.
-    pub(crate) fn size(&self) -> u64 {
+    /// Bytes of the file; none of a store of many objects.
+    pub(crate) fn size(&self) -> Option<u64> {
         self.size
     }
 
@@ -69,6 +70,7 @@ impl Header {
         match self.meta.format {
             Format::NetCdf3 | Format::NetCdf4 => "application/netcdf",
             Format::MiniSeed => "application/vnd.fdsn.mseed",
+            Format::Zarr => "application/vnd+zarr",
             _ => "application/x-hdf5",
         }
     }
@@ -96,14 +98,15 @@ impl Header {
 }
 
 /// The outline of the cells: of x and y, or of the edges of two-dimensional latitudes and longitudes.
-async fn outline(file: &mut File<'_>, place: Option<&Place>) -> Result<Option<Footprint>> {
+async fn outline(file: &mut File, place: Option<&Place>) -> Result<Option<Footprint>> {
     if let Some(place) = place {
         return match footprint_of_rectangle(&place.crs, place.x.bounds(), place.y.bounds()) {
             Ok(footprint) => Ok(Some(footprint)),
             Err(source) => Err(file.failed(source)),
         };
     }
-    let two = |name: &str| file.meta.variables.iter().find(|v| axes::is_named(v, name) && v.dims.len() == 2).cloned();
+    let two =
+        |name: &str| file.opened.meta.variables.iter().find(|v| axes::is_named(v, name) && v.dims.len() == 2).cloned();
     let (Some(lat), Some(lon)) = (two("latitude"), two("longitude")) else { return Ok(None) };
     let (lats, lons) = (file.edges(&lat).await?, file.edges(&lon).await?);
     let points: Vec<[f64; 2]> = lons.into_iter().zip(lats).map(|(lon, lat)| [lon, lat]).collect();
@@ -113,29 +116,23 @@ async fn outline(file: &mut File<'_>, place: Option<&Place>) -> Result<Option<Fo
     }
 }
 
-/// An open file: its header, and the bytes of it that are at hand.
-pub(crate) struct File<'a> {
-    store: &'a Store,
-    object: ObjectMeta,
-    have: Sparse,
-    pub(crate) meta: FileMeta,
+/// An open file or store.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) opened: Opened,
 }
 
-impl<'a> File<'a> {
-    async fn open(store: &'a Store, href: &Href) -> Result<Self> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Header { href: href.clone(), source };
-        let (object, bytes) = store.head(href, HEAD).await.map_err(|e| failed(e.into()))?;
-        if object.is_html() {
-            return Err(failed(outcrop_store::Error::HtmlPage { href: href.clone() }.into()));
-        }
-        let mut have = Sparse::new(object.size);
-        have.insert(0, &bytes);
-        let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(|e| failed(e.into()))?;
-        Ok(Self { store, object, have, meta })
+impl File {
+    async fn open(store: &Store, href: &Href) -> Result<Self> {
+        let failed = |source: outcrop_formats::Error| match source {
+            outcrop_formats::Error::Store(e) => Error::Header { href: href.clone(), source: e.into() },
+            other => Error::Header { href: href.clone(), source: other.into() },
+        };
+        Ok(Self { opened: Opened::open(store, href).await.map_err(failed)? })
     }
 
     pub(crate) fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::Header { href: self.object.href.clone(), source: source.into() }
+        Error::Header { href: self.opened.origin.href().clone(), source: source.into() }
     }
 
     /// The values of a one-dimensional variable.
@@ -164,12 +161,10 @@ impl<'a> File<'a> {
     }
 
     async fn windows(&mut self, variable: &Variable, windows: &[Vec<Range<u64>>]) -> Result<Vec<Vec<f64>>> {
-        let mut locate = Locate::new(variable);
-        let located = self.store.drive_with(&self.object, &mut self.have, &mut locate).await;
-        let refs = located.map_err(|e| self.failed(e))?;
+        let refs = self.opened.locate(variable).await.map_err(|e| self.failed(e))?;
         let mut out = Vec::new();
         for window in windows {
-            let bytes = read_variable(self.store, &self.object, &refs, window).await.map_err(|e| self.failed(e))?;
+            let bytes = self.opened.read(&refs, window).await.map_err(|e| self.failed(e))?;
             out.push(numbers(variable.dtype, &bytes));
         }
         Ok(out)
@@ -193,11 +188,5 @@ pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::Float32 => each(bytes, |b| f64::from(f32::from_ne_bytes(b))),
         DType::Float64 => each(bytes, f64::from_ne_bytes),
         _ => Vec::new(),
-    }
-}
-
-impl std::fmt::Debug for File<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File").field("object", &self.object).finish_non_exhaustive()
     }
 }

@@ -170,7 +170,7 @@ impl<F: Fold> FoldPlan<F> {
 
     /// True if a file is not on this machine.
     pub(crate) fn is_remote(&self) -> bool {
-        self.inputs.iter().any(|input| input.sources().iter().any(|source| !source.meta.href.is_local()))
+        self.inputs.iter().any(|input| input.sources().iter().any(|source| !source.href().is_local()))
     }
 
     /// The window of the arrays that a slab of a column covers.

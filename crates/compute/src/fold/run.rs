@@ -117,7 +117,7 @@ impl<F: Fold> Run<'_, F> {
 
     fn wait_fetch(&self, exprs: &[Arc<Expr>], window: &[Range<u64>]) -> Result<Fetched> {
         let source = self.plan.inputs.iter().find_map(|input| input.sources().first().cloned());
-        source.map_or(Ok(Fetched::new()), |source| source.store.wait(fetch(exprs, window)))
+        source.map_or(Ok(Fetched::new()), |source| source.origin.store().wait(fetch(exprs, window)))
     }
 
     /// Applies a slab in order.

@@ -55,7 +55,9 @@ pub(super) fn run<F: Fold, E: From<Error>>(
     sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let plan = run.plan;
-    let Some(runtime) = plan.inputs.iter().find_map(|i| i.sources().first().map(|s| s.store.runtime().clone())) else {
+    let Some(runtime) =
+        plan.inputs.iter().find_map(|i| i.sources().first().map(|s| s.origin.store().runtime().clone()))
+    else {
         return Ok(());
     };
     let bound = run.report.bound;

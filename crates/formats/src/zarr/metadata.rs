@@ -116,7 +116,7 @@ fn float(value: f64) -> Value {
 }
 
 /// Attributes as JSON; single numbers without a list.
-pub(super) fn attributes(attrs: &Attrs) -> Map<String, Value> {
+pub(crate) fn attributes(attrs: &Attrs) -> Map<String, Value> {
     fn list<T>(values: &[T], one: impl Fn(&T) -> Value) -> Value {
         match values {
             [value] => one(value),
@@ -193,7 +193,7 @@ pub(super) fn parse_v2(path: &str, zarray: &Value, zattrs: &Value) -> Result<Arr
         attrs,
         codecs: filters.iter().chain(std::iter::once(&zarray["compressor"])).filter_map(name).collect(),
         format: ZarrFormat::V2,
-        metadata: parse_metadata(path, zarray)?,
+        document: zarray.clone(),
     })
 }
 
@@ -215,7 +215,7 @@ pub(super) fn parse_v3(path: &str, document: &Value) -> Result<ArrayInfo> {
         attrs: parse_attributes(&document["attributes"]),
         codecs: codecs.iter().filter_map(name).collect(),
         format: ZarrFormat::V3,
-        metadata: parse_metadata(path, document)?,
+        document: document.clone(),
     })
 }
 
@@ -226,6 +226,69 @@ pub(super) fn parse_metadata(path: &str, document: &Value) -> Result<ArrayMetada
         document["fill_value"] = json!("");
     }
     serde_json::from_value(document).map_err(|e| broken(path, e.to_string()))
+}
+
+/// The unit of a `datetime64`: `nanoseconds`.
+pub(super) fn time_unit(document: &Value) -> Option<&'static str> {
+    let v2 = document["dtype"].as_str().and_then(|text| text.get(1..)?.strip_prefix("M8[")?.strip_suffix(']'));
+    let v3 = || {
+        let kind = &document["data_type"];
+        let (scale, unit) = (&kind["configuration"]["scale_factor"], kind["configuration"]["unit"].as_str());
+        let whole = scale.is_null() || *scale == 1;
+        unit.filter(|_| kind["name"] == "numpy.datetime64" && whole)
+    };
+    match v2.or_else(v3)? {
+        "ns" => Some("nanoseconds"),
+        "us" => Some("microseconds"),
+        "ms" => Some("milliseconds"),
+        "s" => Some("seconds"),
+        "m" => Some("minutes"),
+        "h" => Some("hours"),
+        "D" => Some("days"),
+        _ => None,
+    }
+}
+
+/// A fill value as one element in native byte order; `None` if there is none, or it is no number.
+#[expect(clippy::cast_possible_truncation, reason = "a fill value is given in the type of its array")]
+pub(super) fn fill_bytes(value: &Value, dtype: DType) -> Option<Vec<u8>> {
+    let float = || parse_fill(value).or_else(|| hexadecimal(value, dtype));
+    let signed = || value.as_i64().or_else(|| value.as_bool().map(i64::from)).or_else(|| whole(value));
+    let part = |at: usize| parse_fill(&value[at]);
+    Some(match dtype {
+        DType::Float64 => float()?.to_ne_bytes().to_vec(),
+        DType::Float32 => (float()? as f32).to_ne_bytes().to_vec(),
+        DType::Float16 => half::f16::from_f64(float()?).to_ne_bytes().to_vec(),
+        DType::Int8 => i8::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::Int16 => i16::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::Int32 => i32::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::Int64 => signed()?.to_ne_bytes().to_vec(),
+        DType::UInt8 => u8::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::UInt16 => u16::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::UInt32 => u32::try_from(signed()?).ok()?.to_ne_bytes().to_vec(),
+        DType::UInt64 => {
+            value.as_u64().or_else(|| signed().and_then(|n| u64::try_from(n).ok()))?.to_ne_bytes().to_vec()
+        }
+        DType::Complex64 => [part(0)? as f32, part(1)? as f32].iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        DType::Complex128 => [part(0)?, part(1)?].iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        DType::Char | DType::Opaque(_) => return None,
+    })
+}
+
+/// A whole number that is written as a float (`0.0`).
+#[expect(clippy::cast_possible_truncation, reason = "the number is whole and within 53 bits")]
+fn whole(value: &Value) -> Option<i64> {
+    value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15).map(|n| n as i64)
+}
+
+/// The bits of a float in hexadecimal, most significant first (Zarr 3: `0x7fc00000`).
+fn hexadecimal(value: &Value, dtype: DType) -> Option<f64> {
+    let bits = u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()?;
+    match dtype {
+        DType::Float16 => u16::try_from(bits).ok().map(|bits| half::f16::from_bits(bits).to_f64()),
+        DType::Float32 => u32::try_from(bits).ok().map(|bits| f64::from(f32::from_bits(bits))),
+        _ => Some(f64::from_bits(bits)),
+    }
 }
 
 fn parse_fill(value: &Value) -> Option<f64> {
@@ -240,12 +303,18 @@ fn parse_fill(value: &Value) -> Option<f64> {
 
 fn parse_dtype_v2(text: &str) -> Option<Element> {
     let (_, kind) = text.split_at_checked(1)?;
+    if kind.starts_with("M8") || kind.starts_with("m8") {
+        return Some(Element::Number(DType::Int64));
+    }
     if let Some(chars) = kind.strip_prefix('U') {
         return Some(Element::Text { chars: chars.parse().ok()? });
     }
     Some(Element::Number(match kind {
         "f8" => DType::Float64,
         "f4" => DType::Float32,
+        "f2" => DType::Float16,
+        "c8" => DType::Complex64,
+        "c16" => DType::Complex128,
         "i8" => DType::Int64,
         "i4" => DType::Int32,
         "i2" => DType::Int16,
@@ -253,7 +322,8 @@ fn parse_dtype_v2(text: &str) -> Option<Element> {
         "u8" => DType::UInt64,
         "u4" => DType::UInt32,
         "u2" => DType::UInt16,
-        "u1" => DType::UInt8,
+        "u1" | "b1" => DType::UInt8,
+        "S1" => DType::Char,
         _ => return None,
     }))
 }
@@ -264,9 +334,17 @@ fn parse_dtype_v3(value: &Value) -> Option<Element> {
         return Some(Element::Text { chars: bytes / 4 });
     }
     let name = value.as_str().or_else(|| value["name"].as_str())?;
+    match name {
+        "bool" => return Some(Element::Number(DType::UInt8)),
+        "numpy.datetime64" | "numpy.timedelta64" => return Some(Element::Number(DType::Int64)),
+        _ => {}
+    }
     let all = [
+        DType::Complex128,
+        DType::Complex64,
         DType::Float64,
         DType::Float32,
+        DType::Float16,
         DType::Int64,
         DType::Int32,
         DType::Int16,

@@ -4,13 +4,18 @@
 //! nothing of xarray's conventions and its file store replaces files in place. Specifications:
 //! <https://zarr-specs.readthedocs.io/>.
 
+mod lower;
 mod metadata;
 mod read;
+mod shard;
 mod storage;
 mod write;
 
 use crate::array::{Attrs, DType};
+pub(crate) use lower::{Keys, Mapped, Place};
+pub(crate) use metadata::attributes;
 pub use read::{ArrayInfo, Zarr, open};
+pub(crate) use read::{load, of_documents};
 pub use write::GroupWriter;
 
 /// The version of the Zarr format.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outcrop_store::{EntryKind, Href, Store};
 use serde_json::{Value, json};
-use zarrs::array::{Array, ArrayMetadata, ElementOwned};
+use zarrs::array::{Array, ElementOwned};
 
 use super::storage::Remote;
 use super::{Element, ZarrFormat, metadata};
@@ -41,17 +41,19 @@ pub struct ArrayInfo {
     pub codecs: Vec<String>,
     /// Version of the format.
     pub format: ZarrFormat,
-    pub(super) metadata: ArrayMetadata,
+    pub(super) document: Value,
 }
 
 /// An opened store or group.
 #[derive(Debug)]
 pub struct Zarr {
-    remote: Remote,
+    pub(super) remote: Remote,
     /// Paths of the groups with their attributes; the opened group itself is the empty path.
     pub groups: BTreeMap<String, Attrs>,
     /// The arrays, sorted by path.
     pub arrays: Vec<ArrayInfo>,
+    /// Arrays that cannot be read, by path, and why.
+    pub refused: Vec<(String, String)>,
 }
 
 fn broken(path: &str, why: impl std::fmt::Display) -> Error {
@@ -64,14 +66,19 @@ fn broken(path: &str, why: impl std::fmt::Display) -> Error {
 /// # Errors
 /// [`Error::Zarr`] if there is no Zarr group or array, or its metadata is malformed; [`Error::Store`].
 pub fn open(store: &Store, href: &Href) -> Result<Zarr> {
-    let remote = Remote { store: store.clone(), root: href.clone() };
-    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new() };
-    if let Some(document) = zarr.document(".zmetadata")? {
+    store.wait(load(store, href))
+}
+
+/// As [`open`], without blocking.
+pub(crate) async fn load(store: &Store, href: &Href) -> Result<Zarr> {
+    let remote = Remote { store: store.clone(), root: href.as_folder() };
+    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new() };
+    if let Some(document) = zarr.document("zarr.json").await? {
+        zarr.open_v3(&document).await?;
+    } else if let Some(document) = zarr.document(".zmetadata").await? {
         zarr.consolidated_v2(&document["metadata"])?;
-    } else if let Some(document) = zarr.document("zarr.json")? {
-        zarr.open_v3(&document)?;
-    } else if zarr.document(".zgroup")?.is_some() || zarr.document(".zarray")?.is_some() {
-        zarr.walk()?;
+    } else if zarr.document(".zgroup").await?.is_some() || zarr.document(".zarray").await?.is_some() {
+        zarr.walk().await?;
     } else {
         return Err(broken(&href.to_string(), "neither zarr.json nor .zgroup, .zarray or .zmetadata is there"));
     }
@@ -79,9 +86,18 @@ pub fn open(store: &Store, href: &Href) -> Result<Zarr> {
     Ok(zarr)
 }
 
+/// A store whose metadata documents are given by key, as in consolidated metadata of Zarr 2.
+pub(crate) fn of_documents(store: &Store, href: &Href, documents: &Value) -> Result<Zarr> {
+    let remote = Remote { store: store.clone(), root: href.folder() };
+    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new() };
+    zarr.consolidated_v2(documents)?;
+    zarr.arrays.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(zarr)
+}
+
 impl Zarr {
-    fn document(&self, key: &str) -> Result<Option<Value>> {
-        let Some(bytes) = self.remote.value(key)? else { return Ok(None) };
+    async fn document(&self, key: &str) -> Result<Option<Value>> {
+        let Some(bytes) = self.remote.bytes(key).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|e| broken(key, e))
     }
 
@@ -91,6 +107,9 @@ impl Zarr {
     /// [`Error::Zarr`] with the paths there are.
     pub fn array(&self, path: &str) -> Result<&ArrayInfo> {
         self.arrays.iter().find(|array| array.path == path).ok_or_else(|| {
+            if let Some((_, why)) = self.refused.iter().find(|(refused, _)| refused == path) {
+                return broken(path, why);
+            }
             let known: Vec<&str> = self.arrays.iter().take(20).map(|array| array.path.as_str()).collect();
             broken(path, format!("there is no such array; there are: {}", known.join(", ")))
         })
@@ -100,10 +119,13 @@ impl Zarr {
         let empty = json!({});
         for (key, document) in documents.as_object().into_iter().flatten() {
             let (path, name) = key.rsplit_once('/').unwrap_or(("", key));
+            if name == "zarr.json" {
+                self.node_v3(path, document)?;
+            }
             let attrs_key = if path.is_empty() { ".zattrs".to_owned() } else { format!("{path}/.zattrs") };
             let attrs = documents.get(&attrs_key).unwrap_or(&empty);
             match name {
-                ".zarray" => self.add(metadata::parse_v2(path, document, attrs)?)?,
+                ".zarray" => self.add(path, metadata::parse_v2(path, document, attrs))?,
                 ".zgroup" => {
                     self.groups.insert(path.to_owned(), metadata::parse_attributes(attrs));
                 }
@@ -113,11 +135,13 @@ impl Zarr {
         Ok(())
     }
 
-    fn open_v3(&mut self, document: &Value) -> Result<()> {
+    async fn open_v3(&mut self, document: &Value) -> Result<()> {
         if document["node_type"] == "array" {
-            return self.add(metadata::parse_v3("", document)?);
+            return self.add("", metadata::parse_v3("", document));
         }
-        let Some(members) = document["consolidated_metadata"]["metadata"].as_object() else { return self.walk() };
+        let Some(members) = document["consolidated_metadata"]["metadata"].as_object() else {
+            return self.walk().await;
+        };
         self.groups.insert(String::new(), metadata::parse_attributes(&document["attributes"]));
         for (path, member) in members {
             self.node_v3(path, member)?;
@@ -127,23 +151,32 @@ impl Zarr {
 
     fn node_v3(&mut self, path: &str, document: &Value) -> Result<()> {
         if document["node_type"] == "array" {
-            return self.add(metadata::parse_v3(path, document)?);
+            return self.add(path, metadata::parse_v3(path, document));
         }
         self.groups.insert(path.to_owned(), metadata::parse_attributes(&document["attributes"]));
         Ok(())
     }
 
-    fn add(&mut self, array: ArrayInfo) -> Result<()> {
-        let (rank, path) = (array.shape.len(), array.path.as_str());
-        if rank > MAX_DIMS || array.chunk.len() != rank || array.chunk.contains(&0) {
-            return Err(broken(path, format!("chunk {:?} does not fit shape {:?}", array.chunk, array.shape)));
-        }
-        self.arrays.push(array);
+    /// Takes an array; one whose metadata is malformed does not stop the others.
+    fn add(&mut self, path: &str, array: Result<ArrayInfo>) -> Result<()> {
+        let refused = match array {
+            Err(e) => Some(e.to_string()),
+            Ok(array) => {
+                let rank = array.shape.len();
+                if rank > MAX_DIMS || array.chunk.len() != rank || array.chunk.contains(&0) {
+                    Some(format!("chunk {:?} does not fit shape {:?}", array.chunk, array.shape))
+                } else {
+                    self.arrays.push(array);
+                    None
+                }
+            }
+        };
+        self.refused.extend(refused.map(|why| (path.to_owned(), why)));
         self.limit()
     }
 
     fn limit(&self) -> Result<()> {
-        let value = self.arrays.len() + self.groups.len();
+        let value = self.arrays.len() + self.groups.len() + self.refused.len();
         if value <= MAX_NODES {
             return Ok(());
         }
@@ -152,28 +185,28 @@ impl Zarr {
     }
 
     /// Finds groups and arrays by listing folders.
-    fn walk(&mut self) -> Result<()> {
+    async fn walk(&mut self) -> Result<()> {
         let mut folders = vec![(String::new(), 0)];
         while let Some((path, depth)) = folders.pop() {
             let key = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            if let Some(document) = self.document(&key("zarr.json"))? {
+            if let Some(document) = self.document(&key("zarr.json")).await? {
                 self.node_v3(&path, &document)?;
                 if document["node_type"] == "array" {
                     continue;
                 }
-            } else if let Some(document) = self.document(&key(".zarray"))? {
-                let attrs = self.document(&key(".zattrs"))?.unwrap_or_else(|| json!({}));
-                self.add(metadata::parse_v2(&path, &document, &attrs)?)?;
+            } else if let Some(document) = self.document(&key(".zarray")).await? {
+                let attrs = self.document(&key(".zattrs")).await?.unwrap_or_else(|| json!({}));
+                self.add(&path, metadata::parse_v2(&path, &document, &attrs))?;
                 continue;
-            } else if self.document(&key(".zgroup"))?.is_some() {
-                let attrs = self.document(&key(".zattrs"))?.unwrap_or_else(|| json!({}));
+            } else if self.document(&key(".zgroup")).await?.is_some() {
+                let attrs = self.document(&key(".zattrs")).await?.unwrap_or_else(|| json!({}));
                 self.groups.insert(path.clone(), metadata::parse_attributes(&attrs));
             } else {
                 continue;
             }
             self.limit()?;
             let folder = self.remote.root.as_folder().join(&key("")).unwrap_or_else(|_| self.remote.root.as_folder());
-            for entry in self.remote.store.wait(self.remote.store.list(&folder))? {
+            for entry in self.remote.store.list(&folder).await? {
                 if entry.kind == EntryKind::Folder && depth < MAX_DEPTH && !entry.name.starts_with('.') {
                     folders.push((key(entry.name.trim_end_matches('/')), depth + 1));
                 }
@@ -190,8 +223,8 @@ impl Zarr {
             return Err(Error::Limit { what, value: elements.max(chunk), limit: MAX_ELEMENTS });
         }
         let path = if info.path.is_empty() { "/".to_owned() } else { format!("/{}", info.path) };
-        Array::new_with_metadata(Arc::new(self.remote.clone()), &path, info.metadata.clone())
-            .map_err(|e| broken(&info.path, e))
+        let metadata = metadata::parse_metadata(&info.path, &info.document)?;
+        Array::new_with_metadata(Arc::new(self.remote.clone()), &path, metadata).map_err(|e| broken(&info.path, e))
     }
 
     fn values<T: ElementOwned>(&self, info: &ArrayInfo) -> Result<Vec<T>> {

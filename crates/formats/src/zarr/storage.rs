@@ -56,8 +56,13 @@ pub(super) struct Remote {
 impl Remote {
     /// The value of a key; `None` if there is none.
     pub(super) fn value(&self, key: &str) -> crate::Result<Option<Bytes>> {
+        self.store.wait(self.bytes(key))
+    }
+
+    /// As [`Remote::value`], without blocking.
+    pub(super) async fn bytes(&self, key: &str) -> crate::Result<Option<Bytes>> {
         let href = self.root.as_folder().join(key)?;
-        match self.store.wait(self.read(&href)) {
+        match self.read(&href).await {
             Err(crate::Error::Store(e)) if e.is_not_found() => Ok(None),
             other => other.map(Some),
         }

@@ -162,7 +162,7 @@ impl SpringIndex {
     /// Files and variables that the plan reads.
     pub fn inputs(&self) -> Vec<PlanInput> {
         let of = |source: &std::sync::Arc<outcrop_compute::Source>| PlanInput {
-            href: source.object().href.to_string(),
+            href: source.href().to_string(),
             variable: source.variable().name.clone(),
             shape: source.refs().grid.shape.clone(),
             chunk: source.refs().grid.chunk.clone(),

@@ -1,0 +1,255 @@
+//! Opens whatever an href names: a file by its header, a Zarr store by its metadata, a document of references.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use outcrop_store::{Demand, DriveError, Href, ObjectMeta, Sparse, Step, Store, coalesce};
+
+use crate::array::{ChunkRef, FileMeta, Variable};
+use crate::kerchunk;
+use crate::layout::Layout;
+use crate::locate::Locate;
+use crate::open::{HEAD, Open};
+use crate::read;
+use crate::refs::ChunkRefs;
+use crate::zarr::{self, Place};
+use crate::{Error, Result};
+
+/// Largest joined request, in bytes.
+const MAX_REQUEST: u64 = 16 << 20;
+
+/// An opened file or store: what its header says, and where its bytes are.
+#[derive(Debug)]
+pub struct Opened {
+    /// What the header says.
+    pub meta: FileMeta,
+    /// Where the bytes are.
+    pub origin: Arc<Origin>,
+    /// Bytes of the file that came with the header.
+    have: Sparse,
+}
+
+/// Where the bytes of an opened file or store are.
+#[derive(Debug)]
+pub struct Origin {
+    store: Store,
+    href: Href,
+    file: Option<ObjectMeta>,
+    /// A chunk that has no object was never written (Zarr); behind references it is an error.
+    sparse: bool,
+    /// Objects that references name, once their sizes are known.
+    others: Mutex<HashMap<Href, ObjectMeta>>,
+}
+
+impl Opened {
+    /// Opens a file by its header, a folder or `*.zarr` as a Zarr store, or a JSON document of references (kerchunk).
+    ///
+    /// # Errors
+    /// [`Error::NotRecognised`] and the errors of the formats; [`Error::Store`] where bytes cannot be had.
+    pub async fn open(store: &Store, href: &Href) -> Result<Self> {
+        if is_folder(href) {
+            let meta = zarr::load(store, href).await?.into_meta(None);
+            let origin = Arc::new(Origin { sparse: true, ..Origin::new(store, href, None) });
+            return Ok(Self { meta, origin, have: Sparse::new(0) });
+        }
+        let (object, head) = store.head(href, HEAD).await?;
+        if object.is_html() {
+            return Err(outcrop_store::Error::HtmlPage { href: href.clone() }.into());
+        }
+        if kerchunk::looks_like(&head) {
+            let meta = kerchunk::open(store, href, &store.get(href).await?)?;
+            return Ok(Self { meta, origin: Origin::new(store, href, None).into(), have: Sparse::new(0) });
+        }
+        let mut have = Sparse::new(object.size);
+        have.insert(0, &head);
+        let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(driven)?;
+        Ok(Self { meta, origin: Origin::new(store, href, Some(object)).into(), have })
+    }
+
+    /// Finds the chunks of a variable: reads its chunk index, or the indexes of its shards.
+    ///
+    /// # Errors
+    /// Those of [`Locate`], and the store's.
+    pub async fn locate(&self, variable: &Variable) -> Result<ChunkRefs> {
+        if let Layout::Zarr(Place::Shards(sharding)) = &variable.layout {
+            return Ok(ChunkRefs::new(variable, sharding.locate(&self.origin.store, variable).await?));
+        }
+        let mut locate = Locate::new(variable);
+        if let Some(object) = &self.origin.file {
+            let mut have = self.have.clone();
+            return self.origin.store.drive_with(object, &mut have, &mut locate).await.map_err(driven);
+        }
+        match locate.step(&self.have)? {
+            Step::Done(refs) => Ok(refs),
+            Step::Need(_) => Err(Error::malformed(&variable.name, "it lies in a file, but there is none")),
+        }
+    }
+
+    /// Reads a window of a variable as one array in C order and native byte order.
+    ///
+    /// # Errors
+    /// [`Error::Window`] if it does not lie within the shape, those of [`crate::Decoder`], and the store's.
+    pub async fn read(&self, refs: &ChunkRefs, window: &[Range<u64>]) -> Result<Vec<u8>> {
+        read::read(&self.origin, refs, window).await
+    }
+}
+
+impl Origin {
+    fn new(store: &Store, href: &Href, file: Option<ObjectMeta>) -> Self {
+        Self { store: store.clone(), href: href.clone(), file, sparse: false, others: Mutex::default() }
+    }
+
+    /// Of an object whose size is known.
+    pub fn file(store: &Store, object: &ObjectMeta) -> Self {
+        Self::new(store, &object.href, Some(object.clone()))
+    }
+
+    /// What was opened.
+    pub fn href(&self) -> &Href {
+        &self.href
+    }
+
+    /// The file; `None` for a store of many objects.
+    pub fn object(&self) -> Option<&ObjectMeta> {
+        self.file.as_ref()
+    }
+
+    /// The store that brings the bytes.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Brings the stored bytes of chunks, in the order asked for. An object that was never written becomes
+    /// [`ChunkRef::Fill`].
+    ///
+    /// - `decoded` is the size of a decoded chunk in bytes; an object is at most twice as large, and 1 MiB.
+    /// - Ranges of the file at most `gap` bytes apart become one request.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for an object that is too large, and the store's.
+    pub async fn fetch(&self, chunks: &[ChunkRef], decoded: u64, gap: u64) -> Result<Vec<(ChunkRef, Bytes)>> {
+        let own: Vec<Range<u64>> = chunks.iter().filter_map(own_range).collect();
+        let mut ranges = Parts::of(self, own, gap).await?;
+        // Collected first: the futures of a lazy iterator are not known to be `Send`.
+        let others: Vec<_> = chunks.iter().map(|chunk| self.one(chunk, decoded)).collect();
+        let mut found: Vec<(ChunkRef, Bytes)> =
+            futures::stream::iter(others).buffered(self.store.options().concurrency.max(1)).try_collect().await?;
+        for (chunk, bytes) in &mut found {
+            if let Some(range) = own_range(chunk) {
+                *bytes = ranges.take(&range)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// A chunk that is not in the file itself.
+    async fn one(&self, chunk: &ChunkRef, decoded: u64) -> Result<(ChunkRef, Bytes)> {
+        match chunk {
+            ChunkRef::Object { href, range: None, .. } => self.whole(chunk, href, decoded).await,
+            ChunkRef::Object { href, range: Some(range), .. } => {
+                let object = self.other(href).await?;
+                let bytes = self.store.ranges(&object, std::slice::from_ref(range)).await?.pop();
+                Ok((chunk.clone(), bytes.unwrap_or_default()))
+            }
+            _ => Ok((chunk.clone(), Bytes::new())),
+        }
+    }
+
+    async fn whole(&self, chunk: &ChunkRef, href: &Href, decoded: u64) -> Result<(ChunkRef, Bytes)> {
+        let first = decoded.saturating_add(4096);
+        let (object, head) = match self.store.head(href, first).await {
+            Ok(found) => found,
+            Err(e) if e.is_not_found() && self.sparse => return Ok((ChunkRef::Fill, Bytes::new())),
+            Err(e) => return Err(e.into()),
+        };
+        if object.is_html() {
+            return Err(outcrop_store::Error::HtmlPage { href: href.clone() }.into());
+        }
+        let limit = decoded.saturating_mul(2).saturating_add(1 << 20);
+        if object.size > limit {
+            return Err(Error::Limit { what: format!("size of `{href}` in bytes"), value: object.size, limit });
+        }
+        let at = head.len() as u64;
+        if at >= object.size {
+            return Ok((chunk.clone(), head));
+        }
+        let mut whole = head.to_vec();
+        for part in self.store.ranges(&object, std::slice::from_ref(&(at..object.size))).await? {
+            whole.extend_from_slice(&part);
+        }
+        Ok((chunk.clone(), whole.into()))
+    }
+
+    /// An object that references name; its size is asked for once.
+    async fn other(&self, href: &Href) -> Result<ObjectMeta> {
+        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(href).cloned();
+        if let Some(object) = known {
+            return Ok(object);
+        }
+        let (object, _) = self.store.head(href, 1).await?;
+        if object.is_html() {
+            return Err(outcrop_store::Error::HtmlPage { href: href.clone() }.into());
+        }
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).insert(href.clone(), object.clone());
+        Ok(object)
+    }
+}
+
+/// Joined ranges of the file with their bytes, in file order.
+struct Parts {
+    parts: Vec<(Range<u64>, Bytes)>,
+    size: u64,
+}
+
+impl Parts {
+    async fn of(origin: &Origin, ranges: Vec<Range<u64>>, gap: u64) -> Result<Self> {
+        let Some(object) = origin.file.as_ref().filter(|_| !ranges.is_empty()) else {
+            return Ok(Self { parts: Vec::new(), size: 0 });
+        };
+        let joined = if gap > 0 { coalesce(&ranges, gap, MAX_REQUEST) } else { ranges };
+        let parts = origin.store.ranges(object, &joined).await?;
+        let mut parts: Vec<(Range<u64>, Bytes)> = joined.into_iter().zip(parts).collect();
+        parts.sort_by_key(|(range, _)| range.start);
+        Ok(Self { parts, size: object.size })
+    }
+
+    fn take(&mut self, range: &Range<u64>) -> Result<Bytes> {
+        let missing = || Error::Truncated { what: "a chunk".into(), need: range.end, have: self.size };
+        let at = self.parts.partition_point(|(joined, _)| joined.start <= range.start).checked_sub(1);
+        // Of ranges that begin at one place, the longest covers all.
+        let covers = |(joined, _): &&(Range<u64>, Bytes)| joined.start <= range.start && range.end <= joined.end;
+        let candidates = at.map_or(&[][..], |at| &self.parts[..=at]);
+        let (joined, bytes) = candidates.iter().rev().take(64).find(covers).ok_or_else(missing)?;
+        let place = |n: u64| usize::try_from(n - joined.start).unwrap_or(usize::MAX);
+        let (from, to) = (place(range.start), place(range.end));
+        if to <= bytes.len() { Ok(bytes.slice(from..to)) } else { Err(missing()) }
+    }
+}
+
+fn own_range(chunk: &ChunkRef) -> Option<Range<u64>> {
+    match chunk {
+        ChunkRef::Range { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
+        _ => None,
+    }
+}
+
+fn is_folder(href: &Href) -> bool {
+    if href.as_str().ends_with('/') {
+        return true;
+    }
+    let zarr = href.file_name().is_some_and(|name| name.to_ascii_lowercase().ends_with(".zarr"));
+    match href.to_path() {
+        Some(path) => path.is_dir(),
+        None => zarr,
+    }
+}
+
+fn driven(error: DriveError<Error>) -> Error {
+    match error {
+        DriveError::Store(error) => error.into(),
+        DriveError::Parse(error) => error,
+    }
+}

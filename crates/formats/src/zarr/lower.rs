@@ -1,0 +1,296 @@
+//! Arrays of Zarr lowered to variables: codec chains, chunk keys, shards.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use outcrop_store::Href;
+use serde_json::Value;
+
+use super::metadata::fill_bytes;
+use super::shard::Sharding;
+use super::{ArrayInfo, Element, Zarr, ZarrFormat};
+use crate::array::{AttrValue, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
+use crate::kerchunk::References;
+use crate::layout::{Layout, product};
+use crate::{Error, Result};
+
+/// How positions become names of chunks (or shards).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyNames {
+    /// What stands before the positions: `c` or nothing.
+    prefix: &'static str,
+    /// What stands between them.
+    separator: char,
+}
+
+/// Where the chunks (or shards) of an array are: one object each.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Keys {
+    /// Folder of the array.
+    pub(crate) folder: Href,
+    /// Names of the objects in it.
+    pub(crate) names: KeyNames,
+}
+
+impl Keys {
+    /// The href of the object at this position of the grid of objects.
+    ///
+    /// # Errors
+    /// The store's, for a name that cannot be joined.
+    pub(crate) fn href(&self, index: impl Iterator<Item = u64>) -> Result<Href> {
+        Ok(self.folder.join(&self.names.name(index))?)
+    }
+}
+
+impl KeyNames {
+    /// The name of the object at this position.
+    pub(crate) fn name(&self, index: impl Iterator<Item = u64>) -> String {
+        let mut name = self.prefix.to_owned();
+        for (axis, position) in index.enumerate() {
+            if axis > 0 || !name.is_empty() {
+                name.push(self.separator);
+            }
+            name.push_str(&position.to_string());
+        }
+        if name.is_empty() {
+            name.push('0');
+        }
+        name
+    }
+
+    /// Of Zarr 2: `0.0`, or `0/0` with `dimension_separator`.
+    fn v2(document: &Value) -> Self {
+        let slash = document["dimension_separator"] == "/";
+        Self { prefix: "", separator: if slash { '/' } else { '.' } }
+    }
+
+    /// Of Zarr 3: `c/0/0`, or `0.0` with the encoding `v2`.
+    fn v3(document: &Value, path: &str) -> Result<Self> {
+        let encoding = &document["chunk_key_encoding"];
+        let separator = encoding["configuration"]["separator"].as_str();
+        match encoding["name"].as_str().or(encoding.as_str()) {
+            Some("default") => match separator.unwrap_or("/") {
+                "." => Ok(Self { prefix: "c", separator: '.' }),
+                _ => Ok(Self { prefix: "c", separator: '/' }),
+            },
+            Some("v2") => Ok(Self { prefix: "", separator: if separator == Some("/") { '/' } else { '.' } }),
+            other => Err(Error::unsupported(path, format!("the chunk key encoding {other:?}"))),
+        }
+    }
+}
+
+/// How the chunks of an array are found.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// An object each.
+    Objects(Keys),
+    /// Several in an object each, with an index.
+    Shards(Arc<Sharding>),
+    /// Wherever a document of references says.
+    Mapped(Mapped),
+}
+
+/// An array whose chunks a document of references lists.
+#[derive(Debug, Clone)]
+pub(crate) struct Mapped {
+    /// Path of the array, with `/` at its end unless it is empty.
+    pub(crate) path: String,
+    /// Names of its chunks.
+    pub(crate) names: KeyNames,
+    /// All references of the document.
+    pub(crate) references: Arc<References>,
+}
+
+impl Zarr {
+    /// The arrays as variables. What cannot be read is among the refused.
+    ///
+    /// Their chunks are where `references` say; without them, objects below the root of the store.
+    pub(crate) fn into_meta(self, references: Option<&Arc<References>>) -> FileMeta {
+        let mut dims: IndexMap<String, Dim> = IndexMap::new();
+        let mut variables = Vec::new();
+        let mut refused = self.refused;
+        for array in &self.arrays {
+            match lower(array, &self.remote.root, references) {
+                Ok(mut variable) => {
+                    name_dims(&mut dims, &mut variable);
+                    variables.push(variable);
+                }
+                Err(e) => refused.push((array.path.clone(), e.to_string())),
+            }
+        }
+        let attrs = self.groups.get("").cloned().unwrap_or_default();
+        FileMeta { format: Format::Zarr, dims, attrs, variables, refused }
+    }
+}
+
+/// Dimensions of one name and several lengths (in groups of their own) get the path of their group.
+fn name_dims(dims: &mut IndexMap<String, Dim>, variable: &mut Variable) {
+    let group = variable.name.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+    for (name, len) in variable.dims.iter_mut().zip(&variable.grid.shape) {
+        if dims.get(name.as_str()).is_some_and(|dim| dim.len != *len) && !group.is_empty() {
+            *name = format!("{group}/{name}");
+        }
+        dims.entry(name.clone()).or_insert(Dim { len: *len, unlimited: false });
+    }
+}
+
+/// One array.
+fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -> Result<Variable> {
+    let path = array.path.as_str();
+    let folder = if path.is_empty() { root.as_folder() } else { root.as_folder().join(&format!("{path}/"))? };
+    product(&array.shape, path)?;
+    let dtype = match array.dtype {
+        Element::Number(dtype) => dtype,
+        Element::Text { chars } => DType::Opaque(chars.saturating_mul(4).max(1)),
+    };
+    let document = &array.document;
+    let mut chain = Chain { codecs: Vec::new(), byte_order: native(), sharding: None };
+    let names = if array.format == ZarrFormat::V2 {
+        chain.read_v2(document, &array.chunk, dtype);
+        KeyNames::v2(document)
+    } else {
+        chain.read_v3(&document["codecs"], &array.chunk, dtype);
+        KeyNames::v3(document, path)?
+    };
+    let keys = Keys { folder, names };
+    let mut attrs = array.attrs.clone();
+    let fill = fill_bytes(&document["fill_value"], dtype);
+    if array.format == ZarrFormat::V2 && !attrs.contains_key("_FillValue") {
+        // As xarray reads Zarr 2: the fill value says what is missing.
+        if let Some(value) = fill.as_deref().and_then(|fill| attribute(fill, dtype)) {
+            attrs.insert("_FillValue".to_owned(), value);
+        }
+    }
+    if let (Some(unit), false) = (super::metadata::time_unit(document), attrs.contains_key("units")) {
+        attrs.insert("units".to_owned(), AttrValue::Text(format!("{unit} since 1970-01-01")));
+    }
+    let (layout, chunk) = match (chain.sharding.take(), references) {
+        (Some(_), Some(_)) => return Err(Error::unsupported(path, "shards behind references")),
+        (None, Some(references)) => {
+            let path = if path.is_empty() { String::new() } else { format!("{path}/") };
+            let mapped = Mapped { path, names, references: references.clone() };
+            (Layout::Zarr(Place::Mapped(mapped)), array.chunk.clone())
+        }
+        (Some(inner), None) => {
+            let sharding = Sharding::new(path, keys, &array.chunk, &inner, (&mut chain, dtype))?;
+            let chunk = sharding.chunk.clone();
+            (Layout::Zarr(Place::Shards(Arc::new(sharding))), chunk)
+        }
+        (None, None) => (Layout::Zarr(Place::Objects(keys)), array.chunk.clone()),
+    };
+    Ok(Variable {
+        name: path.to_owned(),
+        dims: array.dims.clone(),
+        dtype,
+        byte_order: chain.byte_order,
+        grid: ChunkGrid { shape: array.shape.clone(), chunk },
+        codecs: chain.codecs,
+        fill: fill.unwrap_or_else(|| vec![0; dtype.size().min(1 << 16)]),
+        attrs,
+        layout,
+    })
+}
+
+fn native() -> ByteOrder {
+    if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big }
+}
+
+/// A fill value as an attribute of the element's kind.
+fn attribute(fill: &[u8], dtype: DType) -> Option<AttrValue> {
+    match dtype {
+        DType::UInt64 => Some(AttrValue::UInt(vec![u64::from_ne_bytes(*fill.first_chunk()?)])),
+        DType::Int64 => Some(AttrValue::Int(vec![i64::from_ne_bytes(*fill.first_chunk()?)])),
+        DType::Float32 => Some(AttrValue::Float32(vec![f32::from_ne_bytes(*fill.first_chunk()?)])),
+        DType::Float64 => Some(AttrValue::Float64(vec![f64::from_ne_bytes(*fill.first_chunk()?)])),
+        DType::Float16 => Some(AttrValue::Float32(vec![half::f16::from_ne_bytes(*fill.first_chunk()?).to_f32()])),
+        DType::Int8 => Some(AttrValue::Int(vec![i8::from_ne_bytes(*fill.first_chunk()?).into()])),
+        DType::UInt8 => Some(AttrValue::Int(vec![(*fill.first()?).into()])),
+        DType::Int16 => Some(AttrValue::Int(vec![i16::from_ne_bytes(*fill.first_chunk()?).into()])),
+        DType::UInt16 => Some(AttrValue::Int(vec![u16::from_ne_bytes(*fill.first_chunk()?).into()])),
+        DType::Int32 => Some(AttrValue::Int(vec![i32::from_ne_bytes(*fill.first_chunk()?).into()])),
+        DType::UInt32 => Some(AttrValue::Int(vec![u32::from_ne_bytes(*fill.first_chunk()?).into()])),
+        DType::Complex64 | DType::Complex128 | DType::Char | DType::Opaque(_) => None,
+    }
+}
+
+/// A codec chain while it is read.
+pub(super) struct Chain {
+    pub(super) codecs: Vec<Codec>,
+    pub(super) byte_order: ByteOrder,
+    /// Configuration of `sharding_indexed`.
+    pub(super) sharding: Option<Value>,
+}
+
+impl Chain {
+    fn read_v2(&mut self, document: &Value, chunk: &[u64], dtype: DType) {
+        if document["dtype"].as_str().is_some_and(|text| text.starts_with('>')) {
+            self.byte_order = ByteOrder::Big;
+        } else {
+            self.byte_order = ByteOrder::Little;
+        }
+        if document["order"] == "F" && chunk.len() > 1 {
+            let shape = chunk.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
+            self.codecs.push(Codec::Transpose { order: (0..chunk.len()).rev().collect(), shape });
+        }
+        let filters = document["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for codec in filters.iter().chain(std::iter::once(&document["compressor"])).filter(|codec| !codec.is_null()) {
+            let name = codec["id"].as_str().unwrap_or("without a name");
+            self.codecs.push(bytes_codec(name, codec, dtype));
+        }
+    }
+
+    /// Codecs that are not known, and their parameters, are named when a chunk is to be decoded.
+    pub(super) fn read_v3(&mut self, codecs: &Value, chunk: &[u64], dtype: DType) {
+        for codec in codecs.as_array().map(Vec::as_slice).unwrap_or_default() {
+            let name = codec["name"].as_str().or(codec.as_str()).unwrap_or("without a name");
+            let configuration = &codec["configuration"];
+            match name {
+                "bytes" | "endian" => {
+                    let big = configuration["endian"] == "big";
+                    self.byte_order = if big { ByteOrder::Big } else { ByteOrder::Little };
+                }
+                "sharding_indexed" if self.sharding.is_none() => self.sharding = Some(configuration.clone()),
+                "transpose" => self.codecs.push(transpose(&configuration["order"], chunk)),
+                name => {
+                    let name = name.strip_prefix("numcodecs.").unwrap_or(name);
+                    self.codecs.push(bytes_codec(name, configuration, dtype));
+                }
+            }
+        }
+    }
+}
+
+fn transpose(order: &Value, chunk: &[u64]) -> Codec {
+    let shape: Vec<usize> = chunk.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
+    let order: Option<Vec<usize>> = match order {
+        Value::Array(axes) => axes.iter().map(|axis| axis.as_u64().and_then(|n| usize::try_from(n).ok())).collect(),
+        Value::String(text) if text == "F" => Some((0..chunk.len()).rev().collect()),
+        Value::String(text) if text == "C" => Some((0..chunk.len()).collect()),
+        _ => None,
+    };
+    let sorted = order.clone().map(|mut order| {
+        order.sort_unstable();
+        order
+    });
+    match order {
+        Some(order) if sorted.is_some_and(|axes| axes.iter().copied().eq(0..chunk.len())) => {
+            Codec::Transpose { order, shape }
+        }
+        _ => Codec::Unsupported { id: 0, name: "transpose with an order that is no permutation".to_owned() },
+    }
+}
+
+fn bytes_codec(name: &str, configuration: &Value, dtype: DType) -> Codec {
+    let size = || configuration["elementsize"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    match name {
+        "blosc" => Codec::Blosc,
+        "zstd" => Codec::Zstd,
+        "gzip" => Codec::Gzip,
+        "zlib" => Codec::Deflate,
+        "lz4" => Codec::Lz4Sized,
+        "crc32c" => Codec::Crc32c,
+        "fletcher32" => Codec::Fletcher32,
+        "shuffle" => Codec::Shuffle { element: size().unwrap_or(dtype.size()) },
+        other => Codec::Unsupported { id: 0, name: other.to_owned() },
+    }
+}
