@@ -14,7 +14,7 @@ flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Zsanitizer=address -Cdeb
 mkdir -p target/fuzz/corpus
 cp -r tests/fuzz/seeds/. target/fuzz/corpus/
 mkdir -p target/fuzz/corpus/{read,recipe}
-find crates -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.mseed' \) -exec cp {} target/fuzz/corpus/read \;
+find crates -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.mseed' -o -name '*.tif' \) -exec cp {} target/fuzz/corpus/read \;
 find catalogs crates tests -name '*.toml' -path '*recipe*' -exec cp {} target/fuzz/corpus/recipe \;
 for target in tests/fuzz/fuzz_targets/*.rs; do
   name=$(basename "$target" .rs)

@@ -12,6 +12,7 @@ use outcrop_store::Href;
 pub use crate::codec::bitshuffle::Compression;
 pub use crate::codec::hdf5::Packing;
 use crate::layout::Layout;
+use crate::tiff::TiffCodec;
 use crate::{Error, Result};
 
 /// Type of one element.
@@ -176,6 +177,8 @@ pub enum Codec {
         /// How samples are stored: `Steim2`.
         encoding: String,
     },
+    /// A step of storing a TIFF image.
+    Tiff(TiffCodec),
     /// A codec without a decoder here; reading a chunk that uses it is an error that names it.
     Unsupported {
         /// HDF5 filter number; 0 where codecs have names only.
@@ -264,6 +267,8 @@ pub enum Format {
     Hdf5,
     /// miniSEED 2 or 3.
     MiniSeed,
+    /// TIFF or BigTIFF, with or without a place on Earth.
+    GeoTiff,
 }
 
 /// A dimension.
@@ -291,6 +296,12 @@ pub struct FileMeta {
 }
 
 impl FileMeta {
+    /// True for a GeoTIFF laid out so that a reader finds any part of it with few requests: tiles, overviews and all
+    /// directories before the data.
+    pub fn is_cloud_optimised(&self) -> bool {
+        self.format == Format::GeoTiff && self.attrs.get("layout").and_then(AttrValue::text) == Some("COG")
+    }
+
     /// The variable of this path (without leading `/`).
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.variables.iter().find(|v| v.name == name)
@@ -378,6 +389,7 @@ impl std::fmt::Display for Format {
             Self::NetCdf4 => "NetCDF-4",
             Self::Hdf5 => "HDF5",
             Self::MiniSeed => "miniSEED",
+            Self::GeoTiff => "GeoTIFF",
             Self::Zarr => "Zarr",
         })
     }
@@ -415,6 +427,7 @@ impl std::fmt::Display for Codec {
             Self::Bitshuffle { compression: Compression::Lz4, .. } => f.write_str("bitshuffle+lz4"),
             Self::Bitshuffle { compression: Compression::Zstd, .. } => f.write_str("bitshuffle+zstd"),
             Self::MiniSeed { encoding } => f.write_str(encoding),
+            Self::Tiff(codec) => codec.fmt(f),
             Self::Unsupported { id: 0, name } => write!(f, "{name} (cannot be decoded)"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }

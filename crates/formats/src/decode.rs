@@ -11,6 +11,7 @@ use crate::codec::{lz4, lzf, order, shuffle, transpose, zstd};
 use crate::layout::{MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::refs::{ChunkRefs, Table};
+use crate::tiff::ChunkDecoder;
 use crate::{Error, Result};
 
 /// Largest chunk in bytes, decoded.
@@ -31,6 +32,7 @@ pub struct Decoder {
     records: Option<Arc<Segment>>,
     decompressor: Decompressor,
     scratch: [Vec<u8>; 2],
+    tiff: Option<ChunkDecoder>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -79,6 +81,7 @@ impl Decoder {
             },
             decompressor: Decompressor::new(),
             scratch: [Vec::new(), Vec::new()],
+            tiff: ChunkDecoder::of(refs)?,
         })
     }
 
@@ -132,6 +135,9 @@ impl Decoder {
         let bits = usize::from(matches!(self.codecs.first(), Some(Codec::Bits { .. })));
         let steps: Vec<usize> = (bits..self.codecs.len()).rev().filter(|i| active(*i)).collect();
         check_ratio(bytes.len(), out.len())?;
+        if let Some(tiff) = &mut self.tiff {
+            return tiff.decode(bytes, out);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.run(&steps, bytes, &mut scratch, out);
         self.scratch = scratch;
@@ -245,9 +251,12 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
             bitshuffle::decode(input, out, *element, *block, *compression)?;
             Ok(out.len())
         }
-        Codec::Fletcher32 | Codec::Crc32c | Codec::Bits { .. } | Codec::MiniSeed { .. } | Codec::Unsupported { .. } => {
-            Ok(0)
-        }
+        Codec::Fletcher32
+        | Codec::Crc32c
+        | Codec::Bits { .. }
+        | Codec::MiniSeed { .. }
+        | Codec::Tiff(_)
+        | Codec::Unsupported { .. } => Ok(0),
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Error {
         why: String,
     },
     /// The file is none of the formats this crate reads.
-    #[error("not a NetCDF, HDF5 or miniSEED file: it looks like {looks}")]
+    #[error("not a NetCDF, HDF5, TIFF or miniSEED file: it looks like {looks}")]
     NotRecognised {
         /// What the first bytes look like.
         looks: String,

@@ -28,6 +28,8 @@ pub(crate) enum Layout {
     Records(Arc<Segment>),
     /// Objects of a Zarr store, or shards of them.
     Zarr(crate::zarr::Place),
+    /// The arrays of strips or tiles of a TIFF image.
+    Tiff(crate::tiff::TileIndex),
     /// Nothing was ever written.
     Empty,
     /// The data cannot be read, and why.
@@ -38,7 +40,6 @@ pub(crate) enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Linear {
     /// Position `i` is at `first + i * step`, computed in this order of operations.
-    #[expect(dead_code, reason = "for readers of grids")]
     Float { first: f64, step: f64 },
     /// The same in whole numbers; `step` is the exact fraction `step.0 / step.1`, rounded to the nearest.
     Int { first: i64, step: (i64, i64) },

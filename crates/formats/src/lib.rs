@@ -1,7 +1,7 @@
 //! Readers and writers of array files, all lowered to chunk references.
 //!
-//! [`Open`] reads the header of a NetCDF classic, NetCDF-4, HDF5 or miniSEED file, [`Locate`] the chunk index of a variable,
-//! [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes. [`Opened`] joins
+//! [`Open`] reads the header of a NetCDF classic, NetCDF-4, HDF5, TIFF or miniSEED file, [`Locate`] the chunk index of a
+//! variable, [`Decoder`] the bytes of a chunk. None of them does I/O: [`outcrop_store::Store::drive`] brings the bytes. [`Opened`] joins
 //! them, for files, Zarr stores and documents of references alike.
 
 mod array;
@@ -21,6 +21,7 @@ mod open;
 mod opened;
 mod read;
 mod refs;
+mod tiff;
 mod utc;
 pub mod zarr;
 
@@ -33,3 +34,4 @@ pub use open::{HEAD, Open};
 pub use opened::{Opened, Origin};
 pub use read::{fill_window, read_variable};
 pub use refs::ChunkRefs;
+pub use tiff::TiffCodec;

@@ -8,6 +8,7 @@ use crate::array::Variable;
 use crate::hdf5;
 use crate::layout::{Layout, product};
 use crate::refs::{ChunkRefs, Table};
+use crate::tiff;
 use crate::zarr::Place;
 use crate::{Error, Result};
 
@@ -15,14 +16,22 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Locate {
     variable: Variable,
-    walk: Option<hdf5::IndexWalk>,
+    walk: Option<Walk>,
+}
+
+/// A walk through the chunk index of a format.
+#[derive(Debug)]
+enum Walk {
+    Hdf5(hdf5::IndexWalk),
+    Tiff(tiff::IndexWalk),
 }
 
 impl Locate {
     /// Starts to find the chunks of a variable.
     pub fn new(variable: &Variable) -> Self {
         let walk = match &variable.layout {
-            Layout::Hdf5(index) => Some(hdf5::IndexWalk::new(index.clone())),
+            Layout::Hdf5(index) => Some(Walk::Hdf5(hdf5::IndexWalk::new(index.clone()))),
+            Layout::Tiff(index) => Some(Walk::Tiff(tiff::IndexWalk::new(index.clone()))),
             _ => None,
         };
         Self { variable: variable.clone(), walk }
@@ -53,7 +62,7 @@ impl Locate {
                 let what = "shards, whose indexes are in objects of their own (open the store as a whole)";
                 Err(Error::unsupported(&variable.name, what))
             }
-            Layout::Hdf5(_) | Layout::Empty => Ok(Table::Empty),
+            Layout::Hdf5(_) | Layout::Tiff(_) | Layout::Empty => Ok(Table::Empty),
         }
     }
 }
@@ -81,13 +90,14 @@ impl Demand for Locate {
     type Error = Error;
 
     fn step(&mut self, have: &Sparse) -> Result<Step<ChunkRefs>> {
-        let table = match &mut self.walk {
-            Some(walk) => match walk.step(&self.variable, have)? {
-                Step::Need(ranges) => return Ok(Step::Need(ranges)),
-                Step::Done(entries) => Table::Listed(entries),
-            },
-            None => self.table(have)?,
+        let step = match &mut self.walk {
+            Some(Walk::Hdf5(walk)) => walk.step(&self.variable, have)?,
+            Some(Walk::Tiff(walk)) => walk.step(&self.variable, have)?,
+            None => return Ok(Step::Done(ChunkRefs::new(&self.variable, self.table(have)?))),
         };
-        Ok(Step::Done(ChunkRefs::new(&self.variable, table)))
+        Ok(match step {
+            Step::Need(ranges) => Step::Need(ranges),
+            Step::Done(entries) => Step::Done(ChunkRefs::new(&self.variable, Table::Listed(entries))),
+        })
     }
 }

@@ -8,6 +8,7 @@ use crate::array::FileMeta;
 use crate::hdf5;
 use crate::miniseed;
 use crate::netcdf3;
+use crate::tiff;
 use crate::{Error, Result};
 
 /// First bytes worth fetching together with the size of a file: most headers lie within.
@@ -15,7 +16,7 @@ pub const HEAD: u64 = 64 << 10;
 
 const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
-/// Reads the header of a NetCDF classic, NetCDF-4, HDF5 or miniSEED file.
+/// Reads the header of a NetCDF classic, NetCDF-4, HDF5, TIFF or miniSEED file.
 ///
 /// ```
 /// use outcrop_formats::Open;
@@ -23,7 +24,7 @@ const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 ///
 /// let page = Sparse::whole(&b"<!DOCTYPE html><html>".to_vec().into());
 /// let error = Open::new().step(&page).err().map(|e| e.to_string());
-/// assert_eq!(error.as_deref(), Some("not a NetCDF, HDF5 or miniSEED file: it looks like an HTML page"));
+/// assert_eq!(error.as_deref(), Some("not a NetCDF, HDF5, TIFF or miniSEED file: it looks like an HTML page"));
 /// ```
 #[derive(Debug, Default)]
 pub struct Open {
@@ -37,6 +38,7 @@ enum State {
     Hdf5(hdf5::OpenWalk),
     NetCdf3(netcdf3::Header),
     MiniSeed(Box<miniseed::Scan>),
+    Tiff(tiff::OpenWalk),
 }
 
 impl Open {
@@ -61,6 +63,7 @@ impl Demand for Open {
             State::Sniff => Ok(Step::Need(Vec::new())),
             State::Hdf5(walk) => walk.step(have),
             State::NetCdf3(header) => header.step(have),
+            State::Tiff(walk) => walk.step(have),
             State::MiniSeed(scan) => scan.step(have),
         }
     }
@@ -82,6 +85,9 @@ fn sniff(have: &Sparse) -> Result<Step<State>> {
     }
     if head.len() >= 4 && head.starts_with(b"CDF") && matches!(head[3], 1 | 2 | 5) {
         return Ok(Step::Done(State::NetCdf3(netcdf3::Header::new())));
+    }
+    if tiff::is_tiff(&head) && head.len() >= 8 {
+        return Ok(Step::Done(State::Tiff(tiff::OpenWalk::default())));
     }
     if miniseed::is_record(&head) {
         return Ok(Step::Done(State::MiniSeed(Box::default())));
@@ -108,13 +114,9 @@ fn magic_places(len: u64) -> Vec<Range<u64>> {
 
 /// A name for what the first bytes are, where they are something known.
 fn looks_like(head: &[u8]) -> Option<&'static str> {
-    const KNOWN: [(&[u8], &str); 16] = [
+    const KNOWN: [(&[u8], &str); 12] = [
         (b"\x1f\x8b", "gzip (decompress it first)"),
         (b"PK\x03\x04", "a zip archive"),
-        (b"II*\0", "a TIFF image"),
-        (b"MM\0*", "a TIFF image"),
-        (b"II+\0", "a BigTIFF image"),
-        (b"MM\0+", "a BigTIFF image"),
         (b"GRIB", "a GRIB message"),
         (b"\x0e\x03\x13\x01", "an HDF4 file"),
         (b"BZh", "bzip2 (decompress it first)"),
@@ -154,7 +156,6 @@ mod tests {
     fn what_is_not_ours_is_named() {
         for (bytes, want) in [
             (&b"\x1f\x8b\x08\0\0\0\0\0\0"[..], "gzip"),
-            (b"II*\0\x08\0\0\0\0", "TIFF"),
             (b"\0\0\0\0\0\0\0\0\0", "zero bytes"),
             (b"", "empty"),
             (b"\x89HD", "truncated"),

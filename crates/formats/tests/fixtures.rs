@@ -196,9 +196,10 @@ fn exercise(bytes: &Bytes) {
 fn damaged_files_are_errors_not_panics() {
     let started = std::time::Instant::now();
     // Every byte of small files, a sample of large ones.
-    for entry in std::fs::read_dir(folder()).unwrap() {
+    let folders = [folder(), folder().join("tiff")];
+    for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
-        let is_fixture = path.extension().is_some_and(|e| e == "nc" || e == "h5" || e == "mseed");
+        let is_fixture = path.extension().is_some_and(|e| e == "nc" || e == "h5" || e == "mseed" || e == "tif");
         if !is_fixture {
             continue;
         }

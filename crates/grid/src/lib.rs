@@ -5,6 +5,7 @@ mod bbox;
 mod crs;
 mod error;
 mod footprint;
+mod geokeys;
 pub mod interval;
 pub mod time;
 
@@ -13,4 +14,5 @@ pub use bbox::BBox;
 pub use crs::Crs;
 pub use error::{Error, Result};
 pub use footprint::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
+pub use geokeys::GeoKeys;
 pub use interval::Interval;

@@ -71,6 +71,10 @@ impl Header {
             Format::NetCdf3 | Format::NetCdf4 => "application/netcdf",
             Format::MiniSeed => "application/vnd.fdsn.mseed",
             Format::Zarr => "application/vnd+zarr",
+            Format::GeoTiff if self.meta.is_cloud_optimised() => {
+                "image/tiff; application=geotiff; profile=cloud-optimized"
+            }
+            Format::GeoTiff => "image/tiff; application=geotiff",
             _ => "application/x-hdf5",
         }
     }

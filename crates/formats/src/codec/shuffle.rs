@@ -40,7 +40,7 @@ fn unshuffle<const N: usize>(data: &[u8], out: &mut [u8], swap: Swap) {
 
 /// Blocks of 32 elements with all lengths known to the compiler become byte shuffles.
 #[multiversion::multiversion(targets("x86_64+avx2", "x86_64+sse4.2", "aarch64+neon"))]
-fn interleave<const N: usize>(planes: &[&[u8]; N], out: &mut [[u8; N]]) {
+pub(crate) fn interleave<const N: usize>(planes: &[&[u8]; N], out: &mut [[u8; N]]) {
     const BLOCK: usize = 32;
     let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
     let done = blocks.len() * BLOCK;
