@@ -7,6 +7,7 @@
 mod array;
 pub mod cf;
 mod codec;
+mod das;
 mod decode;
 mod error;
 mod hdf5;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use outcrop_store::{Demand, Sparse, Step};
 
-use crate::array::FileMeta;
+use crate::array::{FileMeta, Format};
+use crate::das;
 use crate::hdf5;
 use crate::miniseed;
 use crate::netcdf3;
@@ -36,6 +37,7 @@ enum State {
     #[default]
     Sniff,
     Hdf5(hdf5::OpenWalk),
+    Das(Box<das::Lowering>),
     NetCdf3(netcdf3::Header),
     MiniSeed(Box<miniseed::Scan>),
     Tiff(tiff::OpenWalk),
@@ -59,9 +61,18 @@ impl Demand for Open {
                 Step::Done(state) => self.state = state,
             }
         }
+        if let State::Hdf5(walk) = &mut self.state {
+            match walk.step(have)? {
+                // Only what has no names of its own is looked at for layouts of vendors.
+                Step::Done(meta) if meta.format == Format::Hdf5 => {
+                    self.state = State::Das(Box::new(das::Lowering::new(meta, walk.take_groups())));
+                }
+                step => return Ok(step),
+            }
+        }
         match &mut self.state {
-            State::Sniff => Ok(Step::Need(Vec::new())),
-            State::Hdf5(walk) => walk.step(have),
+            State::Sniff | State::Hdf5(_) => Ok(Step::Need(Vec::new())),
+            State::Das(lowering) => lowering.step(have),
             State::NetCdf3(header) => header.step(have),
             State::Tiff(walk) => walk.step(have),
             State::MiniSeed(scan) => scan.step(have),

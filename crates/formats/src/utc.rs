@@ -44,6 +44,49 @@ pub(crate) fn text(ns: i64) -> String {
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:09}Z", month + 1)
 }
 
+/// Reads `2019-05-31T08:38:50.626928+00:00`; a moment without offset is UTC.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    let (date, clock) = text.trim().split_once(['T', ' '])?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1600..=2300).contains(&year) {
+        return None;
+    }
+    let (clock, offset_s) = split_offset(clock)?;
+    let month = usize::try_from(month - 1).ok()?;
+    let midnight = from_yearday(year, days_before_month(year, month) + day);
+    let ns = midnight + clock_ns(clock)? - i128::from(offset_s) * 1_000_000_000;
+    i64::try_from(ns).ok()
+}
+
+/// The clock and its offset from UTC in seconds.
+fn split_offset(clock: &str) -> Option<(&str, i64)> {
+    let clock = clock.trim().trim_end_matches("UTC").trim_end();
+    if let Some(clock) = clock.strip_suffix('Z') {
+        return Some((clock, 0));
+    }
+    let Some(at) = clock.rfind(['+', '-']) else { return Some((clock, 0)) };
+    let (clock, offset) = (clock.get(..at)?, clock.get(at..)?);
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let digits: String = offset.chars().filter(char::is_ascii_digit).collect();
+    let (hours, minutes) =
+        (digits.get(..2)?.parse::<i64>().ok()?, digits.get(2..4).unwrap_or("0").parse::<i64>().ok()?);
+    Some((clock, sign * (hours * 3600 + minutes * 60)))
+}
+
+fn clock_ns(clock: &str) -> Option<i128> {
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut parts = whole.splitn(3, ':');
+    let mut next = |most: i128| match parts.next() {
+        None => Some(0),
+        Some(part) => part.parse::<i128>().ok().filter(|n| (0..=most).contains(n)),
+    };
+    let (hour, minute, second) = (next(24)?, next(59)?, next(60)?);
+    let digits: String = fraction.chars().take(9).collect();
+    let fraction = if digits.is_empty() { 0 } else { format!("{digits:0<9}").parse::<i128>().ok()? };
+    Some((hour * 3600 + minute * 60 + second) * 1_000_000_000 + fraction)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +102,15 @@ mod tests {
             (i64::MIN, "1677-09-21T00:12:43.145224192Z"),
         ] {
             assert_eq!(text(ns), want);
+            assert_eq!(parse(want), Some(ns));
         }
-        assert_eq!(from_yearday(2000, 60), 951_782_400_000_000_000);
+        assert_eq!(from_yearday(2000, 60), i128::from(parse("2000-02-29 00:00").unwrap()));
+        assert_eq!(parse("2019-05-31T08:38:50.626928+00:00"), Some(1_559_291_930_626_928_000));
+        assert_eq!(parse("2019-05-31T08:38:50-0130"), parse("2019-05-31T10:08:50Z"));
+        for bad in
+            ["", "yesterday", "2019-13-01T00:00", "2019-01-01", "2019-01-01T25:00", "2019-01-01T00:00:0a", "a-b-cTd"]
+        {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 }

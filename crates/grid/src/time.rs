@@ -122,6 +122,7 @@ impl CfTime {
 fn seconds_per(unit: &str) -> Option<f64> {
     let unit = unit.to_ascii_lowercase();
     Some(match unit.as_str() {
+        "nanoseconds" | "nanosecond" | "ns" => 1e-9,
         "microseconds" | "microsecond" | "us" => 1e-6,
         "milliseconds" | "millisecond" | "msec" | "ms" => 1e-3,
         "seconds" | "second" | "secs" | "sec" | "s" => 1.0,

@@ -25,7 +25,7 @@ const BOOKKEEPING: [&str; 8] = [
 
 /// Gives dimensions names and makes the header of the file.
 pub(super) fn name(tree: Tree) -> FileMeta {
-    let Tree { datasets, root, refused } = tree;
+    let Tree { datasets, root, refused, groups: _ } = tree;
     let netcdf = root.iter().any(|(name, _)| name == "_NCProperties") || datasets.iter().any(is_scale);
     let mut naming = Naming::of(&datasets);
     let mut variables = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn name(tree: Tree) -> FileMeta {
     FileMeta { format, dims: naming.dims, attrs: plain(root), variables, refused }
 }
 
-fn plain(attrs: Vec<(String, Value)>) -> Attrs {
+pub(super) fn plain(attrs: Vec<(String, Value)>) -> Attrs {
     attrs
         .into_iter()
         .filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()))

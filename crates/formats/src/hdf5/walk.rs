@@ -15,7 +15,7 @@ use super::dataset;
 use super::dims;
 use super::object::Objects;
 use super::storage::{Pacer, SparseStorage};
-use crate::array::{FileMeta, Variable};
+use crate::array::{Attrs, FileMeta, Variable};
 use crate::{Error, Result};
 
 /// Most objects of a file.
@@ -26,6 +26,7 @@ const MAX_OBJECTS: usize = 1_000_000;
 pub(crate) struct OpenWalk {
     base: u64,
     pacer: Pacer,
+    groups: HashMap<String, Attrs>,
 }
 
 /// Most soft links from one to the next.
@@ -45,12 +46,14 @@ pub(super) struct Found {
 pub(super) struct Tree {
     pub(super) datasets: Vec<Found>,
     pub(super) root: Vec<(String, Value)>,
+    /// Attributes of the other groups by path.
+    pub(super) groups: Vec<(String, Vec<(String, Value)>)>,
     pub(super) refused: Vec<(String, String)>,
 }
 
 impl OpenWalk {
     pub(crate) fn new(base: u64) -> Self {
-        Self { base, pacer: Pacer::default() }
+        Self { base, pacer: Pacer::default(), groups: HashMap::new() }
     }
 
     /// Parses with the bytes at hand. What is missing is noted by the storage and asked for; then it starts again:
@@ -62,7 +65,15 @@ impl OpenWalk {
         if !missed.is_empty() {
             return Ok(Step::Need(self.pacer.ask(&missed, have.len())?));
         }
-        result.map(|tree| Step::Done(dims::name(tree)))
+        let mut tree = result?;
+        let groups = std::mem::take(&mut tree.groups);
+        self.groups = groups.into_iter().map(|(path, attrs)| (path, dims::plain(attrs))).collect();
+        Ok(Step::Done(dims::name(tree)))
+    }
+
+    /// The attributes of groups by path, once the walk is done.
+    pub(crate) fn take_groups(&mut self) -> HashMap<String, Attrs> {
+        std::mem::take(&mut self.groups)
     }
 }
 
@@ -158,6 +169,10 @@ impl Walk {
         // A group that links to itself or to a parent is visited once.
         if self.visited.insert(address) {
             self.group(objects, path, &header).map_err(|e| reason(&e))?;
+            // A group is there whatever its attributes are.
+            if let Some(attrs) = attrs::read(objects, &header).ok().filter(|attrs| !attrs.is_empty()) {
+                self.tree.groups.push((path.to_owned(), attrs));
+            }
         }
         Ok(())
     }

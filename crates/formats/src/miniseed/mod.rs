@@ -13,6 +13,6 @@ mod steim;
 mod version2;
 mod version3;
 
-pub(crate) use record::is_record;
+pub(crate) use record::{Rate, is_record};
 pub(crate) use scan::Scan;
 pub(crate) use segment::Segment;
