@@ -49,7 +49,7 @@ make_venv
 say "crates: unit, contract, golden and black-box tests"
 cargo test --release --locked --workspace
 
-say "what outcrop writes, judged by pystac, xarray, zarr, netCDF4 and h5py"
+say "what outcrop writes, judged by pystac, xarray, zarr, netCDF4, h5py, ObsPy and libmseed"
 rm -rf target/judged
 cargo run --release --locked --quiet -p outcrop-formats --example write_samples target/judged/samples
 for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do

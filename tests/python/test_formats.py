@@ -100,3 +100,48 @@ def test_references_open_as_the_file_does(name):
     for variable in want.variables:
         assert got[variable].dims == want[variable].dims
         np.testing.assert_array_equal(got[variable].values, want[variable].values, err_msg=variable)
+
+
+MSEED_START = 1_614_834_367_891_234_000
+MSEED_ENCODINGS = {"int16": "INT16", "int32": "INT32", "float32": "FLOAT32", "float64": "FLOAT64", "steim1": "STEIM1",
+                   "steim2": "STEIM2"}
+
+
+def mseed_expected(name):
+    i = np.arange(9000)
+    values = (i * i) % 4001 - 2000
+    return values.astype(name if name.startswith("float") else "i4")
+
+
+@pytest.mark.parametrize("name", MSEED_ENCODINGS)
+def test_miniseed_2_by_obspy(name):
+    import obspy
+    first, second = obspy.read(SAMPLES / f"{name}_v2.mseed", format="MSEED", details=True)
+    assert first.id == second.id == "XX.ABC.00.BHZ"
+    assert first.stats.mseed.encoding == MSEED_ENCODINGS[name]
+    assert first.stats.mseed.record_length == 512 and first.stats.mseed.byteorder == ">"
+    assert first.stats.starttime.ns == MSEED_START and first.stats.sampling_rate == 40
+    assert second.stats.starttime.ns == MSEED_START + 235_000_000_000
+    assert abs(second.stats.sampling_rate - 19.9975) < 1e-5
+    np.testing.assert_array_equal(first.data, mseed_expected(name))
+    np.testing.assert_array_equal(second.data, mseed_expected(name)[:300])
+    assert first.data.dtype == mseed_expected(name).dtype
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("name", MSEED_ENCODINGS)
+def test_miniseed_by_libmseed(name, version):
+    import pymseed
+    with pymseed.MS3Record.from_file(str(SAMPLES / f"{name}_v{version}.mseed"), validate_crc=True) as records:
+        found = [(r.formatversion, r.sourceid, r.starttime, r.samplecnt, r.pubversion) for r in records]
+    assert {r[0] for r in found} == {version} and {r[1] for r in found} == {"FDSN:XX_ABC_00_B_H_Z"}
+    assert sum(r[3] for r in found) == 9300
+    assert found[0][2] == MSEED_START
+    assert {r[4] for r in found} == ({4} if version == 3 else {2})
+    (trace,) = pymseed.MS3TraceList.from_file(str(SAMPLES / f"{name}_v{version}.mseed"), unpack_data=True)
+    first, second = trace
+    assert first.starttime == MSEED_START and first.samprate == 40
+    assert second.starttime == MSEED_START + 235_000_000_000
+    assert abs(second.samprate - 19.9975) < (1e-12 if version == 3 else 1e-5)
+    np.testing.assert_array_equal(first.np_datasamples, mseed_expected(name))
+    np.testing.assert_array_equal(second.np_datasamples, mseed_expected(name)[:300])

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use outcrop_formats::miniseed::{self, Encoding, Samples, SegmentSpec, Version, WriteOptions};
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType};
@@ -12,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     zarr(&folder.join("v2.zarr"), ZarrFormat::V2)?;
     zarr(&folder.join("v3.zarr"), ZarrFormat::V3)?;
+    seismic(folder)?;
     netcdf(&folder.join("sample.nc"))
 }
 
@@ -117,5 +119,42 @@ fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
     writer.write("crs", &(-7i16).to_ne_bytes())?;
     writer.write("y", &(0..50i32).flat_map(i32::to_ne_bytes).collect::<Vec<u8>>())?;
     writer.finish()?;
+    Ok(())
+}
+
+/// Each version and encoding: 9000 samples of `(i * i) % 4001 - 2000` at 40 Hz, then after a gap of 10 s 300 of them at
+/// 19.9975 Hz.
+fn seismic(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let int32: Vec<i32> = (0..9000i32).map(|i| (i * i) % 4001 - 2000).collect();
+    let int16 = int32.iter().map(|v| i16::try_from(*v)).collect::<Result<Vec<i16>, _>>()?;
+    let float32: Vec<f32> = int16.iter().map(|v| f32::from(*v)).collect();
+    let float64: Vec<f64> = int32.iter().map(|v| f64::from(*v)).collect();
+    for (version, number) in [(Version::Two, 2), (Version::Three, 3)] {
+        for (encoding, name) in [
+            (Encoding::Int16, "int16"),
+            (Encoding::Int32, "int32"),
+            (Encoding::Float32, "float32"),
+            (Encoding::Float64, "float64"),
+            (Encoding::Steim1, "steim1"),
+            (Encoding::Steim2, "steim2"),
+        ] {
+            let options =
+                WriteOptions { version, encoding: Some(encoding), record_length: 512, publication_version: 4 };
+            let path = folder.join(format!("{name}_v{number}.mseed"));
+            let mut writer = miniseed::Writer::create(&path, options)?;
+            let source = "XX.ABC.00.BHZ".to_owned();
+            let part = |n: usize| match encoding {
+                Encoding::Int16 => Samples::Int16(&int16[..n]),
+                Encoding::Float32 => Samples::Float32(&float32[..n]),
+                Encoding::Float64 => Samples::Float64(&float64[..n]),
+                _ => Samples::Int32(&int32[..n]),
+            };
+            let start_ns = 1_614_834_367_891_234_000;
+            writer.write(&SegmentSpec { source: source.clone(), start_ns, rate_hz: 40.0, samples: part(9000) })?;
+            let start_ns = start_ns + 235_000_000_000;
+            writer.write(&SegmentSpec { source, start_ns, rate_hz: 19.9975, samples: part(300) })?;
+            writer.finish()?;
+        }
+    }
     Ok(())
 }

@@ -126,6 +126,14 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// Samples cannot be written as miniSEED.
+    #[error("cannot write segment `{segment}` as miniSEED: {why}")]
+    MiniSeed {
+        /// Its source.
+        segment: String,
+        /// The reason.
+        why: String,
+    },
     /// Bytes cannot be had or published.
     #[error(transparent)]
     Store(#[from] outcrop_store::Error),

@@ -15,7 +15,7 @@ pub mod kerchunk;
 mod layout;
 mod locate;
 pub mod map;
-mod miniseed;
+pub mod miniseed;
 mod netcdf3;
 pub mod netcdf4;
 mod open;

@@ -1,6 +1,6 @@
 //! Moments as nanoseconds since 1970-01-01 UTC, without leap seconds, and their ISO 8601 form.
 
-const DAY_NS: i128 = 86_400_000_000_000;
+const DAY_NS: i64 = 86_400_000_000_000;
 /// Units of the coordinates of time that are made here.
 pub(crate) const UNITS: &str = "nanoseconds since 1970-01-01";
 
@@ -12,7 +12,7 @@ fn days_before_year(year: i64) -> i64 {
 
 /// Midnight of the `yearday`-th day of a year, the first being 1.
 pub(crate) fn from_yearday(year: i64, yearday: i64) -> i128 {
-    i128::from(days_before_year(year) + yearday - 1) * DAY_NS
+    i128::from(days_before_year(year) + yearday - 1) * i128::from(DAY_NS)
 }
 
 /// Days before each month of a common year.
@@ -29,19 +29,25 @@ fn days_before_month(year: i64, month: usize) -> i64 {
 
 /// `2008-01-01T00:00:01.975000000Z`.
 pub(crate) fn text(ns: i64) -> String {
-    let (days, rest) = (i128::from(ns).div_euclid(DAY_NS), i128::from(ns).rem_euclid(DAY_NS));
-    let days = i64::try_from(days).unwrap_or(0);
+    let (year, yearday, rest) = split(ns);
+    let yearday = yearday - 1;
+    let month = (0..12).rev().find(|month| days_before_month(year, *month) <= yearday).unwrap_or(0);
+    let day = yearday - days_before_month(year, month) + 1;
+    let (seconds, fraction) = (rest / 1_000_000_000, rest % 1_000_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:09}Z", month + 1)
+}
+
+/// Year, day of the year from 1, and nanoseconds of the day.
+pub(crate) fn split(ns: i64) -> (i64, i64, i64) {
+    let (days, rest) = (ns.div_euclid(DAY_NS), ns.rem_euclid(DAY_NS));
     // Not above the year that is looked for.
     let mut year = 1970 + days.div_euclid(if days < 0 { 365 } else { 366 });
     while days_before_year(year + 1) <= days {
         year += 1;
     }
     let yearday = days - days_before_year(year);
-    let month = (0..12).rev().find(|month| days_before_month(year, *month) <= yearday).unwrap_or(0);
-    let day = yearday - days_before_month(year, month) + 1;
-    let (seconds, fraction) = (rest / 1_000_000_000, rest % 1_000_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:09}Z", month + 1)
+    (year, yearday + 1, rest)
 }
 
 /// Reads `2019-05-31T08:38:50.626928+00:00`; a moment without offset is UTC.

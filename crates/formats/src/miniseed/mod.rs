@@ -12,7 +12,9 @@ mod segment;
 mod steim;
 mod version2;
 mod version3;
+mod write;
 
 pub(crate) use record::{Rate, is_record};
 pub(crate) use scan::Scan;
 pub(crate) use segment::Segment;
+pub use write::{Encoding, Samples, SegmentSpec, Version, WriteOptions, Writer};

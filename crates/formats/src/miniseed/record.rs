@@ -190,6 +190,13 @@ impl Rate {
         fit(up).zip(fit(u128::from(self.up))).unwrap_or((0, 1))
     }
 
+    /// Nanoseconds of `n` steps, rounded to the nearest.
+    pub(crate) fn elapsed_ns(self, n: u64) -> i128 {
+        let (up, down) = self.step_ns();
+        let (up, down) = (i128::from(n) * i128::from(up), i128::from(down.max(1)));
+        (2 * up + down).div_euclid(2 * down)
+    }
+
     pub(crate) fn hz(self) -> f64 {
         if self.down == 0 { 0.0 } else { self.up as f64 / self.down as f64 }
     }
@@ -293,6 +300,13 @@ pub(crate) fn code(bytes: &[u8]) -> String {
     let text: String = bytes.iter().map(|b| char::from(*b)).collect();
     let text = text.trim_matches([' ', '\0']);
     text.chars().map(|c| if c.is_ascii_graphic() && c != '/' { c } else { '?' }).collect()
+}
+
+/// The identifier of network, station, location and channel.
+pub(crate) fn source_id([network, station, location, channel]: &[String; 4]) -> String {
+    let band: Vec<String> = channel.chars().map(String::from).collect();
+    let band = if band.len() == 3 { band.join("_") } else { channel.clone() };
+    format!("FDSN:{network}_{station}_{location}_{band}")
 }
 
 /// Checked moments: 1677 to 2262.

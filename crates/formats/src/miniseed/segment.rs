@@ -164,7 +164,7 @@ impl Growing {
     }
 
     fn push(&mut self, record: &Record, offset: u64) {
-        let expected = i128::from(self.start_ns) + steps(self.rate, self.samples);
+        let expected = i128::from(self.start_ns) + self.rate.elapsed_ns(self.samples);
         self.drift_ns = self.drift_ns.max((i128::from(record.start_ns) - expected).abs());
         if !self.encodings.contains(&record.encoding) {
             self.encodings.push(record.encoding);
@@ -186,13 +186,13 @@ impl Growing {
         });
         self.samples = self.samples.saturating_add(u64::from(record.samples));
         // The record's own rate leads to its last sample, the segment's to the one that is expected next.
-        let last = steps(record.rate, u64::from(record.samples - 1));
-        self.next_ns = i128::from(record.start_ns) + last + steps(self.rate, 1);
+        let last = record.rate.elapsed_ns(u64::from(record.samples - 1));
+        self.next_ns = i128::from(record.start_ns) + last + self.rate.elapsed_ns(1);
     }
 
     /// Time of the last sample by equal steps.
     pub(crate) fn end_ns(&self) -> i128 {
-        i128::from(self.start_ns) + steps(self.rate, self.samples.saturating_sub(1))
+        i128::from(self.start_ns) + self.rate.elapsed_ns(self.samples.saturating_sub(1))
     }
 
     pub(crate) fn finish(&self, name: &str, dtype: DType, entries: Vec<Entry>) -> Segment {
@@ -200,11 +200,4 @@ impl Growing {
         let chunk = CHUNK.max((largest + 1).next_power_of_two()).min(self.samples.max(1));
         Segment { name: name.to_owned(), dtype, samples: self.samples, chunk, entries }
     }
-}
-
-/// Nanoseconds of `n` steps, rounded to the nearest.
-fn steps(rate: Rate, n: u64) -> i128 {
-    let (up, down) = rate.step_ns();
-    let (up, down) = (i128::from(n) * i128::from(up), i128::from(down.max(1)));
-    (2 * up + down).div_euclid(2 * down)
 }

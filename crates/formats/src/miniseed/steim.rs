@@ -74,6 +74,65 @@ fn frames<const TWO: bool, const BIG: bool>(data: &[u8], out: &mut [[u8; 4]]) ->
     Err(Fault::Few(sum.at))
 }
 
+/// Packings of Steim1: differences in a word, bits of each, division, bits that come first in the word.
+const ONE: [(usize, u32, u32, u32); 3] = [(4, 8, 1, 0), (2, 16, 2, 0), (1, 32, 3, 0)];
+/// Packings of Steim2.
+const TWO: [(usize, u32, u32, u32); 7] =
+    [(7, 4, 3, 2), (6, 5, 3, 1), (5, 6, 3, 0), (4, 8, 1, 0), (3, 10, 2, 3), (2, 15, 2, 2), (1, 30, 2, 1)];
+
+/// Encodes samples, at most `most_frames` frames of them, big-endian; `before` is the sample before the first.
+///
+/// Returns the frames and the number of samples in them; `Err` is the position of a sample whose difference from the one
+/// before it needs more than 30 bits.
+pub(super) fn encode(
+    version: Version,
+    samples: &[i32],
+    before: Option<i32>,
+    most_frames: usize,
+) -> Result<(Vec<u8>, usize), usize> {
+    let packings: &[_] = if version == Version::One { &ONE } else { &TWO };
+    let difference = |at: usize| {
+        let before = if at == 0 { before.or(samples.first().copied()) } else { samples.get(at - 1).copied() };
+        samples.get(at).zip(before).map(|(now, before)| now.wrapping_sub(before))
+    };
+    let mut words: Vec<u32> = Vec::new();
+    let mut at = 0;
+    for frame in 0..most_frames {
+        if at >= samples.len() {
+            break;
+        }
+        let start = words.len();
+        words.resize(start + 16, 0);
+        for place in if frame == 0 { 3 } else { 1 }..16 {
+            if at >= samples.len() {
+                break;
+            }
+            let (n, word, division) = pack(packings, |i| difference(at + i)).ok_or(at)?;
+            words[start] |= division << (30 - 2 * place);
+            words[start + place] = word;
+            at += n;
+        }
+    }
+    if let (Some(first), Some(last), Some(heads)) = (samples.first(), at.checked_sub(1), words.get_mut(1..3)) {
+        heads.copy_from_slice(&[first.cast_unsigned(), samples[last].cast_unsigned()]);
+    }
+    Ok((words.iter().flat_map(|word| word.to_be_bytes()).collect(), at))
+}
+
+/// The densest packing that the next differences fit: their number, the word, and its division.
+fn pack(packings: &[(usize, u32, u32, u32)], next: impl Fn(usize) -> Option<i32>) -> Option<(usize, u32, u32)> {
+    let fits = |value: i32, bits: u32| value << (32 - bits) >> (32 - bits) == value;
+    packings.iter().find_map(|(n, bits, division, lead)| {
+        let mask = u32::MAX >> (32 - bits);
+        let mut word = 0u32;
+        for i in 0..*n {
+            let value = next(i).filter(|value| fits(*value, *bits))?;
+            word = word.checked_shl(*bits).unwrap_or(0) | (value.cast_unsigned() & mask);
+        }
+        Some((*n, word | lead << 30, *division))
+    })
+}
+
 /// The running sum of differences.
 struct Sum {
     /// Samples so far.

@@ -2,6 +2,7 @@
 
 use super::record::{
     Edition, Encoding, Found, Parsed, Rate, Record, Source, Sources, Stop, Whole, broken, check_counts, code, moment,
+    source_id,
 };
 use crate::array::ByteOrder;
 use crate::utc;
@@ -127,10 +128,9 @@ fn what_it_is(head: &[u8]) -> String {
 }
 
 fn source(head: &[u8; 48]) -> Source {
-    let [station, location, channel, network] = [8..13, 13..15, 15..18, 18..20].map(|at| code(&head[at]));
-    let band: Vec<String> = channel.chars().map(String::from).collect();
-    let band = if band.len() == 3 { band.join("_") } else { channel.clone() };
-    let id = format!("FDSN:{network}_{station}_{location}_{band}");
+    let codes = [18..20, 8..13, 13..15, 15..18].map(|at| code(&head[at]));
+    let id = source_id(&codes);
+    let [network, station, location, channel] = codes;
     Source { network, station, location, channel, id, edition: Edition::Quality(char::from(head[6])) }
 }
 
