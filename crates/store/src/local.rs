@@ -10,11 +10,15 @@ use bytes::Bytes;
 use crate::listing::{Entry, EntryKind};
 use crate::{Error, Href, Result};
 
-/// Size of a file; a folder is an error.
+/// Size of a file; a folder is an error, and so is a pipe or a device, which could be waited for without end.
 pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
     let meta = fs::metadata(path).map_err(|e| Error::io("read", href, e))?;
     if meta.is_dir() {
         return Err(Error::io("read", href, std::io::ErrorKind::IsADirectory.into()));
+    }
+    if !meta.is_file() {
+        let why = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe, a socket or a device, not a file");
+        return Err(Error::io("read", href, why));
     }
     Ok(meta.len())
 }
