@@ -56,6 +56,9 @@ pub(crate) struct BuildArgs {
     /// Folder of the catalog [default: the id of the recipe].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<String>,
+    /// Keep the chunk references of every file beside its item, so that opening it later needs one request.
+    #[arg(long)]
+    pub(crate) references: bool,
 }
 
 #[derive(Debug, Args)]
@@ -146,14 +149,15 @@ pub(crate) struct FetchArgs {
 #[command(after_help = "Examples:\n  \
     outcrop info local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc\n  \
     outcrop info local#pr-1980\n  \
-    outcrop info https://example.com/tmin.nc --save-references tmin.json")]
+    outcrop info local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --save-references tmin.json")]
 pub(crate) struct InfoArgs {
     /// File, Zarr store, document of references (kerchunk), item document or CATALOG#ID.
     pub(crate) href: String,
     /// List the chunk references of each variable.
     #[arg(long)]
     pub(crate) references: bool,
-    /// Write the chunk references of all variables as kerchunk JSON, which xarray opens through zarr.
+    /// Write the chunk references of all variables: kerchunk JSON if FILE ends with .json, which xarray opens through
+    /// zarr, else a compact file that `outcrop` opens in place of the original.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_references: Option<String>,
 }

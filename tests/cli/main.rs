@@ -8,4 +8,5 @@ mod fetching;
 mod files;
 mod help;
 mod kill;
+mod references;
 mod sources;

@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt};
+use outcrop_formats::REFERENCES;
 use outcrop_grid::{BBox, Interval};
 use outcrop_stac::{Body, Kind, TreeWriter, WriteOptions, document_href};
 use outcrop_store::progress::{Sink, Unit};
-use outcrop_store::{Href, Store};
+use outcrop_store::{Href, Store, publish, safe_name};
 use serde_json::{Value, json};
 
 use crate::extent;
-use crate::header;
+use crate::header::{self, Wanted};
 use crate::item::{self, Opened};
 use crate::recipe::{CollectionRecipe, ItemPlan, Recipe, count, from_listing, from_templates, item_variables};
 use crate::{Error, Result};
@@ -22,11 +23,13 @@ pub struct BuildOptions {
     pub progress: Sink,
     /// Items whose headers are read at once (default 16, at least 1).
     pub concurrency: usize,
+    /// Chunk references of every file are kept beside its item (`KEY.refs`), so that opening it later needs one request.
+    pub references: bool,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { progress: Sink::default(), concurrency: 16 }
+        Self { progress: Sink::default(), concurrency: 16, references: false }
     }
 }
 
@@ -69,13 +72,14 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let (start, before) = (Instant::now(), store.stats());
     check_destination(store, recipe, to).await?;
     let mut run = Run::new(recipe, to)?;
+    let wanted = Wanted { fields: &recipe.headers.fields, references: options.references };
     let names = item_variables(recipe);
     let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
     let progress = options.progress.begin("items", Some(total), Unit::Count);
     let mut opened = stream::iter(plans)
         .map(|plan| async move {
             match plan {
-                Ok(plan) => Ok(open(store, recipe, plan).await),
+                Ok(plan) => Ok(open(store, plan, wanted).await),
                 Err(error) => Err(error),
             }
         })
@@ -125,13 +129,12 @@ async fn plans<'a>(
 /// An item whose files were opened, and those that could not be.
 type OpenedItem = (ItemPlan, Vec<Opened>, Vec<Failed>);
 
-async fn open(store: &Store, recipe: &Recipe, plan: ItemPlan) -> OpenedItem {
-    let fields = &recipe.headers.fields;
-    if fields.is_empty() {
+async fn open(store: &Store, plan: ItemPlan, wanted: Wanted<'_>) -> OpenedItem {
+    if wanted.fields.is_empty() && !wanted.references {
         let assets = plan.assets.iter().map(|asset| (asset.clone(), None)).collect();
         return (plan, assets, Vec::new());
     }
-    let reads = plan.assets.iter().map(|asset| header::read(store, &asset.href, fields));
+    let reads = plan.assets.iter().map(|asset| header::read(store, &asset.href, wanted));
     let headers = futures::future::join_all(reads).await;
     let (mut assets, mut failed) = (Vec::new(), Vec::new());
     for (asset, header) in plan.assets.iter().zip(headers) {
@@ -157,6 +160,9 @@ struct Run {
     report: BuildReport,
     bbox: Option<BBox>,
     interval: Option<Interval>,
+    to: Href,
+    /// Files of references, flushed before the catalog is published.
+    references: publish::Batch,
 }
 
 impl Run {
@@ -171,7 +177,14 @@ impl Run {
             None => None,
         };
         let writer = TreeWriter::new(root(recipe), write)?;
-        Ok(Self { writer, report: BuildReport::default(), bbox: None, interval: None })
+        Ok(Self {
+            writer,
+            report: BuildReport::default(),
+            bbox: None,
+            interval: None,
+            to: to.clone(),
+            references: publish::Batch::default(),
+        })
     }
 
     fn add(&mut self, recipe: &Recipe, item: Result<OpenedItem>) -> Result<()> {
@@ -188,13 +201,21 @@ impl Run {
             self.report.failed.push(Failed { what: plan.id, why });
             return Ok(());
         }
-        let body = match item::body(recipe, &plan, &assets) {
+        let mut body = match item::body(recipe, &plan, &assets) {
             Ok(body) => body,
             Err(why) => {
                 self.report.failed.push(Failed { what: plan.id, why });
                 return Ok(());
             }
         };
+        match self.keep_references(recipe, &mut body, &assets) {
+            Ok(()) => {}
+            Err(error @ Error::References { source: outcrop_store::Error::Io { .. }, .. }) => return Err(error),
+            Err(why) => {
+                self.report.failed.push(Failed { what: plan.id, why });
+                return Ok(());
+            }
+        }
         self.extend(&body);
         match self.writer.add(body) {
             Ok(()) => self.report.assets += assets.len() as u64,
@@ -205,12 +226,38 @@ impl Run {
         Ok(())
     }
 
+    /// Writes the references of an item's files beside its document, and their names into its assets.
+    fn keep_references(&mut self, recipe: &Recipe, body: &mut Body, assets: &[Opened]) -> Result<()> {
+        let with = |(asset, header): &Opened| Some((asset.key.clone(), header.as_ref()?.references()?.to_vec()));
+        let kept: Vec<(String, Vec<u8>)> = assets.iter().filter_map(with).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let values = recipe.layout.values(body)?;
+        let id = body.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let path: Vec<&str> = values.iter().map(String::as_str).chain([id.as_str()]).collect();
+        let document = document_href(&self.to, &path, Kind::Item)?;
+        for (key, bytes) in kept {
+            let name = format!("{key}.refs");
+            let failed = |source| Error::References { what: format!("asset `{key}` of item `{id}`"), source };
+            let href = safe_name(&name).and_then(|name| document.join(name)).map_err(failed)?;
+            let path = href.to_path().ok_or_else(|| failed(outcrop_store::Error::ReadOnly { href: href.clone() }))?;
+            self.references.write(&path, &bytes).map_err(failed)?;
+            if let Some(asset) = body.get_mut("assets").and_then(|assets| assets.get_mut(&key)) {
+                asset[REFERENCES] = name.into();
+            }
+        }
+        Ok(())
+    }
+
     fn extend(&mut self, item: &Body) {
         self.bbox = extent::union(self.bbox, extent::bbox_of(item));
         self.interval = extent::hull(self.interval, extent::interval_of(item));
     }
 
     fn finish(mut self, recipe: &Recipe) -> Result<BuildReport> {
+        let failed = |source| Error::References { what: "the catalog".to_owned(), source };
+        self.references.flush().map_err(failed)?;
         if let Some(collection) = &recipe.collection {
             let extent = self.collection_extent(collection);
             self.writer.root_mut().insert("extent".into(), extent);

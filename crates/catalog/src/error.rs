@@ -30,6 +30,15 @@ pub enum Error {
         /// What is wrong and what to write instead.
         why: String,
     },
+    /// Chunk references cannot be kept.
+    #[error("cannot write the chunk references of {what}")]
+    References {
+        /// The asset or item.
+        what: String,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
     /// An archive cannot be listed.
     #[error("cannot list the archive `{href}`")]
     List {

@@ -14,7 +14,8 @@ use crate::print;
 pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failure> {
     let recipe = context.wait(Recipe::read(&context.store, &Href::parse(&args.recipe)?.absolute()))?;
     let to = folder(args.to.as_deref().unwrap_or(&recipe.id))?;
-    let options = BuildOptions { progress: context.progress.sink(), ..BuildOptions::default() };
+    let options =
+        BuildOptions { progress: context.progress.sink(), references: args.references, ..BuildOptions::default() };
     let report = context.wait(build(&context.store, &recipe, &to, &options))?;
     for failed in &report.failed {
         print::failed(&failed.what, &failed.why);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use futures::TryStreamExt;
 use outcrop_catalog::search;
 use outcrop_compute::human;
-use outcrop_formats::{AttrValue, Attrs, ChunkRef, HEAD, Opened, Variable, kerchunk};
+use outcrop_formats::{AttrValue, Attrs, ChunkRef, Fresh, HEAD, Opened, Variable, kerchunk};
 use outcrop_stac::Document;
 use outcrop_store::{Href, Store};
 
@@ -51,29 +51,40 @@ async fn is_references(store: &Store, href: &Href) -> Result<bool, Failure> {
 /// Writes the chunk references of all variables; what Zarr cannot express is named.
 fn save(context: &Context, href: &Href, file: &str) -> Result<Outcome, Failure> {
     let href = href.absolute();
-    let (document, variables, left_out) = context.wait(references(&context.store, &href))?;
+    let format = if is_json(file) { ReferenceFormat::Kerchunk } else { ReferenceFormat::Compact };
+    let (document, variables, left_out) = context.wait(references(&context.store, &href, format))?;
     let to = Href::parse(file)?.absolute();
-    context.wait(context.store.put(&to, document.to_string().into()))?;
+    context.wait(context.store.put(&to, document.into()))?;
     let written = variables - left_out.len();
-    let references = document["refs"].as_object().map_or(0, Map::len);
     if context.json {
         let left: Vec<Value> = left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
-        print::json(&json!({"output": to.to_string(), "variables": written, "keys": references, "left_out": left}));
+        print::json(&json!({"output": to.to_string(), "variables": written, "left_out": left}));
     } else {
         for (name, why) in &left_out {
             print::note(&format!("{name} is left out: {why}"));
         }
-        context.say(&format!("wrote references of {written} variables ({references} keys) to {file}"));
+        context.say(&format!("wrote references of {written} variables to {file}"));
     }
     Ok(Outcome::of(usize::from(written == 0 && !left_out.is_empty())))
+}
+
+/// How references are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReferenceFormat {
+    Kerchunk,
+    Compact,
 }
 
 /// Variables that are not among the references, and why.
 type LeftOut = Vec<(String, String)>;
 
-/// The document, the number of variables, and those that are left out.
-async fn references(store: &Store, href: &Href) -> Result<(Value, usize, LeftOut), Failure> {
+/// The bytes to write, the number of variables, and those that are left out.
+async fn references(store: &Store, href: &Href, format: ReferenceFormat) -> Result<(Vec<u8>, usize, LeftOut), Failure> {
     let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
+    if format == ReferenceFormat::Compact {
+        let (bytes, left_out) = outcrop_formats::save(&opened).await.map_err(|e| named(href, e))?;
+        return Ok((bytes, opened.meta.variables.len(), left_out));
+    }
     let (mut located, mut left_out) = (Vec::new(), Vec::new());
     for variable in &opened.meta.variables {
         match opened.locate(variable).await {
@@ -85,7 +96,7 @@ async fn references(store: &Store, href: &Href) -> Result<(Value, usize, LeftOut
     let pairs: Vec<kerchunk::Located<'_>> = located.iter().map(|(variable, refs)| (*variable, refs)).collect();
     let (document, more) = kerchunk::export(&opened.meta, &pairs, href);
     left_out.extend(more);
-    Ok((document, opened.meta.variables.len(), left_out))
+    Ok((document.to_string().into_bytes(), opened.meta.variables.len(), left_out))
 }
 
 /// Each asset of an item, one after the other; one that cannot be opened does not stop the others.
@@ -139,7 +150,12 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         n => format!(" in {n} requests"),
     };
     let stored = size.map_or("many objects".to_owned(), human);
-    writeln!(text, "{href}: {}, {stored}, header read with {}{requests}", meta.format, human(read))?;
+    let source = match opened.fresh {
+        Fresh::Read => format!("header read with {}{requests}", human(read)),
+        Fresh::Saved => format!("by saved references, {}{requests}", human(read)),
+        Fresh::Outdated => format!("references outdated, header read with {}{requests}", human(read)),
+    };
+    writeln!(text, "{}: {}, {stored}, {source}", opened.origin.href(), meta.format)?;
     let dims = meta
         .dims
         .iter()

@@ -155,7 +155,7 @@ impl<'a> Job<'a> {
     fn item(&self, item: &Inputs, group: &str) -> Result<(Option<Registration>, Value), Failure> {
         let start = std::time::Instant::now();
         let before = self.context.store.stats();
-        let hrefs = item.hrefs(&SpringIndex::VARIABLES)?;
+        let hrefs = item.hrefs_to_open(&SpringIndex::VARIABLES)?;
         let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
         let dataset = self.context.wait(open_dataset(&self.context.store, &hrefs, &open))?;
         let index = SpringIndex::new(&dataset, self.options.clone())?;

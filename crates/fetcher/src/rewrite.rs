@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{Error, Result};
 
+/// The field of an asset that names the file of its chunk references.
+const REFERENCES: &str = "outcrop:references";
 const ALTERNATE: &str = "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json";
 
 /// The href of a copy in its item: the bare file name if it lies beside the item's document, else the absolute href.
@@ -76,12 +78,18 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
         let Some(asset) = asset.as_object_mut() else { continue };
         if let Some(copy) = copies.iter().find(|copy| copy.key == *key) {
             asset.insert("href".into(), href_of_copy(at, &copy.copy).into());
+            // References are of the old file, by its href.
+            asset.shift_remove(REFERENCES);
             let alternate = asset.entry("alternate").or_insert_with(|| json!({}));
             if let Some(alternate) = alternate.as_object_mut() {
                 alternate.entry("remote").or_insert_with(|| json!({"href": copy.source.as_str()}));
             }
         } else if moved {
             make_absolute(item, asset)?;
+            if let Some(Value::String(href)) = asset.get(REFERENCES) {
+                let href = item.resolve(href)?.absolute();
+                asset.insert(REFERENCES.into(), href.as_str().into());
+            }
         }
     }
     if !copies.is_empty() {

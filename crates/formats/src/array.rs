@@ -8,6 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use outcrop_store::Href;
+use serde::{Deserialize, Serialize};
 
 pub use crate::codec::bitshuffle::Compression;
 pub use crate::codec::hdf5::Packing;
@@ -16,7 +17,7 @@ use crate::tiff::TiffCodec;
 use crate::{Error, Result};
 
 /// Type of one element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DType {
     /// Signed 8-bit integer.
     Int8,
@@ -100,7 +101,7 @@ impl DType {
 }
 
 /// Order of the bytes of an element in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ByteOrder {
     /// Least significant byte first.
     Little,
@@ -116,7 +117,7 @@ impl ByteOrder {
 }
 
 /// One step of a codec chain, in the order of encoding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Codec {
     /// HDF5 filter 2: bytes of equal significance side by side.
@@ -191,7 +192,7 @@ pub enum Codec {
 /// A regular grid of chunks.
 ///
 /// - `shape` and `chunk` have the same length; every member of `chunk` is at least 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkGrid {
     /// Length of each dimension in elements.
     pub shape: Vec<u64>,
@@ -234,7 +235,7 @@ pub enum ChunkRef {
 }
 
 /// A value of an attribute.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum AttrValue {
     /// One text.
     Text(String),
@@ -254,7 +255,7 @@ pub enum AttrValue {
 pub type Attrs = IndexMap<String, AttrValue>;
 
 /// A file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Format {
     /// NetCDF classic: CDF-1, CDF-2 (64-bit offset) or CDF-5 (64-bit data).
@@ -272,7 +273,7 @@ pub enum Format {
 }
 
 /// A dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dim {
     /// Number of positions.
     pub len: u64,

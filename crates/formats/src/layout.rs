@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::array::{ChunkGrid, DType};
 use crate::miniseed::Segment;
+use crate::refs::Table;
 use crate::{Error, Result};
 
 /// Largest virtual chunk of contiguous data, in bytes.
@@ -30,6 +31,8 @@ pub(crate) enum Layout {
     Zarr(crate::zarr::Place),
     /// The arrays of strips or tiles of a TIFF image.
     Tiff(crate::tiff::TileIndex),
+    /// The chunks were found before: references that were saved.
+    Found(Arc<Table>),
     /// Nothing was ever written.
     Empty,
     /// The data cannot be read, and why.
@@ -37,7 +40,7 @@ pub(crate) enum Layout {
 }
 
 /// Equally spaced coordinates.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Linear {
     /// Position `i` is at `first + i * step`, computed in this order of operations.
     Float { first: f64, step: f64 },

@@ -15,6 +15,7 @@ use crate::locate::Locate;
 use crate::open::{HEAD, Open};
 use crate::read;
 use crate::refs::ChunkRefs;
+use crate::saved::{self, Fresh, Saved};
 use crate::zarr::{self, Place};
 use crate::{Error, Result};
 
@@ -28,6 +29,8 @@ pub struct Opened {
     pub meta: FileMeta,
     /// Where the bytes are.
     pub origin: Arc<Origin>,
+    /// Whether the references come from the file or were saved before.
+    pub fresh: Fresh,
     /// Bytes of the file that came with the header.
     have: Sparse,
 }
@@ -45,7 +48,8 @@ pub struct Origin {
 }
 
 impl Opened {
-    /// Opens a file by its header, a folder or `*.zarr` as a Zarr store, or a JSON document of references (kerchunk).
+    /// Opens a file by its header, a folder or `*.zarr` as a Zarr store, a JSON document of references (kerchunk), or
+    /// references that [`save`](crate::save) wrote.
     ///
     /// # Errors
     /// [`Error::NotRecognised`] and the errors of the formats; [`Error::Store`] where bytes cannot be had.
@@ -53,20 +57,45 @@ impl Opened {
         if is_folder(href) {
             let meta = zarr::load(store, href).await?.into_meta(None);
             let origin = Arc::new(Origin { sparse: true, ..Origin::new(store, href, None) });
-            return Ok(Self { meta, origin, have: Sparse::new(0) });
+            return Ok(Self { meta, origin, have: Sparse::new(0), fresh: Fresh::Read });
         }
         let (object, head) = store.head(href, HEAD).await?;
         if object.is_html() {
             return Err(outcrop_store::Error::HtmlPage { href: href.clone() }.into());
         }
+        if saved::looks_like(&head) {
+            return saved::open(store, href, &store.get(href).await?).await;
+        }
         if kerchunk::looks_like(&head) {
             let meta = kerchunk::open(store, href, &store.get(href).await?)?;
-            return Ok(Self { meta, origin: Origin::new(store, href, None).into(), have: Sparse::new(0) });
+            return Ok(Self {
+                meta,
+                origin: Origin::new(store, href, None).into(),
+                have: Sparse::new(0),
+                fresh: Fresh::Read,
+            });
         }
+        Self::of_file(store, href, (object, &head)).await
+    }
+
+    /// Opens a file of which the first bytes are at hand.
+    async fn of_file(store: &Store, href: &Href, (object, head): (ObjectMeta, &Bytes)) -> Result<Self> {
         let mut have = Sparse::new(object.size);
-        have.insert(0, &head);
+        have.insert(0, head);
         let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(driven)?;
-        Ok(Self { meta, origin: Origin::new(store, href, Some(object)).into(), have })
+        Ok(Self { meta, origin: Origin::new(store, href, Some(object)).into(), have, fresh: Fresh::Read })
+    }
+
+    /// Of references that were saved, if the file is still the one they were made of; else the file is read again.
+    pub(crate) async fn of_saved(store: &Store, href: &Href, saved: Saved) -> Result<Self> {
+        let (object, head) = store.head(href, 1).await?;
+        if saved.is_fresh(&object) {
+            let have = Sparse::new(object.size);
+            let origin = Origin::new(store, href, Some(object)).into();
+            return Ok(Self { meta: saved.meta, origin, have, fresh: Fresh::Saved });
+        }
+        let opened = Self::of_file(store, href, (object, &head)).await?;
+        Ok(Self { fresh: Fresh::Outdated, ..opened })
     }
 
     /// Finds the chunks of a variable: reads its chunk index, or the indexes of its shards.

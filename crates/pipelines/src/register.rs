@@ -1,7 +1,7 @@
 //! Results as STAC items with links to what they were made from.
 
 use futures::TryStreamExt;
-use outcrop_formats::zarr::ZarrFormat;
+use outcrop_formats::{REFERENCES, zarr::ZarrFormat};
 use outcrop_stac::{Body, Document, Kind, Published, TreeWriter, WalkOptions, WriteOptions, walk};
 use outcrop_store::{Href, Store};
 use serde_json::{Map, Value, json};
@@ -18,6 +18,8 @@ pub struct Inputs {
     /// The year of its time, where it has one.
     pub year: Option<String>,
     assets: Vec<(String, Href)>,
+    /// Files of chunk references, by the key of their asset.
+    references: Vec<(String, Href)>,
     body: Body,
 }
 
@@ -28,8 +30,11 @@ impl Inputs {
     /// [`Error::Stac`] if an asset's href cannot be resolved.
     pub fn of(item: &Document) -> Result<Self> {
         let time = ["datetime", "start_datetime"].iter().find_map(|name| item.property(name)?.as_str());
-        let mut assets = Vec::new();
+        let (mut assets, mut references) = (Vec::new(), Vec::new());
         for (key, asset) in item.assets() {
+            if let Some(href) = asset.get(REFERENCES).and_then(Value::as_str) {
+                references.push((key.to_owned(), item.resolve(href)?));
+            }
             if let Some(href) = asset.get("href").and_then(Value::as_str) {
                 assets.push((key.to_owned(), item.resolve(href)?));
             }
@@ -39,8 +44,22 @@ impl Inputs {
             href: item.href().clone(),
             year: time.and_then(|time| time.get(..4)).map(str::to_owned),
             assets,
+            references,
             body: item.body().clone(),
         })
+    }
+
+    /// What to open for these assets: their files, or the references that are kept of them.
+    ///
+    /// # Errors
+    /// As [`Inputs::hrefs`].
+    pub fn hrefs_to_open(&self, keys: &[&str]) -> Result<Vec<Href>> {
+        let files = self.hrefs(keys)?;
+        let reference = |file: &Href| {
+            let (key, _) = self.assets.iter().find(|(_, href)| href == file)?;
+            self.references.iter().find(|(have, _)| have == key).map(|(_, href)| href.clone())
+        };
+        Ok(files.into_iter().map(|file| reference(&file).unwrap_or(file)).collect())
     }
 
     /// The files of these assets, each once.

@@ -17,7 +17,8 @@ pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
         return Err(Error::io("read", href, std::io::ErrorKind::IsADirectory.into()));
     }
     if !meta.is_file() {
-        let why = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe, a socket or a device, not a file");
+        let why =
+            std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is a pipe, a socket or a device, not a file");
         return Err(Error::io("read", href, why));
     }
     Ok(meta.len())

@@ -26,10 +26,20 @@ pub(crate) struct Header {
     place: Option<Place>,
     time: Option<TimeSpan>,
     footprint: Option<Footprint>,
+    references: Option<Vec<u8>>,
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) fields: &'a [Field],
+    /// Its chunk references, too.
+    pub(crate) references: bool,
 }
 
 /// Reads what some fields need: the size from the listing where it is there, else one request; the rest from the file.
-pub(crate) async fn read(store: &Store, href: &Href, fields: &[Field]) -> Result<Header> {
+pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Result<Header> {
+    let fields = wanted.fields;
     let wants = |any: &[Field]| fields.iter().any(|field| any.contains(field));
     let mut file = File::open(store, href).await?;
     let (mut place, mut footprint, mut time) = (None, None, None);
@@ -42,8 +52,13 @@ pub(crate) async fn read(store: &Store, href: &Href, fields: &[Field]) -> Result
     if wants(&[Field::Cube, Field::Datetime]) {
         time = axes::time(&mut file).await?;
     }
+    let references = if wanted.references && file.opened.origin.object().is_some() {
+        Some(outcrop_formats::save(&file.opened).await.map_err(|e| file.failed(e))?.0)
+    } else {
+        None
+    };
     let size = file.opened.origin.object().map(|object| object.size);
-    let header = Header { href: href.clone(), size, meta: file.opened.meta, place, time, footprint };
+    let header = Header { href: href.clone(), size, meta: file.opened.meta, place, time, footprint, references };
     header.check(fields)?;
     Ok(header)
 }
@@ -64,6 +79,11 @@ impl Header {
     /// Bytes of the file; none of a store of many objects.
     pub(crate) fn size(&self) -> Option<u64> {
         self.size
+    }
+
+    /// Its chunk references as bytes to be kept, where they were wanted.
+    pub(crate) fn references(&self) -> Option<&[u8]> {
+        self.references.as_deref()
     }
 
     pub(crate) fn media_type(&self) -> &'static str {

@@ -8,7 +8,7 @@
 use crate::{Error, Result};
 
 /// How a shuffled block is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Compression {
     /// Not at all.
     None,

@@ -5,7 +5,7 @@ use hdf5_reader::filters::{nbit, scaleoffset, szip};
 use crate::{Error, Result};
 
 /// Which of the three.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Packing {
     /// Filter 4: extended Rice coding (CCSDS 121.0-B).
     Szip,

@@ -105,7 +105,7 @@ impl ChunkDecoder {
                 TiffCodec::Lzw => compression = Compression::Lzw,
                 TiffCodec::WebP => compression = Compression::WebP,
                 TiffCodec::Jpeg { tables, ycbcr } => {
-                    compression = Compression::Jpeg { tables: tables.clone(), ycbcr: *ycbcr };
+                    compression = Compression::Jpeg { tables: tables.clone().into(), ycbcr: *ycbcr };
                 }
                 TiffCodec::Unsupported { id, name } => {
                     return Err(Error::unsupported("a chunk", format!("the compression {name} (TIFF {id})")));

@@ -1,11 +1,9 @@
 //! How TIFF stores the chunks of an image, step by step.
 
-use bytes::Bytes;
-
 /// One step of storing a chunk of a TIFF image, in the order of encoding.
 ///
 /// - A chunk is (band, y, x), or (y, x) of a mask; the stored samples are in C order and the file's byte order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum TiffCodec {
     /// Strips: the last chunk along y is stored with the rows that the image has.
@@ -36,7 +34,7 @@ pub enum TiffCodec {
     /// Compression 7.
     Jpeg {
         /// Tables that the streams of all chunks share.
-        tables: Bytes,
+        tables: Vec<u8>,
         /// True if luminance and chrominance are stored; they come out as red, green and blue.
         ycbcr: bool,
     },
@@ -47,7 +45,7 @@ pub enum TiffCodec {
         /// Value of the tag.
         id: u64,
         /// Its name.
-        name: &'static str,
+        name: String,
     },
 }
 

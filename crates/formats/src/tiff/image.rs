@@ -262,7 +262,7 @@ impl Image {
             5 => TiffCodec::Lzw,
             7 => {
                 eight_bits("JPEG")?;
-                TiffCodec::Jpeg { tables: self.jpeg_tables.clone(), ycbcr: is_ycbcr }
+                TiffCodec::Jpeg { tables: self.jpeg_tables.to_vec(), ycbcr: is_ycbcr }
             }
             8 | 32946 => return Ok(Some(Codec::Deflate)),
             32773 => TiffCodec::PackBits,
@@ -271,7 +271,7 @@ impl Image {
                 eight_bits("WebP")?;
                 TiffCodec::WebP
             }
-            id => TiffCodec::Unsupported { id, name: compression_name(id) },
+            id => TiffCodec::Unsupported { id, name: compression_name(id).to_owned() },
         })))
     }
 }
