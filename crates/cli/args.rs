@@ -156,6 +156,10 @@ pub(crate) struct InfoArgs {
     /// List the chunk references of each variable.
     #[arg(long)]
     pub(crate) references: bool,
+    /// A file without a header: its type (NumPy's names), shape, and where they are not the defaults offset, tail, dims,
+    /// name: `dtype=<i2,shape=1000x200,offset=512,dims=time:distance`.
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) raw: Option<String>,
     /// Write the chunk references of all variables: kerchunk JSON if FILE ends with .json, which xarray opens through
     /// zarr, else a compact file that `outcrop` opens in place of the original.
     #[arg(long, value_name = "FILE")]

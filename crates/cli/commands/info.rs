@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure
         return items(context, args);
     }
     if let Some(file) = &args.save_references {
-        return save(context, &href, file);
+        return save(context, &href, file, args.raw.as_deref());
     }
     let (text, summary) = describe(context, &href, args)?;
     if context.json {
@@ -49,10 +49,10 @@ async fn is_references(store: &Store, href: &Href) -> Result<bool, Failure> {
 }
 
 /// Writes the chunk references of all variables; what Zarr cannot express is named.
-fn save(context: &Context, href: &Href, file: &str) -> Result<Outcome, Failure> {
+fn save(context: &Context, href: &Href, file: &str, raw: Option<&str>) -> Result<Outcome, Failure> {
     let href = href.absolute();
     let format = if is_json(file) { ReferenceFormat::Kerchunk } else { ReferenceFormat::Compact };
-    let (document, variables, left_out) = context.wait(references(&context.store, &href, format))?;
+    let (document, variables, left_out) = context.wait(references(&context.store, &href, (format, raw)))?;
     let to = Href::parse(file)?.absolute();
     context.wait(context.store.put(&to, document.into()))?;
     let written = variables - left_out.len();
@@ -79,8 +79,12 @@ enum ReferenceFormat {
 type LeftOut = Vec<(String, String)>;
 
 /// The bytes to write, the number of variables, and those that are left out.
-async fn references(store: &Store, href: &Href, format: ReferenceFormat) -> Result<(Vec<u8>, usize, LeftOut), Failure> {
-    let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
+async fn references(
+    store: &Store,
+    href: &Href,
+    (format, raw): (ReferenceFormat, Option<&str>),
+) -> Result<(Vec<u8>, usize, LeftOut), Failure> {
+    let opened = open(store, href, raw).await.map_err(|e| named(href, e))?;
     if format == ReferenceFormat::Compact {
         let (bytes, left_out) = outcrop_formats::save(&opened).await.map_err(|e| named(href, e))?;
         return Ok((bytes, opened.meta.variables.len(), left_out));
@@ -137,9 +141,17 @@ fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<(String, 
     context.wait(opened_text(&context.store, href, args))
 }
 
+/// By its header, or as the array that it is declared to be.
+async fn open(store: &Store, href: &Href, raw: Option<&str>) -> outcrop_formats::Result<Opened> {
+    match raw {
+        Some(raw) => Opened::open_raw(store, href, &raw.parse()?).await,
+        None => Opened::open(store, href).await,
+    }
+}
+
 async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
     let before = store.stats();
-    let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
+    let opened = open(store, href, args.raw.as_deref()).await.map_err(|e| named(href, e))?;
     let after = store.stats();
     let meta = &opened.meta;
     let mut text = String::new();

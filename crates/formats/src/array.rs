@@ -268,6 +268,8 @@ pub enum Format {
     Hdf5,
     /// miniSEED 2 or 3.
     MiniSeed,
+    /// An array without a header, as its caller declares it.
+    Raw,
     /// TIFF or BigTIFF, with or without a place on Earth.
     GeoTiff,
 }
@@ -390,6 +392,7 @@ impl std::fmt::Display for Format {
             Self::NetCdf4 => "NetCDF-4",
             Self::Hdf5 => "HDF5",
             Self::MiniSeed => "miniSEED",
+            Self::Raw => "raw",
             Self::GeoTiff => "GeoTIFF",
             Self::Zarr => "Zarr",
         })

@@ -13,6 +13,7 @@ use crate::kerchunk;
 use crate::layout::Layout;
 use crate::locate::Locate;
 use crate::open::{HEAD, Open};
+use crate::raw::RawSpec;
 use crate::read;
 use crate::refs::ChunkRefs;
 use crate::saved::{self, Fresh, Saved};
@@ -96,6 +97,16 @@ impl Opened {
         }
         let opened = Self::of_file(store, href, (object, &head)).await?;
         Ok(Self { fresh: Fresh::Outdated, ..opened })
+    }
+
+    /// Opens a file without a header as the array that it is declared to be.
+    ///
+    /// # Errors
+    /// Those of [`RawSpec::meta`], where the length of the file does not fit; [`Error::Store`].
+    pub async fn open_raw(store: &Store, href: &Href, raw: &RawSpec) -> Result<Self> {
+        let (object, _) = store.head(href, 1).await?;
+        let (meta, have) = (raw.meta(object.size)?, Sparse::new(object.size));
+        Ok(Self { meta, origin: Origin::new(store, href, Some(object)).into(), have, fresh: Fresh::Read })
     }
 
     /// Finds the chunks of a variable: reads its chunk index, or the indexes of its shards.

@@ -89,6 +89,7 @@ impl Header {
     pub(crate) fn media_type(&self) -> &'static str {
         match self.meta.format {
             Format::NetCdf3 | Format::NetCdf4 => "application/netcdf",
+            Format::Raw => "application/octet-stream",
             Format::MiniSeed => "application/vnd.fdsn.mseed",
             Format::Zarr => "application/vnd+zarr",
             Format::GeoTiff if self.meta.is_cloud_optimised() => {
