@@ -10,25 +10,23 @@ const END: usize = 257;
 const FIRST: usize = 258;
 const SIZE: usize = 4096;
 
-/// A string: where it is in the output, and its first bytes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Text {
-    head: u64,
-    start: u32,
-    len: u32,
-}
+/// Bytes of a string that stand in its entry.
+const SHORT: u64 = 7;
 
 /// The strings of a stream; kept from chunk to chunk to save its allocation.
 #[derive(Debug)]
-pub(crate) struct Table(Vec<Text>);
+pub(crate) struct Table {
+    /// Of a string of at most seven bytes: the bytes from the lowest on, and its length in the highest. Of a longer one:
+    /// its first byte, and 0 as length.
+    heads: Vec<u64>,
+    /// Of a longer string: where it is in the output, and its length.
+    places: Vec<(u32, u32)>,
+}
 
 impl Default for Table {
     fn default() -> Self {
-        let mut table = vec![Text::default(); SIZE];
-        for (byte, text) in (0u64..256).zip(table.iter_mut()) {
-            *text = Text { head: byte, start: 0, len: 1 };
-        }
-        Self(table)
+        let heads = (0..=SIZE as u64).map(|byte| if byte < 256 { byte | 1 << 56 } else { 0 }).collect();
+        Self { heads, places: vec![(0, 0); SIZE + 1] }
     }
 }
 
@@ -45,125 +43,143 @@ pub(crate) fn decode(table: &mut Table, bytes: &[u8], out: &mut [u8]) -> Result<
     if is_old { run::<true>(table, bytes, out) } else { run::<false>(table, bytes, out) }
 }
 
-/// Bits not yet taken: the lowest `count` of `held`.
-struct Bits<'a, const OLD: bool> {
-    rest: &'a [u8],
-    held: u64,
-    count: u32,
+/// Eight bytes from `first` on; fewer at the end, if they hold a bit more than `until`.
+#[cold]
+fn tail(bytes: &[u8], first: usize, until: usize) -> Option<[u8; 8]> {
+    let rest = bytes.get(first..).filter(|_| until <= bytes.len().saturating_mul(8))?;
+    let mut word = [0; 8];
+    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    Some(word)
 }
 
-impl<const OLD: bool> Bits<'_, OLD> {
-    #[inline]
-    fn fill(&mut self) {
-        if let Some((word, rest)) = self.rest.split_first_chunk::<4>() {
-            self.rest = rest;
-            if OLD {
-                self.held |= u64::from(u32::from_le_bytes(*word)) << self.count;
-            } else {
-                self.held = self.held << 32 | u64::from(u32::from_be_bytes(*word));
-            }
-            self.count += 32;
-            return;
-        }
-        while let Some((byte, rest)) = self.rest.split_first() {
-            self.rest = rest;
-            if OLD {
-                self.held |= u64::from(*byte) << self.count;
-            } else {
-                self.held = self.held << 8 | u64::from(*byte);
-            }
-            self.count += 8;
-        }
-    }
+/// The code of `width` bits at bit `at`; `None` at the end. What is cold takes values, so that all else stays in registers.
+#[inline]
+fn code_at<const OLD: bool>(bytes: &[u8], at: usize, width: u32) -> Option<usize> {
+    let first = at >> 3;
+    let word = match bytes.get(first..).and_then(<[u8]>::first_chunk::<8>) {
+        Some(word) => *word,
+        None => tail(bytes, first, at.wrapping_add(width as usize))?,
+    };
+    let skip = at & 7;
+    let bits = if OLD {
+        u64::from_le_bytes(word) >> skip & ((1 << width) - 1)
+    } else {
+        (u64::from_be_bytes(word) << skip) >> 64u32.wrapping_sub(width)
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a code has at most 12 bits")]
+    Some(bits as usize)
+}
 
-    #[inline]
-    fn take(&mut self, width: u32) -> Option<usize> {
-        if self.count < width {
-            self.fill();
-            if self.count < width {
-                return None;
-            }
-        }
-        self.count -= width;
-        let mask = (1u64 << width) - 1;
-        let code = if OLD { self.held & mask } else { self.held >> self.count & mask };
-        if OLD {
-            self.held >>= width;
-        }
-        usize::try_from(code).ok()
-    }
+/// The string that was written last: its entry, where it begins in the output, and its length.
+#[derive(Clone, Copy)]
+struct Last {
+    head: u64,
+    start: usize,
+    len: usize,
 }
 
 fn run<const OLD: bool>(table: &mut Table, bytes: &[u8], out: &mut [u8]) -> Result<usize> {
-    let early = usize::from(!OLD);
-    let Some(texts) = table.0.first_chunk_mut::<SIZE>() else { return Err(fail("its table is too small")) };
-    let mut bits = Bits::<OLD> { rest: bytes, held: 0, count: 0 };
-    let (mut width, mut next, mut at) = (9u32, FIRST, 0usize);
-    let mut before = Text::default();
+    let small = || fail("its table is too small");
+    let heads: &mut [u64; SIZE + 1] = table.heads.first_chunk_mut().ok_or_else(small)?;
+    let places: &mut [(u32, u32); SIZE + 1] = table.places.first_chunk_mut().ok_or_else(small)?;
+    let (mut bit, mut width, mut at, mut next) = (0usize, 9u32, 0usize, FIRST);
+    let mut last: Option<Last> = None;
     while at < out.len() {
-        let Some(code) = bits.take(width) else { break };
-        if code == CLEAR {
-            (width, next, before) = (9, FIRST, Text::default());
+        let Some(code) = code_at::<OLD>(bytes, bit, width) else { break };
+        bit = bit.wrapping_add(width as usize);
+        if code & !1 == CLEAR {
+            if code == END {
+                break;
+            }
+            (width, next, last) = (9, FIRST, None);
             continue;
         }
-        if code == END {
-            break;
-        }
-        if before.len > 0 && next < SIZE {
-            let source = if code == next { before } else { texts[code & (SIZE - 1)] };
-            texts[next] = longer(before, source.head & 0xff);
-            next += 1;
-            if next + early == 1 << width && width < 12 {
-                width += 1;
+        let mut head = heads[code & (SIZE - 1)];
+        if let Some(last) = last {
+            // The string that is defined by this very code begins as the one before.
+            let source = if code == next { last.head } else { head };
+            let (made, place) = longer(last, source & 0xff);
+            heads[next] = made;
+            if made >> 56 == 0 {
+                places[next] = place;
+            }
+            head = if code == next { made } else { head };
+            // A full table keeps its strings; what comes after has a place of its own, which no code names.
+            next = next.wrapping_add(usize::from(next < SIZE));
+            if next.wrapping_add(usize::from(!OLD)) >> width != 0 && width < 12 {
+                width = width.wrapping_add(1);
             }
         }
         if code >= next {
-            return Err(fail(format!("code {code} comes before it is defined, after {at} bytes")));
+            return Err(undefined(code, at));
         }
-        let text = texts[code & (SIZE - 1)];
-        let end = at + text.len as usize;
-        if end > out.len() {
-            return Err(fail(format!("more than {} bytes come out", out.len())));
-        }
-        copy(out, text, at);
-        #[expect(clippy::cast_possible_truncation, reason = "the output was checked to be less than 4 GiB")]
-        let start = at as u32;
-        before = Text { start, ..text };
-        at = end;
+        let len = match head >> 56 {
+            0 => long(out, places[code & (SIZE - 1)], at)?,
+            len => short(out, head, (len as usize, at))?,
+        };
+        last = Some(Last { head, start: at, len });
+        at = at.wrapping_add(len);
     }
     Ok(at)
 }
 
-/// The string with one more byte, which stands behind it in the output.
+/// The entry of a string with one more byte, which stands behind it in the output.
 #[inline]
-fn longer(text: Text, byte: u64) -> Text {
-    let head = if text.len < 8 { text.head | byte << (8 * text.len) } else { text.head };
-    Text { head, start: text.start, len: text.len + 1 }
+#[expect(clippy::cast_possible_truncation, reason = "the output was checked to be less than 4 GiB")]
+fn longer(last: Last, byte: u64) -> (u64, (u32, u32)) {
+    let len = last.head >> 56;
+    let place = (last.start as u32, (last.len as u32).wrapping_add(1));
+    let head = if len.wrapping_sub(1) < SHORT - 1 {
+        (last.head | byte.unbounded_shl((len as u32).wrapping_mul(8))).wrapping_add(1 << 56)
+    } else {
+        last.head & 0xff
+    };
+    (head, place)
 }
 
 #[inline]
-fn copy(out: &mut [u8], text: Text, at: usize) {
-    let (len, start) = (text.len as usize, text.start as usize);
-    if len <= 8 {
-        let head = text.head.to_le_bytes();
-        match out[at..].first_chunk_mut::<8>() {
-            // What is written too far is overwritten by what follows.
-            Some(room) => *room = head,
-            None => out[at..at + len].copy_from_slice(&head[..len]),
-        }
-        return;
+fn short(out: &mut [u8], head: u64, (len, at): (usize, usize)) -> Result<usize> {
+    let bytes = head.to_le_bytes();
+    if let Some(room) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>) {
+        // What is written too far is overwritten by what follows.
+        *room = bytes;
+        return Ok(len);
     }
-    // The last byte may be the first of this very copy.
-    if len <= 24 && at + 24 <= out.len() {
+    let room = out.len();
+    let to = out.get_mut(at..at.wrapping_add(len)).ok_or_else(|| beyond(room))?;
+    to.copy_from_slice(&bytes[..len]);
+    Ok(len)
+}
+
+#[cold]
+fn undefined(code: usize, at: usize) -> Error {
+    fail(format!("code {code} comes before it is defined, after {at} bytes"))
+}
+
+#[cold]
+fn beyond(room: usize) -> Error {
+    fail(format!("more than {room} bytes come out"))
+}
+
+#[inline]
+fn long(out: &mut [u8], (start, len): (u32, u32), at: usize) -> Result<usize> {
+    let (start, len) = (start as usize, len as usize);
+    if at.wrapping_add(len) > out.len() {
+        return Err(beyond(out.len()));
+    }
+    // The string may end where this copy begins; it is copied by words only if none reaches that far.
+    if len <= 24 && at.wrapping_add(24) <= out.len() && at.wrapping_sub(start) >= 8 {
         for step in [0, 8, 16] {
             let mut word = [0; 8];
             word.copy_from_slice(&out[start + step..start + step + 8]);
             out[at + step..at + step + 8].copy_from_slice(&word);
         }
-        return;
+        return Ok(len);
     }
+    // The last byte may be the first of this very copy.
     out.copy_within(start..start + len - 1, at);
     out[at + len - 1] = out[start + len - 1];
+    Ok(len)
 }
 
 #[cfg(test)]
