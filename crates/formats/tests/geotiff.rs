@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::Bench;
 use outcrop_formats::{AttrValue, DType, FileMeta, Format, Variable, cf::Decoding};
+use outcrop_grid::Crs;
 use outcrop_testkit::shared_data;
 use serde_json::Value;
 
@@ -219,10 +220,32 @@ fn check_fixture(bench: &Bench, name: &str, want: &Value) {
         assert_eq!(overview.dims, ["band".to_owned(), format!("y_{}", i + 1), format!("x_{}", i + 1)]);
         bench.all(&meta, overview);
     }
+    if let (Some(point), Some(lonlat)) = (want["point"].as_array(), want["lonlat"].as_array()) {
+        check_crs(name, &header, point, lonlat);
+    }
     if want["transform"].is_array() {
         let transform = header.find("spatial_ref").unwrap().attrs["GeoTransform"].clone();
         let got: Vec<f64> = transform.text().unwrap().split(' ').map(|n| n.parse().unwrap()).collect();
         assert_eq!(got, numbers(&want["transform"]), "{name}");
+    }
+}
+
+/// The PROJ string, the WKT and the CF attributes of a file mean the projection that PROJ made of it.
+fn check_crs(name: &str, header: &FileMeta, point: &[Value], lonlat: &[Value]) {
+    let spatial_ref = header.find("spatial_ref").unwrap();
+    let text = |name: &str| spatial_ref.attrs.get(name).and_then(AttrValue::text).unwrap_or_default();
+    let mut all = vec![Crs::from_proj(text("proj4")).unwrap_or_else(|e| panic!("{name}: {e} {:?}", spatial_ref.attrs))];
+    if !text("crs_wkt").is_empty() {
+        all.push(Crs::from_wkt(text("crs_wkt")).unwrap_or_else(|e| panic!("{name}: {e}")));
+    }
+    if !text("grid_mapping_name").is_empty() {
+        let numbers = |name: &str| spatial_ref.attrs.get(name).map(AttrValue::numbers).filter(|n| !n.is_empty());
+        all.push(Crs::from_cf(text("grid_mapping_name"), &numbers).unwrap());
+    }
+    for crs in all {
+        let [lon, lat] = crs.to_lonlat(point[0].as_f64().unwrap(), point[1].as_f64().unwrap()).unwrap();
+        let near = |got: f64, want: &Value| (got - want.as_f64().unwrap()).abs() < 2e-8;
+        assert!(near(lon, &lonlat[0]) && near(lat, &lonlat[1]), "{name}: {lon} {lat}, {lonlat:?} {crs:?}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use proj4rs::Proj;
 use proj4rs::transform::transform;
 
-use crate::{Error, Result};
+use crate::method::{Method, Parameters, Quantity};
+use crate::{Error, Result, wkt};
 
 /// A coordinate reference system of plane or geographic coordinates.
 ///
@@ -33,6 +34,9 @@ impl PartialEq for Crs {
         self.definition == other.definition
     }
 }
+
+/// An attribute of a CF grid mapping: its name and values.
+pub type CfNumbers = (&'static str, Vec<f64>);
 
 /// The numbers of a CF grid mapping by attribute name.
 pub trait MappingNumbers {
@@ -67,7 +71,8 @@ impl Crs {
         // The geographic coordinates of the same ellipsoid: a datum shift is neither known nor wanted here.
         let (a, b) = proj.ellipse_parameters();
         let lonlat = make(&format!("+proj=longlat +a={a} +b={b} +no_defs"))?;
-        let proj = if definition.contains("+datum") { make(&without_datum(definition, a, b))? } else { proj };
+        let shifts = ["+datum", "+towgs84", "+nadgrids"].iter().any(|word| definition.contains(word));
+        let proj = if shifts { make(&without_datum(definition, a, b))? } else { proj };
         Ok(Self { definition: definition.into(), proj, lonlat })
     }
 
@@ -77,6 +82,28 @@ impl Crs {
     /// [`Error::GridMapping`] for a mapping that is not supported or lacks a parameter.
     pub fn from_cf(name: &str, attrs: &dyn MappingNumbers) -> Result<Self> {
         Self::from_proj(&cf_to_proj(name, attrs)?)
+    }
+
+    /// From a code of EPSG's registry.
+    ///
+    /// # Errors
+    /// [`Error::Projection`] for a code that is not known.
+    pub fn from_epsg(code: u16) -> Result<Self> {
+        let unknown = || Error::Projection { definition: format!("EPSG:{code}"), why: "this code is not known".into() };
+        Self::from_proj(crs_definitions::from_code(code).ok_or_else(unknown)?.proj4)
+    }
+
+    /// From well-known text: version 1, Esri's, or 2.
+    ///
+    /// # Errors
+    /// [`Error::Projection`] for what is not understood.
+    pub fn from_wkt(text: &str) -> Result<Self> {
+        Self::from_proj(&wkt::wkt_to_proj(text)?)
+    }
+
+    /// The well-known text (version 1) of a code of EPSG's registry.
+    pub fn wkt_of_epsg(code: u16) -> Option<&'static str> {
+        crs_definitions::from_code(code).map(|definition| definition.wkt).filter(|wkt| !wkt.is_empty())
     }
 
     /// The PROJ string.
@@ -119,41 +146,138 @@ impl Crs {
         Error::Projection { definition: self.definition.clone(), why: error.to_string() }
     }
 
-    /// WKT2 (ISO 19162) of a Lambert conformal conic or geographic CRS; `None` for others.
+    /// WKT2 (ISO 19162); `None` for projections that have no name here.
     pub fn wkt2(&self) -> Option<String> {
         let (a, b) = self.proj.ellipse_parameters();
         let flattening = if (a - b).abs() > 0.0 { a / (a - b) } else { 0.0 };
+        let degrees = "ANGLEUNIT[\"degree\",0.0174532925199433]";
+        let meridian = parameter(&self.definition, "pm").unwrap_or("0");
         let base = format!(
             "DATUM[\"unknown\",ELLIPSOID[\"unknown\",{a},{flattening},LENGTHUNIT[\"metre\",1]]],\
-             PRIMEM[\"Greenwich\",0,ANGLEUNIT[\"degree\",0.0174532925199433]]"
+             PRIMEM[\"Greenwich\",{},{degrees}]",
+            meridian.parse::<f64>().ok().filter(|meridian| meridian.is_finite())?
         );
-        let degrees = "ANGLEUNIT[\"degree\",0.0174532925199433]";
         if self.is_lonlat() {
             return Some(format!(
                 "GEOGCRS[\"unknown\",{base},CS[ellipsoidal,2],AXIS[\"longitude\",east,ORDER[1],{degrees}],\
                  AXIS[\"latitude\",north,ORDER[2],{degrees}]]"
             ));
         }
-        let get = |key: &str| parameter(&self.definition, key);
-        let (Some("lcc"), Some(lat1), Some(lat2)) = (get("proj"), get("lat_1"), get("lat_2")) else { return None };
-        let number = |key| get(key).unwrap_or("0");
-        let angle = |name: &str, value: &str| format!("PARAMETER[\"{name}\",{value},{degrees}]");
-        let length = |name: &str, value: &str| format!("PARAMETER[\"{name}\",{value},LENGTHUNIT[\"metre\",1]]");
+        let (method, parameters) = Parameters::of_proj(&self.definition)?;
+        let name = method.wkt2()?;
+        let metres = metres(&self.definition)?;
+        let unit = format!("LENGTHUNIT[\"{}\",{metres}]", if metres == 1.0 { "metre" } else { "unknown" });
+        let values: Vec<String> = wkt2_parameters(method, &parameters)
+            .into_iter()
+            .map(|(name, value, quantity)| match quantity {
+                Quantity::Angle => format!("PARAMETER[\"{name}\",{value},{degrees}]"),
+                Quantity::Length => format!("PARAMETER[\"{name}\",{value},LENGTHUNIT[\"metre\",1]]"),
+                Quantity::Ratio => format!("PARAMETER[\"{name}\",{value},SCALEUNIT[\"unity\",1]]"),
+            })
+            .collect();
         Some(format!(
-            "PROJCRS[\"unknown\",BASEGEOGCRS[\"unknown\",{base}],CONVERSION[\"unknown\",METHOD[\"Lambert Conic Conformal (2SP)\"],\
-             {},{},{},{},{},{}],CS[Cartesian,2],AXIS[\"easting\",east,ORDER[1],LENGTHUNIT[\"metre\",1]],\
-             AXIS[\"northing\",north,ORDER[2],LENGTHUNIT[\"metre\",1]]]",
-            angle("Latitude of false origin", number("lat_0")),
-            angle("Longitude of false origin", number("lon_0")),
-            angle("Latitude of 1st standard parallel", lat1),
-            angle("Latitude of 2nd standard parallel", lat2),
-            length("Easting at false origin", number("x_0")),
-            length("Northing at false origin", number("y_0")),
+            "PROJCRS[\"unknown\",BASEGEOGCRS[\"unknown\",{base}],CONVERSION[\"unknown\",METHOD[\"{name}\"],{}],\
+             CS[Cartesian,2],AXIS[\"easting\",east,ORDER[1],{unit}],AXIS[\"northing\",north,ORDER[2],{unit}]]",
+            values.join(",")
         ))
+    }
+
+    /// `grid_mapping_name` and the numbers of a CF grid mapping; `None` for projections that CF has not.
+    pub fn cf(&self) -> Option<(&'static str, Vec<CfNumbers>)> {
+        let (a, b) = self.proj.ellipse_parameters();
+        let ellipsoid = [("semi_major_axis", vec![a]), ("semi_minor_axis", vec![b])];
+        if self.is_lonlat() {
+            return Some(("latitude_longitude", ellipsoid.to_vec()));
+        }
+        let (method, p) = Parameters::of_proj(&self.definition)?;
+        let name = method.cf().filter(|_| metres(&self.definition) == Some(1.0))?;
+        let mut numbers = cf_numbers(method, &p)?;
+        numbers.push(("false_easting", vec![p.x_0.unwrap_or(0.0)]));
+        numbers.push(("false_northing", vec![p.y_0.unwrap_or(0.0)]));
+        numbers.extend(ellipsoid);
+        Some((name, numbers))
     }
 }
 
-fn parameter<'a>(definition: &'a str, key: &str) -> Option<&'a str> {
+/// Metres of the unit of plane coordinates.
+fn metres(definition: &str) -> Option<f64> {
+    if let Some(factor) = parameter(definition, "to_meter") {
+        return factor.parse().ok();
+    }
+    match parameter(definition, "units") {
+        None | Some("m") => Some(1.0),
+        Some("us-ft") => Some(1200.0 / 3937.0),
+        Some("ft") => Some(0.3048),
+        Some("km") => Some(1000.0),
+        Some(_) => None,
+    }
+}
+
+/// Names (EPSG) and values of the parameters of a method.
+fn wkt2_parameters(method: Method, p: &Parameters) -> Vec<(&'static str, f64, Quantity)> {
+    use Quantity::{Angle, Length, Ratio};
+    let or = |value: Option<f64>, default: f64| value.unwrap_or(default);
+    let lat = ("Latitude of natural origin", or(p.lat_0, 0.0), Angle);
+    let lon = ("Longitude of natural origin", or(p.lon_0, 0.0), Angle);
+    let scale = ("Scale factor at natural origin", or(p.k_0, 1.0), Ratio);
+    let first = ("Latitude of 1st standard parallel", or(p.lat_1, 0.0), Angle);
+    let false_origin = matches!(method, Method::LambertConic2 | Method::Albers);
+    let mut all = match method {
+        Method::LambertConic2 | Method::Albers => vec![
+            ("Latitude of false origin", or(p.lat_0, 0.0), Angle),
+            ("Longitude of false origin", or(p.lon_0, 0.0), Angle),
+            first,
+            ("Latitude of 2nd standard parallel", p.lat_2.or(p.lat_1).unwrap_or(0.0), Angle),
+        ],
+        Method::TransverseMercator | Method::LambertConic1 | Method::Mercator1 | Method::ObliqueStereographic => {
+            vec![lat, lon, scale]
+        }
+        Method::Mercator2 | Method::CylindricalEqualArea => vec![first, lon],
+        Method::Equirectangular => vec![first, lat, lon],
+        Method::PolarStereographic => vec![
+            ("Latitude of standard parallel", p.lat_1.or(p.lat_0).unwrap_or(90.0), Angle),
+            ("Longitude of origin", or(p.lon_0, 0.0), Angle),
+        ],
+        Method::Sinusoidal => vec![lon],
+        _ => vec![lat, lon],
+    };
+    let names = if false_origin {
+        ["Easting at false origin", "Northing at false origin"]
+    } else {
+        ["False easting", "False northing"]
+    };
+    all.extend(names.into_iter().zip([or(p.x_0, 0.0), or(p.y_0, 0.0)]).map(|(name, value)| (name, value, Length)));
+    all
+}
+
+/// The numbers of a CF grid mapping but for false origin and ellipsoid; `None` if CF cannot say it.
+fn cf_numbers(method: Method, p: &Parameters) -> Option<Vec<CfNumbers>> {
+    let one = |value: Option<f64>| vec![value.unwrap_or(0.0)];
+    let parallels = || [p.lat_1, p.lat_2.filter(|lat| Some(*lat) != p.lat_1)].into_iter().flatten().collect();
+    let lat = ("latitude_of_projection_origin", one(p.lat_0));
+    let unscaled = p.k_0.is_none_or(|k| k == 1.0);
+    Some(match method {
+        Method::TransverseMercator => vec![
+            lat,
+            ("longitude_of_central_meridian", one(p.lon_0)),
+            ("scale_factor_at_central_meridian", vec![p.k_0.unwrap_or(1.0)]),
+        ],
+        Method::LambertConic1 | Method::LambertConic2 | Method::Albers if unscaled => {
+            vec![("standard_parallel", parallels()), lat, ("longitude_of_central_meridian", one(p.lon_0))]
+        }
+        Method::Mercator1 | Method::Mercator2 if unscaled => {
+            vec![("standard_parallel", one(p.lat_1)), ("longitude_of_projection_origin", one(p.lon_0))]
+        }
+        Method::PolarStereographic if p.lat_1.is_some() => {
+            vec![lat, ("straight_vertical_longitude_from_pole", one(p.lon_0)), ("standard_parallel", one(p.lat_1))]
+        }
+        Method::LambertAzimuthal => vec![lat, ("longitude_of_projection_origin", one(p.lon_0))],
+        Method::Sinusoidal => vec![("longitude_of_central_meridian", one(p.lon_0))],
+        _ => return None,
+    })
+}
+
+pub(crate) fn parameter<'a>(definition: &'a str, key: &str) -> Option<&'a str> {
     definition.split_whitespace().find_map(|word| word.strip_prefix('+')?.strip_prefix(key)?.strip_prefix('='))
 }
 

@@ -12,6 +12,8 @@ use crate::Result;
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) crs: Crs,
+    /// `EPSG:32631`, where the file names it.
+    pub(crate) code: Option<String>,
     pub(crate) x_name: String,
     pub(crate) y_name: String,
     pub(crate) x: Axis,
@@ -64,18 +66,26 @@ pub(crate) async fn place(file: &mut File) -> Result<Option<Place>> {
     let y = find("projection_y_coordinate", "latitude", "Y");
     let (Some(x), Some(y)) = (x, y) else { return Ok(None) };
     let Some(crs) = crs(file, &x)? else { return Ok(None) };
+    let code = mapping(file).and_then(|mapping| mapping.attrs.get("epsg")?.number()).map(|code| format!("EPSG:{code}"));
     let (x_name, y_name) = (x.name.clone(), y.name.clone());
     let x = Axis::from_centres(&file.labels(&x).await?);
     let y = Axis::from_centres(&file.labels(&y).await?);
-    Ok(x.zip(y).map(|(x, y)| Place { crs, x_name, y_name, x, y }))
+    Ok(x.zip(y).map(|(x, y)| Place { crs, code, x_name, y_name, x, y }))
+}
+
+/// The variable that others name as their grid mapping.
+fn mapping(file: &File) -> Option<&Variable> {
+    let mut named = file.opened.meta.variables.iter().map(|v| text(v, "grid_mapping")).filter(|name| !name.is_empty());
+    // The extended form is `crs: x y`.
+    file.opened.meta.variable(named.next()?.split([':', ' ']).next()?)
 }
 
 /// The CRS of the grid mapping; without one, longitude and latitude if the axes are such.
 fn crs(file: &File, x: &Variable) -> Result<Option<Crs>> {
-    let named = file.opened.meta.variables.iter().map(|v| text(v, "grid_mapping")).find(|name| !name.is_empty());
-    // The extended form is `crs: x y`.
-    let name = named.and_then(|name| name.split([':', ' ']).next());
-    let mapping = name.and_then(|name| file.opened.meta.variable(name));
+    let mapping = mapping(file);
+    if let Some(proj) = mapping.map(|mapping| text(mapping, "proj4")).filter(|proj| !proj.is_empty()) {
+        return Crs::from_proj(proj).map(Some).map_err(|e| file.failed(e));
+    }
     if let Some(mapping) = mapping {
         let numbers = |name: &str| mapping.attrs.get(name).map(AttrValue::numbers).filter(|n| !n.is_empty());
         let crs = Crs::from_cf(text(mapping, "grid_mapping_name"), &numbers);
@@ -124,7 +134,8 @@ impl Place {
         let (x, y) = (&self.x, &self.y);
         let ((west, east), (south, north)) = (x.bounds(), y.bounds());
         let origin = [x.first - x.step / 2.0, y.first - y.step / 2.0];
-        let mut fields = vec![("proj:code", if self.crs.is_lonlat() { json!("OGC:CRS84") } else { Value::Null })];
+        let lonlat = || self.crs.is_lonlat().then(|| "OGC:CRS84".to_owned());
+        let mut fields = vec![("proj:code", json!(self.code.clone().or_else(lonlat)))];
         if !self.crs.is_lonlat() {
             fields.extend(self.crs.wkt2().map(|wkt| ("proj:wkt2", Value::String(wkt))));
         }

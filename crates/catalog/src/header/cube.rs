@@ -1,6 +1,6 @@
 //! Fields of the datacube extension 2.3.0 and `bands` of STAC 1.1, from the header of a file.
 
-use outcrop_formats::{AttrValue, FileMeta, Variable};
+use outcrop_formats::{AttrValue, FileMeta, Format, Variable};
 use serde_json::{Map, Value, json};
 
 use super::axes::{self, Place, TimeSpan, is_coordinate, text};
@@ -94,7 +94,7 @@ fn is_data(meta: &FileMeta, variable: &Variable) -> bool {
     numeric && variable.dims.len() >= 2 && !place && !meta.variables.iter().any(helps)
 }
 
-/// The variables of data as bands.
+/// The variables of data as bands; of a GeoTIFF the bands of its image.
 pub(super) fn bands(meta: &FileMeta) -> Value {
     let band = |variable: &Variable| {
         let mut band = json!({"name": variable.name});
@@ -103,5 +103,48 @@ pub(super) fn bands(meta: &FileMeta) -> Value {
         }
         band
     };
-    Value::Array(meta.variables.iter().filter(|v| is_data(meta, v)).map(band).collect())
+    let data = || meta.variables.iter().filter(|v| is_data(meta, v));
+    if meta.format == Format::GeoTiff {
+        return Value::Array(data().flat_map(raster_bands).collect());
+    }
+    Value::Array(data().map(band).collect())
+}
+
+/// Bands of an image: name and description, type, nodata, scale, unit and statistics, each with its own.
+fn raster_bands(variable: &Variable) -> Vec<Value> {
+    let count = variable.grid.shape.first().and_then(|n| usize::try_from(*n).ok()).unwrap_or(0);
+    let text_of = |name: &str, at: usize| match variable.attrs.get(name) {
+        Some(AttrValue::Texts(texts)) => texts.get(at).cloned(),
+        Some(AttrValue::Text(text)) if count == 1 || name == "units" => Some(text.clone()),
+        _ => None,
+    };
+    let number_of = |names: [&str; 2], at: usize| {
+        let all = names.iter().find_map(|name| variable.attrs.get(*name)).map(AttrValue::numbers)?;
+        all.get(at).or_else(|| all.first().filter(|_| all.len() == 1)).copied()
+    };
+    let band = |at: usize| {
+        let mut band = json!({"name": format!("{}", at + 1), "data_type": variable.dtype.name()});
+        for (key, name) in [("description", "long_name"), ("unit", "units"), ("unit", "units_of_bands")] {
+            if let Some(text) = text_of(name, at).filter(|text| !text.is_empty()) {
+                band[key] = json!(text);
+            }
+        }
+        if let Some(nodata) = nodata(variable) {
+            band["nodata"] = nodata;
+        }
+        for (key, names) in [("raster:scale", ["scale_factor", "scales"]), ("raster:offset", ["add_offset", "offsets"])]
+        {
+            if let Some(number) = number_of(names, at) {
+                band[key] = json!(number);
+            }
+        }
+        for (key, name) in [("minimum", "MINIMUM"), ("maximum", "MAXIMUM"), ("mean", "MEAN"), ("stddev", "STDDEV")] {
+            let name = format!("STATISTICS_{name}");
+            if let Some(number) = number_of([&name, &name], at) {
+                band["statistics"][key] = json!(number);
+            }
+        }
+        band
+    };
+    (0..count).map(band).collect()
 }

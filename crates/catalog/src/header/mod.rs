@@ -42,6 +42,9 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     let fields = wanted.fields;
     let wants = |any: &[Field]| fields.iter().any(|field| any.contains(field));
     let mut file = File::open(store, href).await?;
+    if file.opened.meta.format == Format::GeoTiff {
+        keep_the_image(&mut file.opened.meta);
+    }
     let (mut place, mut footprint, mut time) = (None, None, None);
     if wants(&[Field::Proj, Field::Cube, Field::Bbox]) {
         place = axes::place(&mut file).await?;
@@ -61,6 +64,15 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     let header = Header { href: href.clone(), size, meta: file.opened.meta, place, time, footprint, references };
     header.check(fields)?;
     Ok(header)
+}
+
+/// Leaves out what is no data of its own: overviews, masks, and their dimensions and coordinates.
+fn keep_the_image(meta: &mut FileMeta) {
+    let helps = |name: &str| name.starts_with("overview_") || name == "mask" || name.starts_with("mask_");
+    let image = |v: &&Variable| v.dims.len() > 1 && !helps(&v.name);
+    let dims: Vec<String> = meta.variables.iter().filter(image).flat_map(|v| v.dims.iter().cloned()).collect();
+    meta.variables.retain(|v| !helps(&v.name) && v.dims.iter().all(|dim| dims.contains(dim)));
+    meta.dims.retain(|name, _| dims.contains(name));
 }
 
 impl Header {

@@ -115,7 +115,7 @@ fn run<const OLD: bool>(table: &mut Table, bytes: &[u8], out: &mut [u8]) -> Resu
         }
         let len = match head >> 56 {
             0 => long(out, places[code & (SIZE - 1)], at)?,
-            len => short(out, head, (len as usize, at))?,
+            _ => short(out, head, (usize::from(head.to_le_bytes()[7]), at))?,
         };
         last = Some(Last { head, start: at, len });
         at = at.wrapping_add(len);

@@ -1,6 +1,6 @@
 //! Where the cells of an image are: affine transform, control points and coordinate reference system.
 
-use outcrop_grid::GeoKeys;
+use outcrop_grid::{Crs, GeoKeys, wkt_to_epsg};
 
 use super::image::{Tags, tag};
 use crate::array::{AttrValue, Attrs};
@@ -56,12 +56,7 @@ impl Geo {
     pub(super) fn spatial_ref(&self) -> Attrs {
         let mut attrs = Attrs::new();
         if let Some(keys) = &self.keys {
-            if let Some(code) = keys.epsg() {
-                attrs.insert("epsg".into(), AttrValue::Int(vec![i64::from(code)]));
-            }
-            if let Some(citation) = keys.citation() {
-                attrs.insert("crs_name".into(), AttrValue::Text(citation.to_owned()));
-            }
+            crs_attrs(keys, &mut attrs);
         }
         if let Some(transform) = self.transform {
             let text: Vec<String> = transform.iter().map(f64::to_string).collect();
@@ -76,6 +71,38 @@ impl Geo {
     /// True for longitude and latitude, false for plane coordinates, `None` if it is not known.
     pub(super) fn is_geographic(&self) -> Option<bool> {
         self.keys.as_ref()?.is_geographic()
+    }
+}
+
+/// What the keys say about the CRS: its code, PROJ string, WKT, and the numbers of a CF grid mapping. Keys that are not
+/// understood leave the name that the file gives, and why.
+fn crs_attrs(keys: &GeoKeys, attrs: &mut Attrs) {
+    let mut put = |name: &str, value: AttrValue| drop(attrs.insert(name.to_owned(), value));
+    let text = |text: &str| AttrValue::Text(text.to_owned());
+    let code = keys.epsg().or_else(|| wkt_to_epsg(keys.wkt()?));
+    if let Some(code) = code {
+        put("epsg", AttrValue::Int(vec![i64::from(code)]));
+    }
+    if let Some(citation) = keys.citation() {
+        put("crs_name", text(citation));
+    }
+    let crs = keys.proj().and_then(|proj| Crs::from_proj(&proj));
+    let own = code.and_then(Crs::wkt_of_epsg).or_else(|| keys.wkt()).map(str::to_owned);
+    if let Some(wkt) = own.or_else(|| crs.as_ref().ok().and_then(Crs::wkt2)) {
+        put("crs_wkt", text(&wkt));
+    }
+    match &crs {
+        Ok(crs) => {
+            put("proj4", text(crs.proj_string()));
+            let (name, numbers) = crs.cf().unzip();
+            if let Some(name) = name {
+                put("grid_mapping_name", text(name));
+            }
+            for (name, numbers) in numbers.into_iter().flatten() {
+                put(name, AttrValue::Float64(numbers));
+            }
+        }
+        Err(error) => put("crs_error", AttrValue::Text(error.to_string())),
     }
 }
 
