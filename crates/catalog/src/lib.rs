@@ -15,5 +15,6 @@ mod search;
 pub use build::{BuildOptions, BuildReport, Failed, build};
 pub use describe::{AssetCount, Branch, Description, describe};
 pub use error::{Error, Result};
+pub use header::{Survey, survey};
 pub use recipe::Recipe;
 pub use search::{SearchOptions, Source, search};

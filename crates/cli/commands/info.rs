@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use futures::TryStreamExt;
-use outcrop_catalog::search;
+use outcrop_catalog::{Survey, search, survey};
 use outcrop_compute::human;
 use outcrop_formats::{AttrValue, Attrs, ChunkRef, Fresh, HEAD, Opened, Variable, kerchunk};
 use outcrop_stac::Document;
@@ -189,9 +189,36 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         json!({"name": name, "dims": variable.dims, "shape": grid.shape, "dtype": dtype, "chunks": grid.chunk})
     });
     let variables: Vec<Value> = variables.collect();
-    let format = meta.format.to_string();
-    let summary = json!({"href": href.to_string(), "format": format, "size": size, "variables": variables});
+    let mut summary =
+        json!({"href": href.to_string(), "format": meta.format.to_string(), "size": size, "variables": variables});
+    match survey(opened).await {
+        Ok(survey) => {
+            survey_text(&mut text, &survey)?;
+            summary["crs"] = json!(survey.crs);
+            summary["extent"] = json!(survey.plane);
+            summary["bbox"] = json!(survey.bbox);
+            summary["time"] = json!(survey.time);
+        }
+        // The structure is told all the same.
+        Err(error) => writeln!(text, "place: cannot be told, {}", print::chain(&error).join(": "))?,
+    }
     Ok((text, summary))
+}
+
+fn survey_text(text: &mut String, survey: &Survey) -> std::fmt::Result {
+    if let Some(crs) = &survey.crs {
+        writeln!(text, "crs: {crs}")?;
+    }
+    if let Some([west, south, east, north]) = survey.plane {
+        writeln!(text, "extent: x {west} to {east}, y {south} to {north}")?;
+    }
+    if let Some([west, south, east, north]) = survey.bbox {
+        writeln!(text, "bbox: {west:.4}, {south:.4}, {east:.4}, {north:.4}")?;
+    }
+    if let Some((start, end)) = &survey.time {
+        writeln!(text, "time: {start} to {end}")?;
+    }
+    Ok(())
 }
 
 /// Names the file that an error is about.
@@ -212,6 +239,10 @@ fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     }
     if !codecs.is_empty() {
         write!(text, ", {}", codecs.join(" + "))?;
+    }
+    let bytes = variable.elements().and_then(|n| n.checked_mul(variable.dtype.size() as u64));
+    if let Some(bytes) = bytes.filter(|_| variable.grid.shape.len() > 1) {
+        write!(text, ", {} decoded", human(bytes))?;
     }
     if let Some(AttrValue::Text(units)) = variable.attrs.get("units") {
         write!(text, ", units `{units}`")?;

@@ -59,17 +59,18 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
     let auxiliary = auxiliary(meta);
     let is_data = |v: &&Variable| !options.variables.is_empty() || !auxiliary.contains(&v.name.as_str());
     let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).filter(is_data).collect();
-    let mut coords: IndexMap<String, Option<Coord>> = IndexMap::new();
+    let mut coords: IndexMap<String, Coord> = IndexMap::new();
     let mut dataset = Dataset { attrs: meta.attrs.clone(), ..Dataset::default() };
     for variable in wanted {
         for dim in &variable.dims {
-            if !coords.contains_key(dim) {
-                let coord = read_coord(&opened, dim).await?;
-                coords.insert(dim.clone(), coord);
+            let Some(coordinate) = meta.coordinate(variable, dim) else { continue };
+            if !coords.contains_key(&coordinate.name) {
+                coords.insert(coordinate.name.clone(), read_coord(&opened, coordinate).await?);
             }
         }
         let source = source_of(&opened, variable).await?;
-        let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), coords.get(dim)?.clone()?)));
+        let label = |dim: &String| coords.get(&meta.coordinate(variable, dim)?.name).cloned();
+        let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), label(dim)?)));
         let array = DataArray {
             name: variable.name.clone(),
             dims: variable.dims.clone(),
@@ -118,15 +119,14 @@ async fn source_of(opened: &Opened, variable: &Variable) -> Result<Source> {
     })
 }
 
-/// The values of the coordinate variable of a dimension, if the file has one.
-async fn read_coord(opened: &Opened, dim: &str) -> Result<Option<Coord>> {
-    let Some(variable) = opened.meta.variable(dim).filter(|v| v.dims == [dim]) else { return Ok(None) };
+/// The values of a coordinate variable.
+async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
     let source = source_of(opened, variable).await?;
     let window: Vec<Range<u64>> = source.refs.grid.shape.iter().map(|n| 0..*n).collect();
     let expr = Arc::new(Expr::Source(Arc::new(source)));
     let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
     let values = eval(&expr, &window, &fetched, &mut Scratch::default())?.into_f64();
-    Ok(Some(Coord { values, attrs: variable.attrs.clone() }))
+    Ok(Coord { values, attrs: variable.attrs.clone() })
 }
 
 fn named(href: &Href, error: outcrop_formats::Error) -> Error {

@@ -310,6 +310,21 @@ impl FileMeta {
         self.variables.iter().find(|v| v.name == name)
     }
 
+    /// The coordinate of a dimension of a variable: the variable of one dimension that has its name, in the group of the
+    /// variable or the nearest above.
+    pub fn coordinate(&self, variable: &Variable, dim: &str) -> Option<&Variable> {
+        let labels = |found: &&Variable| found.dims.len() == 1 && variable.dims.contains(&found.dims[0]);
+        if let Some(found) = self.variable(dim).filter(labels) {
+            return Some(found);
+        }
+        let (mut group, mut found) = (variable.name.as_str(), None);
+        while let (None, Some((above, _))) = (found, group.rsplit_once('/')) {
+            group = above;
+            found = self.variable(&format!("{group}/{dim}")).filter(labels);
+        }
+        found
+    }
+
     /// The variable of this path, or an error that says why there is none.
     ///
     /// # Errors

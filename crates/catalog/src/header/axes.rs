@@ -45,7 +45,9 @@ pub(crate) fn is_named(variable: &Variable, what: &str) -> bool {
 
 /// True for a variable that labels its own dimension.
 pub(crate) fn is_coordinate(variable: &Variable) -> bool {
-    variable.dims.len() == 1 && variable.dims[0] == variable.name
+    // In a group, the variable has the path of the group in its name; its dimension may be of a group above.
+    let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    variable.dims.len() == 1 && (variable.dims[0] == variable.name || last(&variable.dims[0]) == last(&variable.name))
 }
 
 fn is_axis(variable: &Variable, plane: &str, degrees: &str, axis: &str) -> bool {
@@ -68,8 +70,9 @@ pub(crate) async fn place(file: &mut File) -> Result<Option<Place>> {
     let Some(crs) = crs(file, &x)? else { return Ok(None) };
     let code = mapping(file).and_then(|mapping| mapping.attrs.get("epsg")?.number()).map(|code| format!("EPSG:{code}"));
     let (x_name, y_name) = (x.name.clone(), y.name.clone());
-    let x = Axis::from_centres(&file.labels(&x).await?);
-    let y = Axis::from_centres(&file.labels(&y).await?);
+    let (per_x, per_y) = (unit(file, &x, &crs)?, unit(file, &y, &crs)?);
+    let x = Axis::from_centres(&scaled(&file.labels(&x).await?, per_x));
+    let y = Axis::from_centres(&scaled(&file.labels(&y).await?, per_y));
     Ok(x.zip(y).map(|(x, y)| Place { crs, code, x_name, y_name, x, y }))
 }
 
@@ -78,6 +81,38 @@ fn mapping(file: &File) -> Option<&Variable> {
     let mut named = file.opened.meta.variables.iter().map(|v| text(v, "grid_mapping")).filter(|name| !name.is_empty());
     // The extended form is `crs: x y`.
     file.opened.meta.variable(named.next()?.split([':', ' ']).next()?)
+}
+
+fn scaled(labels: &[f64], factor: f64) -> Vec<f64> {
+    labels.iter().map(|label| label * factor).collect()
+}
+
+/// What one unit of a coordinate is in units of its CRS: metres, or degrees.
+fn unit(file: &File, coordinate: &Variable, crs: &Crs) -> Result<f64> {
+    let units = text(coordinate, "units").trim();
+    let lower = units.to_ascii_lowercase();
+    if crs.is_lonlat() {
+        return match lower.as_str() {
+            "radian" | "radians" | "rad" => Ok(1f64.to_degrees()),
+            _ => Ok(1.0),
+        };
+    }
+    // A system that names its unit (`+units=us-ft`) takes coordinates in it.
+    let own = |key: &str| crs.proj_string().split_whitespace().find_map(|part| part.strip_prefix(key));
+    if own("+units=").is_some_and(|unit| unit != "m") || own("+to_meter=").is_some_and(|factor| factor != "1") {
+        return Ok(1.0);
+    }
+    match lower.as_str() {
+        "" | "1" | "m" | "meter" | "meters" | "metre" | "metres" => Ok(1.0),
+        "km" | "kilometer" | "kilometers" | "kilometre" | "kilometres" => Ok(1000.0),
+        "ft" | "foot" | "feet" => Ok(0.3048),
+        "us_survey_foot" | "us-ft" | "us survey foot" => Ok(1200.0 / 3937.0),
+        _ => {
+            let why =
+                format!("coordinate `{}` of a projection has units `{units}`, which are no length", coordinate.name);
+            Err(file.failed(why))
+        }
+    }
 }
 
 /// The CRS of the grid mapping; without one, longitude and latitude if the axes are such.

@@ -29,6 +29,43 @@ pub(crate) struct Header {
     references: Option<Vec<u8>>,
 }
 
+/// Where and when the cells of a file are, as its coordinates say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Survey {
+    /// The coordinate reference system: its code where the file has one, and its PROJ string.
+    pub crs: Option<String>,
+    /// Edges of the cells in that system: least x, least y, largest x, largest y.
+    pub plane: Option<[f64; 4]>,
+    /// Box around the cells in degrees: west, south, east, north; west > east crosses the antimeridian.
+    pub bbox: Option<[f64; 4]>,
+    /// First and last moment, RFC 3339.
+    pub time: Option<(String, String)>,
+}
+
+/// Reads the coordinates of an opened file or store. What they do not tell is `None`.
+///
+/// # Errors
+/// [`Error::Header`] if a coordinate or a grid mapping is there but cannot be understood, and the store's.
+pub async fn survey(opened: Opened) -> Result<Survey> {
+    let mut file = File { opened };
+    let place = axes::place(&mut file).await?;
+    let footprint = outline(&mut file, place.as_ref()).await?;
+    let time = axes::time(&mut file).await?;
+    let plane = place.as_ref().map(|place| {
+        let ((west, east), (south, north)) = (place.x.bounds(), place.y.bounds());
+        [west, south, east, north]
+    });
+    Ok(Survey {
+        crs: place.map(|place| match place.code {
+            Some(code) => format!("{code} ({})", place.crs.proj_string()),
+            None => place.crs.proj_string().to_owned(),
+        }),
+        plane,
+        bbox: footprint.map(|footprint| footprint.bbox.to_array()),
+        time: time.map(|time| (time.start, time.end)),
+    })
+}
+
 /// What is wanted of a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
