@@ -1,4 +1,4 @@
-//! `--help`: two examples each, which work.
+//! `--help`: two examples or more each, which work.
 
 use crate::bench::{Bench, demo};
 
@@ -6,7 +6,7 @@ fn examples(bench: &Bench, command: &str) -> Vec<String> {
     let said = bench.run(&format!("{command} --help"));
     let (_, examples) = said.out.split_once("Examples:\n").unwrap();
     let lines: Vec<String> = examples.lines().map(|line| line.trim().to_owned()).filter(|l| !l.is_empty()).collect();
-    assert_eq!(lines.len(), 2, "{command}: {lines:?}");
+    assert!(lines.len() >= 2, "{command}: {lines:?}");
     lines.iter().map(|line| line.strip_prefix("outcrop ").unwrap().to_owned()).collect()
 }
 
