@@ -6,6 +6,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
 SAMPLES = pathlib.Path(os.environ.get("SAMPLES", "samples"))
@@ -145,3 +146,29 @@ def test_miniseed_by_libmseed(name, version):
     assert abs(second.samprate - 19.9975) < (1e-12 if version == 3 else 1e-5)
     np.testing.assert_array_equal(first.np_datasamples, mseed_expected(name))
     np.testing.assert_array_equal(second.np_datasamples, mseed_expected(name)[:300])
+
+
+# What crates/formats reads from GeoTIFF files, beside what rasterio (GDAL) reads today: the fixtures are held to want.json
+# by the crate's own tests, and want.json to rasterio here.
+TIFF = pathlib.Path(__file__).parents[2] / "crates/formats/tests/fixtures/tiff"
+
+
+def tiff_cases():
+    import json
+    return [(name, want) for name, want in json.loads((TIFF / "want.json").read_text()).items() if "refused" not in want]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name, want", tiff_cases(), ids=lambda case: case if isinstance(case, str) else "")
+def test_geotiff_fixtures_are_what_rasterio_reads(name, want):
+    with rasterio.open(TIFF / name) as f:
+        got = f.read()
+        assert list(got.shape) == want["shape"]
+        if "transform" in want:
+            assert list(f.transform.to_gdal()) == want["transform"]
+    if "values" in want:
+        np.testing.assert_array_equal(got.ravel(), want["values"])
+    elif "written" not in want:
+        flat = np.arange(got.size, dtype="i8")
+        expected = ((flat * 7 + 3) % 101 % want.get("limit", 101)).reshape(got.shape)
+        np.testing.assert_array_equal(got.real, expected)

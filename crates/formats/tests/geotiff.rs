@@ -5,9 +5,11 @@ mod common;
 
 use std::path::Path;
 
+use bytes::Bytes;
 use common::Bench;
-use outcrop_formats::{AttrValue, DType, FileMeta, Format, Variable, cf::Decoding};
+use outcrop_formats::{AttrValue, DType, FileMeta, Format, HEAD, Locate, Open, Variable, cf::Decoding};
 use outcrop_grid::Crs;
+use outcrop_store::{Demand, Sparse, Step};
 use outcrop_testkit::shared_data;
 use serde_json::Value;
 
@@ -301,4 +303,44 @@ fn metadata_coordinates_and_pages_are_lowered() {
     let page = header.find("band_data_page_3").unwrap();
     let got = elements(&bench.all(&meta, page), page.dtype);
     assert_eq!(got[0], (2.0 * 13.0 * 19.0 * 7.0 + 3.0) % 101.0);
+}
+
+/// Gives a parser what it asks for, and says how often it had to ask.
+fn rounds<T, D: Demand<Output = T>>(demand: &mut D, have: &mut Sparse, whole: &Bytes) -> (T, usize)
+where
+    D::Error: std::fmt::Debug,
+{
+    for round in 0.. {
+        match demand.step(have).unwrap() {
+            Step::Done(value) => return (value, round),
+            Step::Need(ranges) => {
+                for range in ranges {
+                    let at = |n: u64| usize::try_from(n).unwrap();
+                    have.insert(range.start, &whole.slice(at(range.start)..at(range.end)));
+                }
+            }
+        }
+    }
+    panic!("it never ends")
+}
+
+#[test]
+fn headers_come_in_few_requests_and_chunk_indexes_with_the_first_bytes() {
+    let files = [fixtures().join("cog.tif"), fixtures().join("overviews.tif"), fixtures().join("pages.tif")];
+    let real = shared_data("real/raster/cog.tif");
+    for path in files.iter().chain(&real) {
+        let whole = Bytes::from(std::fs::read(path).unwrap());
+        let mut have = Sparse::new(whole.len() as u64);
+        let head = whole.len().min(usize::try_from(HEAD).unwrap());
+        have.insert(0, &whole.slice(..head));
+        let (header, asked) = rounds(&mut Open::new(), &mut have, &whole);
+        assert!(asked <= 1, "{}: {asked} requests after the first", path.display());
+        for variable in &header.variables {
+            let (_, asked) = rounds(&mut Locate::new(variable), &mut Sparse::new(whole.len() as u64), &whole);
+            assert_eq!(asked, 0, "{}: {}", path.display(), variable.name);
+        }
+        // Without any bytes at hand, each directory is a round and so are the values of their tags.
+        let (header, asked) = rounds(&mut Open::new(), &mut Sparse::new(whole.len() as u64), &whole);
+        assert!(asked <= header.variables.len() + 3, "{}: {asked} rounds", path.display());
+    }
 }
