@@ -97,13 +97,16 @@ fn run<const OLD: bool>(table: &mut Table, bytes: &[u8], out: &mut [u8]) -> Resu
         let mut head = heads[code & (SIZE - 1)];
         if let Some(last) = last {
             // The string that is defined by this very code begins as the one before.
-            let source = if code == next { last.head } else { head };
-            let (made, place) = longer(last, source & 0xff);
+            // A branch, not a selection: else each code would wait for the one before.
+            if code == next {
+                std::hint::cold_path();
+                head = longer(last, last.head & 0xff).0;
+            }
+            let (made, place) = longer(last, head & 0xff);
             heads[next] = made;
             if made >> 56 == 0 {
                 places[next] = place;
             }
-            head = if code == next { made } else { head };
             // A full table keeps its strings; what comes after has a place of its own, which no code names.
             next = next.wrapping_add(usize::from(next < SIZE));
             if next.wrapping_add(usize::from(!OLD)) >> width != 0 && width < 12 {
