@@ -117,10 +117,24 @@ impl Opened {
         if let Layout::Zarr(Place::Shards(sharding)) = &variable.layout {
             return Ok(ChunkRefs::new(variable, sharding.locate(&self.origin.store, variable).await?));
         }
+        self.locate_with(variable, &mut self.have.clone()).await
+    }
+
+    /// As [`Opened::locate`] for all variables, one after the other: what was read for one is there for the next.
+    pub(crate) async fn locate_all(&self) -> Vec<(&Variable, Result<ChunkRefs>)> {
+        let mut have = self.have.clone();
+        let mut located = Vec::new();
+        for variable in &self.meta.variables {
+            let refs = self.locate_with(variable, &mut have).await;
+            located.push((variable, refs));
+        }
+        located
+    }
+
+    async fn locate_with(&self, variable: &Variable, have: &mut Sparse) -> Result<ChunkRefs> {
         let mut locate = Locate::new(variable);
         if let Some(object) = &self.origin.file {
-            let mut have = self.have.clone();
-            return self.origin.store.drive_with(object, &mut have, &mut locate).await.map_err(driven);
+            return self.origin.store.drive_with(object, have, &mut locate).await.map_err(driven);
         }
         match locate.step(&self.have)? {
             Step::Done(refs) => Ok(refs),

@@ -113,8 +113,8 @@ pub async fn save(opened: &Opened) -> Result<(Vec<u8>, Vec<(String, String)>)> {
     };
     let (mut variables, mut left_out) = (Vec::new(), Vec::new());
     let mut refused = opened.meta.refused.clone();
-    for variable in &opened.meta.variables {
-        let table = match opened.locate(variable).await {
+    for (variable, refs) in opened.locate_all().await {
+        let table = match refs {
             Ok(refs) => table(&refs).ok_or("records of miniSEED are not saved".to_owned()),
             Err(Error::Store(e)) => return Err(e.into()),
             Err(e) => Err(e.to_string()),

@@ -1,7 +1,7 @@
 //! miniSEED 2 and 3: seismic samples in records that each say whose they are and when.
 //!
-//! The file is walked from record to record ([`scan`]); records that continue each other become segments ([`segment`]),
-//! and each segment a variable ([`lower`]). Samples are decoded when they are wanted ([`decode`]). Formats:
+//! The file is walked from record to record (`scan`); records that continue each other become segments (`segment`),
+//! and each segment a variable (`lower`). Samples are decoded when they are wanted (`decode`). Formats:
 //! <https://docs.fdsn.org/projects/miniseed3> and the SEED manual 2.4, chapter 8 and appendix B.
 
 mod decode;
