@@ -88,7 +88,10 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
 fn grid_mapping(meta: &FileMeta, variable: &Variable) -> Option<(String, Attrs)> {
     let Some(AttrValue::Text(text)) = variable.attrs.get("grid_mapping") else { return None };
     let name = text.split([':', ' ']).next()?;
-    Some((name.to_owned(), meta.variable(name)?.attrs.clone()))
+    // What is missing in a scalar that holds no data says nothing, and Zarr 3 writes it in another way.
+    let attrs =
+        meta.variable(name)?.attrs.iter().filter(|(key, _)| !["_FillValue", "missing_value"].contains(&key.as_str()));
+    Some((name.to_owned(), attrs.map(|(key, value)| (key.clone(), value.clone())).collect()))
 }
 
 /// Names that other variables use as coordinates or bounds.

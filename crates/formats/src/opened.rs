@@ -294,10 +294,10 @@ fn is_folder(href: &Href) -> bool {
     if href.as_str().ends_with('/') {
         return true;
     }
-    let zarr = href.file_name().is_some_and(|name| name.to_ascii_lowercase().ends_with(".zarr"));
     match href.to_path() {
         Some(path) => path.is_dir(),
-        None => zarr,
+        // A store, or a group within it.
+        None => href.as_str().split(['/', '?', '#']).any(|part| part.to_ascii_lowercase().ends_with(".zarr")),
     }
 }
 

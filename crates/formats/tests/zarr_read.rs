@@ -190,3 +190,28 @@ fn shards_are_located_by_their_indexes() {
         assert!(why.contains(want), "{why}");
     }
 }
+
+/// xarray writes the `_FillValue` of floats in Zarr 3 as a double in base64.
+#[test]
+fn missing_values_of_zarr_three_as_xarray_writes_them() {
+    let (_runtime, store) = store();
+    let dir = tempfile::tempdir().unwrap();
+    let fill = base64::engine::general_purpose::STANDARD.encode((-9999f64).to_le_bytes());
+    let array = json!({
+        "zarr_format": 3, "node_type": "array", "shape": [3], "data_type": "float32", "fill_value": 0.0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [3]}},
+        "chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+        "attributes": {"_FillValue": fill}, "dimension_names": ["x"],
+    });
+    std::fs::create_dir_all(dir.path().join("v/c")).unwrap();
+    std::fs::write(dir.path().join("zarr.json"), json!({"zarr_format": 3, "node_type": "group"}).to_string()).unwrap();
+    std::fs::write(dir.path().join("v/zarr.json"), array.to_string()).unwrap();
+    let values = [1f32, -9999.0, 0.0].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    std::fs::write(dir.path().join("v/c/0"), values).unwrap();
+    let opened = store.wait(Opened::open(&store, &Href::from_path(dir.path()))).unwrap();
+    let variable = opened.meta.find("v").unwrap();
+    let refs = store.wait(opened.locate(variable)).unwrap();
+    let bytes = store.wait(opened.read(&refs, std::slice::from_ref(&(0..3)))).unwrap();
+    let got = Decoding::of(variable).to_f64(&bytes);
+    assert!(got[0] == 1.0 && got[1].is_nan() && got[2] == 0.0, "{got:?}");
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
 use indexmap::IndexMap;
 use outcrop_store::Href;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::metadata::fill_bytes;
 use super::shard::Sharding;
 use super::{ArrayInfo, Element, Zarr, ZarrFormat};
-use crate::array::{AttrValue, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
+use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
 use crate::kerchunk::References;
 use crate::layout::{Layout, product};
 use crate::{Error, Result};
@@ -155,6 +156,9 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
     let keys = Keys { folder, names };
     let mut attrs = array.attrs.clone();
     let fill = fill_bytes(&document["fill_value"], dtype);
+    if let Some(value) = coded_fill(&attrs, dtype) {
+        attrs.insert("_FillValue".to_owned(), value);
+    }
     if array.format == ZarrFormat::V2 && !attrs.contains_key("_FillValue") {
         // As xarray reads Zarr 2: the fill value says what is missing.
         if let Some(value) = fill.as_deref().and_then(|fill| attribute(fill, dtype)) {
@@ -189,6 +193,14 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
         attrs,
         layout,
     })
+}
+
+/// `_FillValue` of a float as xarray writes it to Zarr 3: a little-endian double in base64.
+fn coded_fill(attrs: &Attrs, dtype: DType) -> Option<AttrValue> {
+    let text = attrs.get("_FillValue")?.text()?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+    let value = f64::from_le_bytes(bytes.try_into().ok()?);
+    matches!(dtype, DType::Float16 | DType::Float32 | DType::Float64).then(|| AttrValue::Float64(vec![value]))
 }
 
 fn native() -> ByteOrder {
