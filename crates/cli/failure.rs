@@ -142,7 +142,9 @@ fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     match format_error(error)? {
         Format::Truncated { .. } => Some("fetch the file again"),
-        Format::NotRecognised { .. } => Some("name a NetCDF, HDF5, GeoTIFF or miniSEED file, a Zarr store, or a document of references; raw data with --raw"),
+        Format::NotRecognised { .. } => Some(
+            "name a NetCDF, HDF5, GeoTIFF or miniSEED file, a Zarr store, or a document of references; raw data with --raw",
+        ),
         Format::Zarr { why, .. } if why.contains("No space left") => of_io(&ErrorKind::StorageFull.into()),
         Format::Zarr { action: "read", .. } => Some("name the folder of a Zarr store, or a file"),
         _ => None,

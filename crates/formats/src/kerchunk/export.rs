@@ -4,7 +4,7 @@ use base64::Engine;
 use outcrop_store::Href;
 use serde_json::{Map, Value, json};
 
-use crate::array::{AttrValue, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, FileMeta, Variable};
+use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, FileMeta, Variable};
 use crate::refs::ChunkRefs;
 use crate::zarr;
 use crate::{Error, Result};
@@ -43,10 +43,13 @@ fn array(variable: &Variable, refs: &ChunkRefs, href: &Href) -> Result<Vec<(Stri
     let (filters, compressor) = codecs(variable)?;
     let mut attrs = variable.attrs.clone();
     let given = attrs.shift_remove("_FillValue");
+    // Zarr 2 takes its fill value for what is missing, so it is only named where something was never written.
+    let written = pieces.iter().filter(|(_, chunk)| *chunk != ChunkRef::Fill).count() as u64;
+    let whole = written == grid.counts().iter().product::<u64>();
     let zeros = variable.fill.iter().all(|byte| *byte == 0);
     let fill = match given {
         Some(value) => zarr::attributes(&std::iter::once(("fill".to_owned(), value)).collect())["fill"].clone(),
-        None if zeros => Value::Null,
+        None if zeros || whole => Value::Null,
         None => fill(variable),
     };
     let document = json!({
@@ -154,12 +157,8 @@ fn dtype(variable: &Variable) -> Result<String> {
 
 /// The fill value as JSON: that of unwritten chunks.
 fn fill(variable: &Variable) -> Value {
-    let decoding = crate::cf::Decoding::from_attrs(variable.dtype, &crate::Attrs::new());
-    match decoding.to_f64(&variable.fill).first() {
-        Some(value) => {
-            let value = AttrValue::Float64(vec![*value]);
-            zarr::attributes(&std::iter::once(("fill".to_owned(), value)).collect())["fill"].clone()
-        }
+    match zarr::number(&variable.fill, variable.dtype) {
+        Some(value) => zarr::attributes(&std::iter::once(("fill".to_owned(), value)).collect())["fill"].clone(),
         None => Value::Null,
     }
 }

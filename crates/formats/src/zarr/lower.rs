@@ -161,7 +161,7 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
     }
     if array.format == ZarrFormat::V2 && !attrs.contains_key("_FillValue") {
         // As xarray reads Zarr 2: the fill value says what is missing.
-        if let Some(value) = fill.as_deref().and_then(|fill| attribute(fill, dtype)) {
+        if let Some(value) = fill.as_deref().and_then(|fill| number(fill, dtype)) {
             attrs.insert("_FillValue".to_owned(), value);
         }
     }
@@ -207,8 +207,8 @@ fn native() -> ByteOrder {
     if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big }
 }
 
-/// A fill value as an attribute of the element's kind.
-fn attribute(fill: &[u8], dtype: DType) -> Option<AttrValue> {
+/// An element in native byte order as an attribute of its kind.
+pub(crate) fn number(fill: &[u8], dtype: DType) -> Option<AttrValue> {
     match dtype {
         DType::UInt64 => Some(AttrValue::UInt(vec![u64::from_ne_bytes(*fill.first_chunk()?)])),
         DType::Int64 => Some(AttrValue::Int(vec![i64::from_ne_bytes(*fill.first_chunk()?)])),

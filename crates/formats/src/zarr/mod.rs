@@ -12,7 +12,7 @@ mod storage;
 mod write;
 
 use crate::array::{Attrs, DType};
-pub(crate) use lower::{Keys, Mapped, Place};
+pub(crate) use lower::{Keys, Mapped, Place, number};
 pub(crate) use metadata::attributes;
 pub use read::{ArrayInfo, Zarr, open};
 pub(crate) use read::{load, of_documents};
