@@ -1,5 +1,6 @@
 //! Metadata documents of arrays and groups, both ways.
 
+use base64::Engine;
 use serde_json::{Map, Value, json};
 use zarrs::array::ArrayMetadata;
 
@@ -35,13 +36,24 @@ pub(super) fn array(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
                 {"name": "bytes", "configuration": {"endian": "little"}},
                 {"name": "zstd", "configuration": {"level": 0, "checksum": false}},
             ],
-            "attributes": attributes(&spec.attrs),
+            "attributes": array_attributes_v3(spec),
             "dimension_names": spec.dims,
             "zarr_format": 3,
             "node_type": "array",
             "storage_transformers": [],
         })),
     }
+}
+
+/// Attributes of an array of version 3; the `_FillValue` of floats as xarray writes it, a double in base64.
+fn array_attributes_v3(spec: &ArraySpec) -> Value {
+    let mut attrs = attributes(&spec.attrs);
+    let float = matches!(spec.dtype, Element::Number(DType::Float16 | DType::Float32 | DType::Float64));
+    if let (true, Some(fill)) = (float, spec.attrs.get("_FillValue").and_then(AttrValue::number)) {
+        let coded = base64::engine::general_purpose::STANDARD.encode(fill.to_le_bytes());
+        attrs.insert("_FillValue".to_owned(), coded.into());
+    }
+    Value::Object(attrs)
 }
 
 /// The document `.zattrs` of an array of version 2.
