@@ -208,7 +208,8 @@ impl Decoder {
     }
 
     fn copy(&self, input: &[u8], out: &mut [u8]) -> Result<()> {
-        let short = self.cut_at_edge && self.codecs.is_empty() && input.len() < out.len();
+        let plain = self.codecs.iter().all(|codec| matches!(codec, Codec::Bits { .. }));
+        let short = self.cut_at_edge && plain && input.len() < out.len();
         if input.len() != out.len() && !short {
             return Err(Error::ChunkLength { step: "decoding", expected: out.len(), actual: input.len() });
         }
@@ -269,4 +270,28 @@ fn grow(buffer: &mut Vec<u8>, size: usize) -> Result<()> {
         buffer.resize(size, 0);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{ByteOrder, ChunkGrid};
+
+    /// Contiguous integers of reduced precision have a codec, and yet their last virtual chunk is stored cut.
+    #[test]
+    fn the_last_chunk_of_contiguous_reduced_integers_is_cut() {
+        let refs = ChunkRefs {
+            dtype: DType::Int16,
+            byte_order: ByteOrder::Little,
+            grid: ChunkGrid { shape: vec![3], chunk: vec![2] },
+            codecs: vec![Codec::Bits { offset: 4, precision: 8 }],
+            fill: vec![0; 2],
+            table: Table::Rows { base: 0, stride: 2 },
+        };
+        let mut decoder = Decoder::new(&refs).unwrap();
+        let mut out = [0; 4];
+        let stored = [0xf0, 0x0f];
+        decoder.decode(&refs.get(&[1]), &stored, &mut out).unwrap();
+        assert_eq!(out.first_chunk().map(|b| i16::from_ne_bytes(*b)), Some(-1));
+    }
 }
