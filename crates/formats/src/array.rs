@@ -78,6 +78,27 @@ impl DType {
         !matches!(self, Self::Complex64 | Self::Complex128 | Self::Char | Self::Opaque(_))
     }
 
+    /// The type of NumPy's array protocol (`f4`, `u1`, `c16`), without byte order.
+    pub(crate) fn from_numpy(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "i1" => Self::Int8,
+            "i2" => Self::Int16,
+            "i4" => Self::Int32,
+            "i8" => Self::Int64,
+            "u1" => Self::UInt8,
+            "u2" => Self::UInt16,
+            "u4" => Self::UInt32,
+            "u8" => Self::UInt64,
+            "f2" => Self::Float16,
+            "f4" => Self::Float32,
+            "f8" => Self::Float64,
+            "c8" => Self::Complex64,
+            "c16" => Self::Complex128,
+            "S1" => Self::Char,
+            _ => return None,
+        })
+    }
+
     /// The NumPy name (`float32`), `char`, or `opaque`.
     pub fn name(self) -> &'static str {
         match self {

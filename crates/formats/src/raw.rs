@@ -141,24 +141,8 @@ fn parse_dtype(text: &str) -> Result<(DType, ByteOrder)> {
         Some(b'<' | b'|') => (ByteOrder::Little, &text[1..]),
         _ => (ByteOrder::Little, text),
     };
-    let dtype = match name {
-        "i1" => DType::Int8,
-        "i2" => DType::Int16,
-        "i4" => DType::Int32,
-        "i8" => DType::Int64,
-        "u1" => DType::UInt8,
-        "u2" => DType::UInt16,
-        "u4" => DType::UInt32,
-        "u8" => DType::UInt64,
-        "f2" => DType::Float16,
-        "f4" => DType::Float32,
-        "f8" => DType::Float64,
-        "c8" => DType::Complex64,
-        "c16" => DType::Complex128,
-        "S1" => DType::Char,
-        other => return Err(wrong(format!("there is no dtype `{other}`; one is `<i2`, `>f4`, `u1`, `<c8`"))),
-    };
-    Ok((dtype, order))
+    let unknown = || wrong(format!("there is no dtype `{name}`; one is `<i2`, `>f4`, `u1`, `<c8`"));
+    Ok((DType::from_numpy(name).ok_or_else(unknown)?, order))
 }
 
 #[cfg(test)]

@@ -321,23 +321,8 @@ fn parse_dtype_v2(text: &str) -> Option<Element> {
     if let Some(chars) = kind.strip_prefix('U') {
         return Some(Element::Text { chars: chars.parse().ok()? });
     }
-    Some(Element::Number(match kind {
-        "f8" => DType::Float64,
-        "f4" => DType::Float32,
-        "f2" => DType::Float16,
-        "c8" => DType::Complex64,
-        "c16" => DType::Complex128,
-        "i8" => DType::Int64,
-        "i4" => DType::Int32,
-        "i2" => DType::Int16,
-        "i1" => DType::Int8,
-        "u8" => DType::UInt64,
-        "u4" => DType::UInt32,
-        "u2" => DType::UInt16,
-        "u1" | "b1" => DType::UInt8,
-        "S1" => DType::Char,
-        _ => return None,
-    }))
+    let dtype = if kind == "b1" { Some(DType::UInt8) } else { DType::from_numpy(kind) };
+    dtype.map(Element::Number)
 }
 
 fn parse_dtype_v3(value: &Value) -> Option<Element> {
