@@ -180,34 +180,51 @@ impl Origin {
     /// [`ChunkRef::Fill`].
     ///
     /// - `decoded` is the size of a decoded chunk in bytes; an object is at most twice as large, and 1 MiB.
-    /// - Ranges of the file at most `gap` bytes apart become one request.
+    /// - Ranges of one object at most `gap` bytes apart become one request of at most 16 MiB.
     ///
     /// # Errors
     /// [`Error::Limit`] for an object that is too large, and the store's.
     pub async fn fetch(&self, chunks: &[ChunkRef], decoded: u64, gap: u64) -> Result<Vec<(ChunkRef, Bytes)>> {
-        let own: Vec<Range<u64>> = chunks.iter().filter_map(own_range).collect();
-        let mut ranges = Parts::of(self, own, gap).await?;
+        let mut parts = self.parts(chunks, gap).await?;
         // Collected first: the futures of a lazy iterator are not known to be `Send`.
         let others: Vec<_> = chunks.iter().map(|chunk| self.one(chunk, decoded)).collect();
         let mut found: Vec<(ChunkRef, Bytes)> =
             futures::stream::iter(others).buffered(self.store.options().concurrency.max(1)).try_collect().await?;
-        for (chunk, bytes) in &mut found {
-            if let Some(range) = own_range(chunk) {
-                *bytes = ranges.take(&range)?;
+        for (chunk, (_, bytes)) in chunks.iter().zip(&mut found) {
+            if let Some((href, range)) = range_of(chunk) {
+                *bytes = parts.get_mut(&href).map_or_else(|| Parts::default().take(&range), |p| p.take(&range))?;
             }
         }
         Ok(found)
     }
 
-    /// A chunk that is not in the file itself.
+    /// The ranges that chunks are, object by object; of no href are those of the file itself.
+    async fn parts<'a>(&self, chunks: &'a [ChunkRef], gap: u64) -> Result<HashMap<Option<&'a Href>, Parts>> {
+        let mut ranges: HashMap<Option<&Href>, Vec<Range<u64>>> = HashMap::new();
+        for (href, range) in chunks.iter().filter_map(range_of) {
+            ranges.entry(href).or_default().push(range);
+        }
+        let each: Vec<_> = ranges
+            .into_iter()
+            .map(|(href, ranges)| async move {
+                let object = match href {
+                    Some(href) => Some(self.other(href).await?),
+                    None => self.file.clone(),
+                };
+                let parts = match object {
+                    Some(object) => Parts::of(&self.store, &object, ranges, gap).await?,
+                    None => Parts::default(),
+                };
+                Ok::<_, Error>((href, parts))
+            })
+            .collect();
+        futures::stream::iter(each).buffer_unordered(self.store.options().concurrency.max(1)).try_collect().await
+    }
+
+    /// A chunk that is a whole object, or needs no bytes.
     async fn one(&self, chunk: &ChunkRef, decoded: u64) -> Result<(ChunkRef, Bytes)> {
         match chunk {
             ChunkRef::Object { href, range: None, .. } => self.whole(chunk, href, decoded).await,
-            ChunkRef::Object { href, range: Some(range), .. } => {
-                let object = self.other(href).await?;
-                let bytes = self.store.ranges(&object, std::slice::from_ref(range)).await?.pop();
-                Ok((chunk.clone(), bytes.unwrap_or_default()))
-            }
             _ => Ok((chunk.clone(), Bytes::new())),
         }
     }
@@ -252,19 +269,17 @@ impl Origin {
     }
 }
 
-/// Joined ranges of the file with their bytes, in file order.
+/// Joined ranges of an object with their bytes, in its order.
+#[derive(Default)]
 struct Parts {
     parts: Vec<(Range<u64>, Bytes)>,
     size: u64,
 }
 
 impl Parts {
-    async fn of(origin: &Origin, ranges: Vec<Range<u64>>, gap: u64) -> Result<Self> {
-        let Some(object) = origin.file.as_ref().filter(|_| !ranges.is_empty()) else {
-            return Ok(Self { parts: Vec::new(), size: 0 });
-        };
+    async fn of(store: &Store, object: &ObjectMeta, ranges: Vec<Range<u64>>, gap: u64) -> Result<Self> {
         let joined = if gap > 0 { coalesce(&ranges, gap, MAX_REQUEST) } else { ranges };
-        let parts = origin.store.ranges(object, &joined).await?;
+        let parts = store.ranges(object, &joined).await?;
         let mut parts: Vec<(Range<u64>, Bytes)> = joined.into_iter().zip(parts).collect();
         parts.sort_by_key(|(range, _)| range.start);
         Ok(Self { parts, size: object.size })
@@ -283,9 +298,11 @@ impl Parts {
     }
 }
 
-fn own_range(chunk: &ChunkRef) -> Option<Range<u64>> {
+/// The object that a chunk is a range of (`None` for the file itself), and the range.
+fn range_of(chunk: &ChunkRef) -> Option<(Option<&Href>, Range<u64>)> {
     match chunk {
-        ChunkRef::Range { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
+        ChunkRef::Range { offset, length, .. } => Some((None, *offset..offset.saturating_add(*length))),
+        ChunkRef::Object { href, range: Some(range), .. } => Some((Some(href), range.clone())),
         _ => None,
     }
 }

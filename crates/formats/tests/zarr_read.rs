@@ -116,6 +116,37 @@ fn a_document_of_references_is_a_store() {
     assert!(why.contains("pack.bin"), "{why}");
 }
 
+/// Chunks side by side in an object become one request; a gap above 64 KiB is not bridged.
+#[test]
+fn ranges_of_one_object_are_joined() {
+    let (_runtime, store) = store();
+    let archive = outcrop_testkit::Archive::start();
+    let zarray = json!({"zarr_format": 2, "shape": [20], "chunks": [1], "dtype": "<i2", "order": "C", "fill_value": 0,
+        "filters": null, "compressor": null});
+    let mut refs = Map::new();
+    refs.insert(".zgroup".to_owned(), json!({"zarr_format": 2}));
+    refs.insert("v/.zarray".to_owned(), zarray);
+    let (mut one, mut two) = (vec![0; 400_000], vec![0; 100]);
+    for i in 0..20u16 {
+        let at = usize::from(i) * 10 + if i < 8 { 0 } else { 300_000 };
+        let (object, name, at) =
+            if i < 16 { (&mut one, "one", at) } else { (&mut two, "two", usize::from(i - 16) * 2) };
+        object[at..at + 2].copy_from_slice(&(i * 3).to_le_bytes());
+        refs.insert(format!("v/{i}"), json!([archive.url(name), at, 2]));
+    }
+    archive.put("one", outcrop_testkit::Object::new(one));
+    archive.put("two", outcrop_testkit::Object::new(two));
+    let document = json!({"version": 1, "refs": refs}).to_string();
+    archive.put("refs.json", outcrop_testkit::Object::new(document.clone()));
+    let opened = store.wait(Opened::open(&store, &Href::parse(&archive.url("refs.json")).unwrap())).unwrap();
+    let variable = opened.meta.find("v").unwrap();
+    assert_eq!(values(&store, &opened, variable), (0..20).map(|i| f64::from(i * 3)).collect::<Vec<_>>());
+    // Each object once for its size, then its ranges: two of the first, one of the second.
+    assert_eq!((archive.requests("one"), archive.requests("two")), (3, 2));
+    assert_eq!(values(&store, &opened, variable).len(), 20);
+    assert_eq!((archive.requests("one"), archive.requests("two")), (5, 3));
+}
+
 #[test]
 fn what_is_no_document_of_references_is_refused() {
     let (_runtime, store) = store();
