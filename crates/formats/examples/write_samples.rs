@@ -6,7 +6,8 @@ use std::path::Path;
 use outcrop_formats::miniseed::{self, Encoding, Samples, SegmentSpec, Version, WriteOptions};
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
-use outcrop_formats::{AttrValue, Attrs, DType};
+use outcrop_formats::{AttrValue, Attrs, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, TiffCompression};
+use outcrop_grid::{Crs, GeoKeys, RasterType};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("which folder?")?;
@@ -14,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     zarr(&folder.join("v2.zarr"), ZarrFormat::V2)?;
     zarr(&folder.join("v3.zarr"), ZarrFormat::V3)?;
     seismic(folder)?;
+    images(&folder.join("tiff"))?;
     netcdf(&folder.join("sample.nc"))
 }
 
@@ -155,6 +157,123 @@ fn seismic(folder: &Path) -> Result<(), Box<dyn Error>> {
             writer.write(&SegmentSpec { source, start_ns, rate_hz: 19.9975, samples: part(300) })?;
             writer.finish()?;
         }
+    }
+    Ok(())
+}
+
+/// An image of 150 by 130 cells of which band `b`, row `y` and column `x` is `(37 b + 7 y + x) % 101`, half of it for
+/// floats, with -0.5 as imaginary part; 100 is no data.
+fn image(
+    path: &Path,
+    bands: u64,
+    dtype: DType,
+    keys: Option<GeoKeys>,
+    options: GeoTiffOptions,
+) -> Result<(), Box<dyn Error>> {
+    let (width, height) = (150, 130);
+    let spec = GeoTiffSpec {
+        width,
+        height,
+        bands,
+        dtype,
+        nodata: Some(cell(dtype, 100)),
+        transform: Some([500_000.0, 30.0, 0.0, 4_600_000.0, 0.0, -30.0]),
+        keys,
+        attrs: Attrs::from([
+            ("long_name".to_owned(), AttrValue::Texts((0..bands).map(|b| format!("band <{b}> & more")).collect())),
+            ("scale_factor".to_owned(), AttrValue::Float64(vec![0.5])),
+            ("add_offset".to_owned(), AttrValue::Float64(vec![-3.0])),
+            ("units".to_owned(), AttrValue::Text("K".to_owned())),
+        ]),
+        file_attrs: texts(&[("title", "samples")]),
+    };
+    let writer = GeoTiffWriter::create(path, &spec, options)?;
+    let [samples, rows, columns] = writer.chunk();
+    for plane in 0..bands / samples {
+        for row in 0..height.div_ceil(rows) {
+            for column in 0..width.div_ceil(columns) {
+                let mut raw = Vec::new();
+                for band in plane * samples..(plane + 1) * samples {
+                    for y in row * rows..(row + 1) * rows {
+                        for x in column * columns..(column + 1) * columns {
+                            raw.extend(cell(dtype, u8::try_from((37 * band + 7 * y + x) % 101)?));
+                        }
+                    }
+                }
+                writer.write_chunk([plane, row, column], &raw)?;
+            }
+        }
+    }
+    Ok(writer.finish(2)?)
+}
+
+fn cell(dtype: DType, value: u8) -> Vec<u8> {
+    let half = f32::from(value) * 0.5;
+    match dtype {
+        DType::Float32 => half.to_ne_bytes().to_vec(),
+        DType::Float64 => f64::from(half).to_ne_bytes().to_vec(),
+        DType::Complex64 => [half, -0.5].iter().flat_map(|part| part.to_ne_bytes()).collect(),
+        DType::Complex128 => [f64::from(half), -0.5].iter().flat_map(|part| part.to_ne_bytes()).collect(),
+        integer => {
+            let mut bytes = vec![0; integer.size()];
+            let at = if cfg!(target_endian = "little") { 0 } else { bytes.len() - 1 };
+            bytes[at] = value;
+            bytes
+        }
+    }
+}
+
+const CRS: [&str; 11] = [
+    "+proj=longlat +a=6378137 +rf=298.257222101 +no_defs",
+    "+proj=lcc +lat_1=25 +lat_2=60 +lat_0=42.5 +lon_0=-100 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+    "+proj=lcc +lat_1=40 +lat_0=40 +lon_0=-100 +k_0=0.99 +x_0=5 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+    "+proj=aea +lat_1=29.5 +lat_2=45.5 +lat_0=23 +lon_0=-96 +x_0=0 +y_0=0 +ellps=GRS80 +units=m +no_defs",
+    "+proj=merc +lon_0=-80 +lat_ts=20 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+    "+proj=stere +lat_0=90 +lat_ts=70 +lon_0=-45 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+    "+proj=sterea +lat_0=52.1 +lon_0=5.4 +k=0.9999079 +x_0=155000 +y_0=463000 +ellps=bessel +units=m +no_defs",
+    "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m +no_defs",
+    "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs",
+    "+proj=tmerc +lat_0=0 +lon_0=-75 +k=0.9996 +x_0=300000 +y_0=0 +ellps=clrk66 +units=us-ft +no_defs",
+    "+proj=eqc +lat_ts=30 +lat_0=0 +lon_0=5 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+];
+
+/// Images of every type, compression and interleave, and of many coordinate reference systems.
+fn images(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let types = [
+        DType::Int8,
+        DType::UInt8,
+        DType::Int16,
+        DType::UInt16,
+        DType::Int32,
+        DType::UInt32,
+        DType::Int64,
+        DType::UInt64,
+        DType::Float32,
+        DType::Float64,
+        DType::Complex64,
+        DType::Complex128,
+    ];
+    let compressions = [
+        ("none", TiffCompression::None),
+        ("deflate", TiffCompression::Deflate { level: 6 }),
+        ("zstd", TiffCompression::Zstd { level: 9 }),
+        ("lzw", TiffCompression::Lzw),
+    ];
+    let utm = GeoKeys::of_crs(&Crs::from_epsg(32631)?, Some(32631), RasterType::Area)?;
+    for dtype in types {
+        for (name, compression) in compressions {
+            for (bands, pixel_interleave, how) in [(1, None, "one"), (3, Some(true), "pixel"), (3, Some(false), "band")]
+            {
+                let options = GeoTiffOptions { tile: 64, compression, pixel_interleave, ..GeoTiffOptions::default() };
+                let file = format!("{}_{name}_{how}.tif", dtype.name());
+                image(&folder.join(file), bands, dtype, Some(utm.clone()), options)?;
+            }
+        }
+    }
+    for (i, definition) in CRS.into_iter().enumerate() {
+        let keys = GeoKeys::of_crs(&Crs::from_proj(definition)?, None, RasterType::Area)?;
+        image(&folder.join(format!("crs_{i}.tif")), 1, DType::UInt8, Some(keys), GeoTiffOptions::default())?;
+        std::fs::write(folder.join(format!("crs_{i}.txt")), definition)?;
     }
     Ok(())
 }

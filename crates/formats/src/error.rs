@@ -126,6 +126,12 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// An image cannot be written as GeoTIFF.
+    #[error("cannot write a GeoTIFF: {why}")]
+    GeoTiff {
+        /// The reason.
+        why: String,
+    },
     /// Samples cannot be written as miniSEED.
     #[error("cannot write segment `{segment}` as miniSEED: {why}")]
     MiniSeed {

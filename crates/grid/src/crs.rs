@@ -116,6 +116,11 @@ impl Crs {
         self.proj.is_latlong()
     }
 
+    /// Semi-major and semi-minor axis of the ellipsoid, in metres.
+    pub(crate) fn ellipsoid(&self) -> (f64, f64) {
+        self.proj.ellipse_parameters()
+    }
+
     /// Longitude and latitude in degrees of a point.
     ///
     /// # Errors
@@ -200,7 +205,7 @@ impl Crs {
 }
 
 /// Metres of the unit of plane coordinates.
-fn metres(definition: &str) -> Option<f64> {
+pub(crate) fn metres(definition: &str) -> Option<f64> {
     if let Some(factor) = parameter(definition, "to_meter") {
         return factor.parse().ok();
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::crs::{metres, parameter};
 use crate::method::{Method, Parameters, Quantity};
 use crate::{Crs, Error, Result, wkt_to_proj};
 
@@ -11,12 +12,14 @@ const CITATION: u16 = 1026;
 const GEOGRAPHIC: u16 = 2048;
 const GEOGRAPHIC_CITATION: u16 = 2049;
 const DATUM: u16 = 2050;
+const MERIDIAN: u16 = 2051;
 const ANGULAR_UNITS: u16 = 2054;
 const ANGULAR_UNIT_SIZE: u16 = 2055;
 const ELLIPSOID: u16 = 2056;
 const SEMI_MAJOR: u16 = 2057;
 const SEMI_MINOR: u16 = 2058;
 const INVERSE_FLATTENING: u16 = 2059;
+const MERIDIAN_LONGITUDE: u16 = 2061;
 const PROJECTED: u16 = 3072;
 const PROJECTED_CITATION: u16 = 3073;
 const PROJECTION: u16 = 3074;
@@ -40,7 +43,116 @@ pub struct GeoKeys {
     texts: BTreeMap<u16, String>,
 }
 
+/// What the coordinates of a cell mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RasterType {
+    /// Cells are areas: a tie point is the outer corner of one.
+    #[default]
+    Area,
+    /// Cells are points: a tie point is the centre of one.
+    Point,
+}
+
+/// The values of the tags 34735, 34736 and 34737.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GeoTags {
+    /// The directory: a header of four numbers and four for each key.
+    pub directory: Vec<u16>,
+    /// The doubles that the directory points to.
+    pub doubles: Vec<f64>,
+    /// The texts that the directory points to, each ended by `|`.
+    pub texts: String,
+}
+
 impl GeoKeys {
+    /// The keys of a CRS: of its EPSG code, else of its projection and ellipsoid.
+    ///
+    /// # Errors
+    /// [`Error::Projection`] for a projection that GeoTIFF has no code for.
+    pub fn of_crs(crs: &Crs, epsg: Option<u16>, raster: RasterType) -> Result<Self> {
+        let mut keys = Self::default();
+        keys.shorts.insert(MODEL_TYPE, if crs.is_lonlat() { 2 } else { 1 });
+        keys.shorts.insert(RASTER_TYPE, if raster == RasterType::Point { 2 } else { 1 });
+        match (epsg, crs.is_lonlat()) {
+            (Some(code), true) => keys.set_geographic(code),
+            (Some(code), false) => drop(keys.shorts.insert(PROJECTED, code)),
+            (None, true) => keys.set_base(crs),
+            (None, false) => {
+                keys.set_projection(crs.proj_string())?;
+                keys.set_base(crs);
+            }
+        }
+        Ok(keys)
+    }
+
+    fn set_geographic(&mut self, code: u16) {
+        self.shorts.insert(GEOGRAPHIC, code);
+        self.shorts.insert(ANGULAR_UNITS, 9102);
+    }
+
+    /// Ellipsoid and prime meridian; the code of WGS 84 where the definition names this datum.
+    fn set_base(&mut self, crs: &Crs) {
+        let definition = crs.proj_string();
+        let meridian = parameter(definition, "pm").and_then(|text| text.parse::<f64>().ok()).filter(|pm| *pm != 0.0);
+        if parameter(definition, "datum") == Some("WGS84") && meridian.is_none() {
+            return self.set_geographic(4326);
+        }
+        let (a, b) = crs.ellipsoid();
+        self.set_geographic(USER_DEFINED);
+        self.shorts.insert(DATUM, USER_DEFINED);
+        self.shorts.insert(ELLIPSOID, USER_DEFINED);
+        self.texts.insert(GEOGRAPHIC_CITATION, "unknown".to_owned());
+        self.doubles.insert(SEMI_MAJOR, a);
+        self.doubles.insert(INVERSE_FLATTENING, if a == b { 0.0 } else { a / (a - b) });
+        if let Some(meridian) = meridian {
+            self.shorts.insert(MERIDIAN, USER_DEFINED);
+            self.doubles.insert(MERIDIAN_LONGITUDE, meridian);
+        }
+    }
+
+    fn set_projection(&mut self, definition: &str) -> Result<()> {
+        let no_code = || {
+            let why = "GeoTIFF has no code for this projection: give the EPSG code of the CRS, if it has one";
+            Error::Projection { definition: definition.to_owned(), why: why.to_owned() }
+        };
+        let (method, p) = Parameters::of_proj(definition).ok_or_else(no_code)?;
+        let metres = metres(definition).ok_or_else(no_code)?;
+        let (code, values) = method.geokeys(&p).ok_or_else(no_code)?;
+        self.shorts.extend([(PROJECTED, USER_DEFINED), (PROJECTION, USER_DEFINED), (METHOD, code)]);
+        self.texts.insert(PROJECTED_CITATION, "unknown".to_owned());
+        self.doubles.extend(values.into_iter().map(|(key, value)| {
+            // Lengths are in the unit of the coordinates; PROJ has metres.
+            let is_length = matches!(key, 3082 | 3083 | 3086 | 3087 | 3090 | 3091);
+            (key, if is_length { value / metres } else { value })
+        }));
+        let unit = [(9001, 1.0), (9002, 0.3048), (9003, 1200.0 / 3937.0), (9036, 1000.0)];
+        let unit = unit.into_iter().find(|(_, size)| (size - metres).abs() < 1e-12).map_or(USER_DEFINED, |u| u.0);
+        self.shorts.insert(LINEAR_UNITS, unit);
+        if unit == USER_DEFINED {
+            self.doubles.insert(LINEAR_UNIT_SIZE, metres);
+        }
+        Ok(())
+    }
+
+    /// The values of the tags; keys in ascending order, as the standard wants it.
+    pub fn tags(&self) -> GeoTags {
+        let mut tags = GeoTags::default();
+        let mut keys: BTreeMap<u16, [u16; 3]> = self.shorts.iter().map(|(key, value)| (*key, [0, 1, *value])).collect();
+        let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        for (key, value) in &self.doubles {
+            keys.insert(*key, [34736, 1, number(tags.doubles.len())]);
+            tags.doubles.push(*value);
+        }
+        for (key, text) in &self.texts {
+            keys.insert(*key, [34737, number(text.len() + 1), number(tags.texts.len())]);
+            tags.texts.push_str(text);
+            tags.texts.push('|');
+        }
+        tags.directory = vec![1, 1, 0, number(keys.len())];
+        tags.directory.extend(keys.into_iter().flat_map(|(key, [place, len, value])| [key, place, len, value]));
+        tags
+    }
+
     /// From the values of the tags 34735, 34736 and 34737; `None` if there is no directory.
     ///
     /// A key whose value is not there is left out.
@@ -152,9 +264,11 @@ impl GeoKeys {
             return Ok(format!(" {}", kept.join(" ")));
         }
         if let Some(a) = own(SEMI_MAJOR) {
+            let meridian = own(MERIDIAN_LONGITUDE).filter(|_| self.shorts.get(&MERIDIAN) == Some(&USER_DEFINED));
+            let meridian = meridian.map(|longitude| format!(" +pm={longitude}")).unwrap_or_default();
             return Ok(match (own(INVERSE_FLATTENING).filter(|rf| *rf > 0.0), own(SEMI_MINOR)) {
-                (Some(rf), _) => format!(" +a={a} +rf={rf}"),
-                (None, b) => format!(" +a={a} +b={}", b.unwrap_or(a)),
+                (Some(rf), _) => format!(" +a={a} +rf={rf}{meridian}"),
+                (None, b) => format!(" +a={a} +b={}{meridian}", b.unwrap_or(a)),
             });
         }
         let ellipsoid = match (self.shorts.get(&ELLIPSOID), self.shorts.get(&DATUM)) {
@@ -203,5 +317,56 @@ impl GeoKeys {
     pub fn citation(&self) -> Option<&str> {
         let keys = [PROJECTED_CITATION, CITATION, GEOGRAPHIC_CITATION];
         keys.iter().find_map(|key| self.texts.get(key)).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written is read as the same place on Earth.
+    #[test]
+    fn keys_are_read_back() {
+        for definition in [
+            "+proj=longlat +datum=WGS84 +no_defs",
+            "+proj=longlat +a=6378137 +rf=298.257222101 +no_defs",
+            "+proj=utm +zone=31 +south +ellps=GRS80 +units=m +no_defs",
+            "+proj=lcc +lat_1=25 +lat_2=60 +lat_0=42.5 +lon_0=-100 +x_0=10 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=lcc +lat_1=40 +lat_0=40 +lon_0=-100 +k_0=0.99 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=aea +lat_1=29.5 +lat_2=45.5 +lat_0=23 +lon_0=-96 +x_0=0 +y_0=0 +ellps=GRS80 +units=m +no_defs",
+            "+proj=merc +lon_0=100 +k=0.997 +x_0=3900000 +y_0=900000 +ellps=bessel +units=m +no_defs",
+            "+proj=merc +lon_0=-80 +lat_ts=20 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=stere +lat_0=90 +lat_ts=70 +lon_0=-45 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=stere +lat_0=-90 +lat_ts=-71 +lon_0=0 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=stere +lat_0=90 +k=0.994 +lon_0=0 +x_0=2000000 +y_0=2000000 +ellps=WGS84 +units=m +no_defs",
+            "+proj=sterea +lat_0=52.1 +lon_0=5.4 +k=0.9999079 +x_0=155000 +y_0=463000 +ellps=bessel +units=m +no_defs",
+            "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m +no_defs",
+            "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs",
+            "+proj=eqc +lat_ts=30 +lat_0=0 +lon_0=5 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=cea +lat_ts=30 +lon_0=0 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
+            "+proj=tmerc +lat_0=0 +lon_0=-75 +k=0.9996 +x_0=300000 +y_0=0 +ellps=clrk66 +units=us-ft +no_defs",
+        ] {
+            let crs = Crs::from_proj(definition).unwrap();
+            let keys = GeoKeys::of_crs(&crs, None, RasterType::Area).unwrap();
+            let GeoTags { directory, doubles, texts } = keys.tags();
+            let directory: Vec<u64> = directory.into_iter().map(u64::from).collect();
+            let again = GeoKeys::parse(&directory, &doubles, texts.as_bytes()).unwrap();
+            assert_eq!(again, keys, "{definition}");
+            let read = Crs::from_proj(&again.proj().unwrap()).unwrap();
+            let lat = if definition.contains("lat_0=-90") { -75.0 } else { 50.0 };
+            let [x, y] = crs.from_lonlat(7.0, lat).unwrap();
+            let [rx, ry] = read.from_lonlat(7.0, lat).unwrap();
+            assert!((x - rx).abs() < 1e-5 && (y - ry).abs() < 1e-5, "{definition}: {x} {y} {rx} {ry}");
+        }
+        let mollweide = Crs::from_proj("+proj=moll +lon_0=0 +ellps=WGS84 +units=m +no_defs").unwrap();
+        assert!(GeoKeys::of_crs(&mollweide, None, RasterType::Area).unwrap_err().to_string().contains("no code"));
+    }
+
+    #[test]
+    fn codes_are_written_as_codes() {
+        let crs = Crs::from_epsg(32631).unwrap();
+        let keys = GeoKeys::of_crs(&crs, Some(32631), RasterType::Point).unwrap();
+        assert_eq!((keys.epsg(), keys.is_pixel_point(), keys.is_geographic()), (Some(32631), true, Some(false)));
+        assert_eq!(keys.tags().directory, [1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 2, 3072, 0, 1, 32631]);
     }
 }

@@ -16,6 +16,6 @@ pub use bbox::BBox;
 pub use crs::{CfNumbers, Crs};
 pub use error::{Error, Result};
 pub use footprint::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
-pub use geokeys::GeoKeys;
+pub use geokeys::{GeoKeys, GeoTags, RasterType};
 pub use interval::Interval;
 pub use wkt::{wkt_to_epsg, wkt_to_proj};

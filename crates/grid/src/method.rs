@@ -191,6 +191,43 @@ impl Method {
         })
     }
 
+    /// The code of GeoTIFF's key 3075, and the keys of the parameters with their values in degrees and metres, as GDAL
+    /// chooses them; `None` for a method without a code.
+    pub(crate) fn geokeys(self, p: &Parameters) -> Option<(u16, Vec<(u16, f64)>)> {
+        let or = |value: Option<f64>, default: f64| value.unwrap_or(default);
+        let (lat_0, lon_0, k_0) = (or(p.lat_0, 0.0), or(p.lon_0, 0.0), or(p.k_0, 1.0));
+        let (x_0, y_0) = (or(p.x_0, 0.0), or(p.y_0, 0.0));
+        let lat_1 = or(p.lat_1, 0.0);
+        let (first, second) = ((3078, lat_1), (3079, or(p.lat_2, lat_1)));
+        let natural = [(3081, lat_0), (3080, lon_0)];
+        let centre = [(3089, lat_0), (3088, lon_0)];
+        let scale = (3092, k_0);
+        let mut keys = match self {
+            Self::TransverseMercator | Self::LambertConic1 | Self::Mercator1 | Self::ObliqueStereographic => {
+                // With one parallel its latitude is that of the origin.
+                let lat = if self == Self::LambertConic1 { or(p.lat_0.or(p.lat_1), 0.0) } else { lat_0 };
+                vec![(3081, lat), natural[1], scale]
+            }
+            Self::LambertConic2 => vec![first, second, (3085, lat_0), (3084, lon_0)],
+            Self::Albers => vec![first, second, natural[0], natural[1]],
+            Self::Mercator2 | Self::CylindricalEqualArea => vec![first, natural[1]],
+            // The latitude is that of true scale, unless it is the pole.
+            Self::PolarStereographic => vec![(3081, p.lat_1.unwrap_or(lat_0)), (3095, lon_0), scale],
+            Self::Stereographic => vec![centre[0], centre[1], scale],
+            Self::LambertAzimuthal | Self::AzimuthalEquidistant => centre.to_vec(),
+            Self::Sinusoidal => vec![centre[1]],
+            Self::Equirectangular => vec![first, centre[0], centre[1]],
+            _ => return None,
+        };
+        let origin = if self == Self::LambertConic2 { [3086, 3087] } else { [3082, 3083] };
+        keys.extend(origin.into_iter().zip([x_0, y_0]));
+        let code = match self {
+            Self::Mercator2 => 7,
+            other => (1..=28).find(|code| Self::of_geokey(*code) == Some(other))?,
+        };
+        Some((code, keys))
+    }
+
     /// A PROJ string without ellipsoid and units.
     pub(crate) fn proj(self, p: &Parameters) -> String {
         let lat_0 = p.lat_0.unwrap_or(0.0);

@@ -185,12 +185,97 @@ fn long(out: &mut [u8], (start, len): (u32, u32), at: usize) -> Result<usize> {
     Ok(len)
 }
 
+/// Most codes before the table is cleared.
+const FULL: usize = 4094;
+/// Places of the hash table of the encoder: four for each string, so that searches are short.
+const PLACES: usize = 16_384;
+
+/// Encodes bytes as TIFF 6.0 has it: the most significant bit first, wider one code early.
+pub(crate) fn encode(bytes: &[u8]) -> Vec<u8> {
+    let mut bits = BitWriter { out: Vec::with_capacity(bytes.len() / 2 + 16), held: 0, count: 0, width: 9 };
+    // A string is its prefix and last byte, plus one so that 0 is no string; beside it stands its code.
+    let mut table = vec![(0u32, 0u16); PLACES];
+    let mut next = FIRST;
+    bits.put(CLEAR);
+    let Some((first, rest)) = bytes.split_first() else {
+        bits.put(END);
+        return bits.finish();
+    };
+    let mut string = usize::from(*first);
+    for byte in rest {
+        let key = u32::try_from(string << 8 | usize::from(*byte)).unwrap_or(0) + 1;
+        let mut place = (key.wrapping_mul(0x9e37_79b1) >> 18) as usize % PLACES;
+        while table[place].0 != 0 && table[place].0 != key {
+            place = (place + 1) % PLACES;
+        }
+        if table[place].0 == key {
+            string = usize::from(table[place].1);
+            continue;
+        }
+        bits.put(string);
+        table[place] = (key, u16::try_from(next).unwrap_or(0));
+        string = usize::from(*byte);
+        next = bits.grow(next);
+        if next == FULL {
+            bits.put(CLEAR);
+            bits.width = 9;
+            table.fill((0, 0));
+            next = FIRST;
+        }
+    }
+    bits.put(string);
+    next = bits.grow(next);
+    if next == FULL {
+        bits.put(CLEAR);
+        bits.width = 9;
+    }
+    bits.put(END);
+    bits.finish()
+}
+
+/// Codes side by side, the most significant bit first.
+struct BitWriter {
+    out: Vec<u8>,
+    held: u32,
+    count: u32,
+    width: u32,
+}
+
+impl BitWriter {
+    #[inline]
+    fn put(&mut self, code: usize) {
+        self.held = self.held << self.width | u32::try_from(code).unwrap_or(0);
+        self.count += self.width;
+        while self.count >= 8 {
+            self.count -= 8;
+            self.out.push((self.held >> self.count).to_le_bytes()[0]);
+        }
+    }
+
+    /// One string more; codes become wider when it has a number that they have no room for.
+    #[inline]
+    fn grow(&mut self, next: usize) -> usize {
+        let next = next + 1;
+        if next >> self.width != 0 && next < FULL {
+            self.width += 1;
+        }
+        next
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.out.push((self.held << (8 - self.count)).to_le_bytes()[0]);
+        }
+        self.out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A plain encoder, for strings of any kind.
-    pub(crate) fn encode(data: &[u8]) -> Vec<u8> {
+    /// A plain encoder, which shows what is right.
+    fn plain(data: &[u8]) -> Vec<u8> {
         let (mut out, mut held, mut count) = (Vec::new(), 0u64, 0u32);
         let mut put = |code: usize, width: u32| {
             held = held << width | code as u64;
@@ -254,6 +339,9 @@ mod tests {
         let mut table = Table::default();
         for data in cases {
             let stored = encode(&data);
+            let plain = plain(&data);
+            assert_eq!(stored, plain[..stored.len()]);
+            assert!(plain.len() <= stored.len() + 1);
             let mut out = vec![0xaa; data.len()];
             assert_eq!(decode(&mut table, &stored, &mut out).unwrap(), data.len());
             assert!(out == data);

@@ -121,7 +121,17 @@ fn running_by(row: &mut [u8], samples: usize) {
     }
 }
 
-#[cfg(test)]
+/// Bytes of equal significance side by side, the most significant first.
+fn split<const N: usize>(row: &[u8], out: &mut [u8]) {
+    let n = row.len() / N;
+    for (k, plane) in out.chunks_exact_mut(n.max(1)).take(N).enumerate() {
+        let significance = if cfg!(target_endian = "little") { N - 1 - k } else { k };
+        for (byte, value) in plane.iter_mut().zip(row.as_chunks::<N>().0) {
+            *byte = value[significance];
+        }
+    }
+}
+
 /// Applies predictor 2 to a row in place; elements are in native order and stay so.
 pub(crate) fn difference(row: &mut [u8], samples: usize, element: usize) {
     macro_rules! differences {
@@ -142,15 +152,13 @@ pub(crate) fn difference(row: &mut [u8], samples: usize, element: usize) {
     }
 }
 
-#[cfg(test)]
 /// Applies predictor 3 to a row of elements in native order; `out` has its length.
 pub(crate) fn float_difference(row: &[u8], samples: usize, element: usize, out: &mut [u8]) {
-    let n = row.len() / element.max(1);
-    for (i, value) in row.chunks_exact(element.max(1)).enumerate() {
-        for k in 0..element {
-            let significance = if cfg!(target_endian = "little") { element - 1 - k } else { k };
-            out[k * n + i] = value[significance];
-        }
+    match element {
+        2 => split::<2>(row, out),
+        4 => split::<4>(row, out),
+        8 => split::<8>(row, out),
+        _ => out.copy_from_slice(row),
     }
     for at in (samples..out.len()).rev() {
         out[at] = out[at].wrapping_sub(out[at - samples]);

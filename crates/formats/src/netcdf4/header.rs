@@ -6,10 +6,10 @@ use std::sync::PoisonError;
 use hdf5_reader::checksum::jenkins_lookup3;
 
 use super::encode::{self, Message, Put, UNDEFINED};
-use super::file::PartFile;
 use super::{Dimension, Member, VariableSpec, attributes, failed};
 use crate::Result;
 use crate::array::{AttrValue, Attrs, Codec, DType};
+use crate::part_file::PartFile;
 use crate::refs::Entry;
 
 /// Bytes of the superblock, with which a file begins.

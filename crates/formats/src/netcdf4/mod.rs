@@ -6,7 +6,6 @@
 //! <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html#netcdf_4_spec>.
 
 mod encode;
-mod file;
 mod header;
 
 use std::path::Path;
@@ -17,9 +16,9 @@ use libdeflater::{CompressionLvl, Compressor};
 use crate::array::{AttrValue, Attrs, ChunkGrid, Codec, DType};
 use crate::codec::shuffle;
 use crate::layout::{MAX_DIMS, product};
+use crate::part_file::PartFile;
 use crate::refs::Entry;
 use crate::{Error, Result};
-use file::PartFile;
 
 /// Largest chunk in bytes.
 const MAX_CHUNK: u64 = 256 << 20;
@@ -94,7 +93,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Store`] if it cannot be made.
     pub fn create(target: &Path, attrs: &Attrs) -> Result<Self> {
-        let file = PartFile::create(target)?;
+        let file = PartFile::create(target, header::SUPERBLOCK)?;
         Ok(Self { file, attrs: attrs.clone(), dims: Vec::new(), members: Vec::new() })
     }
 

@@ -15,8 +15,10 @@ mod lower;
 mod metadata;
 mod nodata;
 mod open;
+mod write;
 
 pub(crate) use chunk::ChunkDecoder;
 pub use codec::TiffCodec;
 pub(crate) use index::{IndexWalk, TileIndex};
 pub(crate) use open::{OpenWalk, is_tiff};
+pub use write::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Resampling, TiffCompression};

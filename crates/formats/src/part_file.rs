@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use outcrop_store::{Href, publish};
 
-use super::header::SUPERBLOCK;
 use crate::Result;
 
 /// A file under a hidden name beside its target; dropped unfinished, it leaves nothing.
 #[derive(Debug)]
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     file: File,
     part: PathBuf,
     target: PathBuf,
@@ -24,33 +23,45 @@ fn io(path: &Path, source: std::io::Error) -> crate::Error {
 }
 
 impl PartFile {
-    pub(super) fn create(target: &Path) -> Result<Self> {
+    /// Starts a file that will appear at `target`; its first `start` bytes are put at the end.
+    pub(crate) fn create(target: &Path, start: u64) -> Result<Self> {
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(|e| io(folder, e))?;
         }
         let part = publish::part_path(target);
-        let file = File::create_new(&part).map_err(|e| io(target, e))?;
-        Ok(Self { file, part, target: target.to_owned(), end: AtomicU64::new(SUPERBLOCK) })
+        let new = File::options().read(true).write(true).create_new(true).open(&part);
+        let file = new.map_err(|e| io(target, e))?;
+        Ok(Self { file, part, target: target.to_owned(), end: AtomicU64::new(start) })
     }
 
     /// Where the next bytes will be.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.end.load(Ordering::Relaxed)
     }
 
     /// Writes bytes behind all others and says where they are.
-    pub(super) fn append(&self, bytes: &[u8]) -> Result<u64> {
+    pub(crate) fn append(&self, bytes: &[u8]) -> Result<u64> {
         let offset = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.put(offset, bytes)?;
         Ok(offset)
     }
 
     /// Writes bytes at a place.
-    pub(super) fn put(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn put(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(|e| io(&self.target, e))
     }
 
-    pub(super) fn finish(self) -> Result<()> {
+    /// Reads bytes that were written before.
+    pub(crate) fn get(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(out, offset).map_err(|e| io(&self.target, e))
+    }
+
+    /// Removes the name, so that nothing is left however the program ends; the file never appears.
+    pub(crate) fn hide(&self) -> Result<()> {
+        fs::remove_file(&self.part).map_err(|e| io(&self.target, e))
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
         self.file.sync_all().map_err(|e| io(&self.target, e))?;
         fs::rename(&self.part, &self.target).map_err(|e| io(&self.target, e))?;
         let folder = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
