@@ -91,6 +91,77 @@ def test_netcdf4_can_be_appended_to(tmp_path):
         np.testing.assert_array_equal(f["v"][:30], expected())
 
 
+CLASSIC = {"cdf1": "NETCDF3_CLASSIC", "cdf2": "NETCDF3_64BIT_OFFSET", "cdf5": "NETCDF3_64BIT_DATA"}
+CLASSIC_TYPES = {"int8": "i1", "char": "S1", "int16": "i2", "int32": "i4", "float32": "f4", "float64": "f8",
+                 "uint8": "u1", "uint16": "u2", "uint32": "u4", "int64": "i8", "uint64": "u8"}
+
+
+def classic_types(name):
+    return list(CLASSIC_TYPES)[:6] if name != "cdf5" else list(CLASSIC_TYPES)
+
+
+def classic_want(rows, kind):
+    want = (65 + np.arange(5 * rows)).reshape(rows, 5).astype("u1")
+    want = want.view("S1") if kind == "S1" else want.astype(kind)
+    fill = netCDF4.default_fillvals[kind]
+    want[2:, 3:] = fill
+    return want
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_netcdf3_by_netcdf_c(name):
+    with netCDF4.Dataset(SAMPLES / f"{name}.nc") as f:
+        f.set_auto_mask(False)
+        assert f.data_model == CLASSIC[name]
+        assert {n: (len(d), d.isunlimited()) for n, d in f.dimensions.items()} == {
+            "y": (4, False), "time": (3, True), "x": (5, False)}
+        assert f.title == "größe" and list(f.numbers) == [7, -8] and f.half == np.float32(0.5)
+        assert list(f.range) == [-1.0, 2.5] and f.empty == ""
+        for kind in classic_types(name):
+            numpy = CLASSIC_TYPES[kind]
+            for variable, dims, rows in [(kind, ("y", "x"), 4), (f"{kind}_t", ("time", "x"), 3)]:
+                assert f[variable].dimensions == dims and f[variable].dtype == numpy
+                np.testing.assert_array_equal(f[variable][:], classic_want(rows, numpy), err_msg=variable)
+            if kind != "char":
+                assert f[kind].valid_max.dtype == numpy
+        assert f["filled"]._FillValue == np.float32(9) and (f["filled"][:] == 9).all()
+        assert f["scalar"][...] == 77
+    with netCDF4.Dataset(SAMPLES / f"{name}_single.nc") as f:
+        np.testing.assert_array_equal(f["v"][:].ravel(), np.arange(15))
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_netcdf3_is_as_netcdf_c_writes_it(name, tmp_path):
+    """The same content by netCDF-C has the same bytes."""
+    with netCDF4.Dataset(tmp_path / "a.nc", "w", format=CLASSIC[name]) as f:
+        f.set_fill_on()
+        f.createDimension("time", None)
+        f.createDimension("x", 3)
+        f.createVariable("v", "i1", ("time", "x"))[:] = np.arange(15).reshape(5, 3)
+    assert (SAMPLES / f"{name}_single.nc").read_bytes().rstrip(b"\0") == (
+        (tmp_path / "a.nc").read_bytes().rstrip(b"\0"))
+
+
+@pytest.mark.parametrize("name,engine", [("cdf1", "scipy"), ("cdf2", "scipy"), ("cdf1", "netcdf4"), ("cdf5", "netcdf4")])
+def test_netcdf3_by_xarray(name, engine):
+    d = xr.open_dataset(SAMPLES / f"{name}.nc", engine=engine, mask_and_scale=False)
+    for kind in classic_types(name):
+        for variable, rows in [(kind, 4), (f"{kind}_t", 3)]:
+            want = classic_want(rows, CLASSIC_TYPES[kind])
+            np.testing.assert_array_equal(d[variable].values, want, err_msg=variable)
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_netcdf3_can_be_appended_to(name, tmp_path):
+    import shutil
+    shutil.copy(SAMPLES / f"{name}.nc", tmp_path / "a.nc")
+    with netCDF4.Dataset(tmp_path / "a.nc", "a") as f:
+        f.set_auto_mask(False)
+        f["int16_t"][3] = 5
+        np.testing.assert_array_equal(f["int16_t"][:3], classic_want(3, "i2"))
+        np.testing.assert_array_equal(f["float64_t"][:3], classic_want(3, "f8"))
+
+
 @pytest.mark.parametrize("name", ["netcdf4.nc", "classic.nc", "cdf5.nc", "offset64.nc"])
 def test_references_open_as_the_file_does(name):
     fixture = pathlib.Path(__file__).parents[2] / "crates/formats/tests/fixtures" / name

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use outcrop_formats::miniseed::{self, Encoding, Samples, SegmentSpec, Version, WriteOptions};
+use outcrop_formats::netcdf3;
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, TiffCompression};
@@ -15,6 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     zarr(&folder.join("v2.zarr"), ZarrFormat::V2)?;
     zarr(&folder.join("v3.zarr"), ZarrFormat::V3)?;
     seismic(folder)?;
+    for (version, name) in
+        [(netcdf3::Version::Classic, "cdf1"), (netcdf3::Version::Offset64, "cdf2"), (netcdf3::Version::Data64, "cdf5")]
+    {
+        classic(&folder.join(format!("{name}.nc")), version)?;
+        single_record(&folder.join(format!("{name}_single.nc")), version)?;
+    }
     images(&folder.join("tiff"))?;
     netcdf(&folder.join("sample.nc"))
 }
@@ -120,6 +127,90 @@ fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
     writer.write("lat", &(0..2000i16).flat_map(i16::to_ne_bytes).collect::<Vec<u8>>())?;
     writer.write("crs", &(-7i16).to_ne_bytes())?;
     writer.write("y", &(0..50i32).flat_map(i32::to_ne_bytes).collect::<Vec<u8>>())?;
+    writer.finish()?;
+    Ok(())
+}
+
+const OLD_TYPES: [DType; 6] = [DType::Int8, DType::Char, DType::Int16, DType::Int32, DType::Float32, DType::Float64];
+const NEW_TYPES: [DType; 5] = [DType::UInt8, DType::UInt16, DType::UInt32, DType::Int64, DType::UInt64];
+
+/// An element of a type that has this value, in native byte order.
+fn element(dtype: DType, value: u8) -> Vec<u8> {
+    match dtype {
+        DType::Int16 => i16::from(value).to_ne_bytes().to_vec(),
+        DType::Int32 => i32::from(value).to_ne_bytes().to_vec(),
+        DType::Int64 => i64::from(value).to_ne_bytes().to_vec(),
+        DType::UInt16 => u16::from(value).to_ne_bytes().to_vec(),
+        DType::UInt32 => u32::from(value).to_ne_bytes().to_vec(),
+        DType::UInt64 => u64::from(value).to_ne_bytes().to_vec(),
+        DType::Float32 => f32::from(value).to_ne_bytes().to_vec(),
+        DType::Float64 => f64::from(value).to_ne_bytes().to_vec(),
+        _ => vec![value],
+    }
+}
+
+/// For each type `TYPE(y, x)` and `TYPE_t(time, x)`, 4 times 5 and 3 times 5, chunks of 2 times 3: 65 plus the flat index
+/// of the chunk in its array; the last chunk is never written. `filled(x)` has a fill value and is never written.
+fn classic(path: &Path, version: netcdf3::Version) -> Result<(), Box<dyn Error>> {
+    let attrs = Attrs::from_iter([
+        ("title".to_owned(), AttrValue::Text("größe".to_owned())),
+        ("numbers".to_owned(), AttrValue::Int(vec![7, -8])),
+        ("half".to_owned(), AttrValue::Float32(vec![0.5])),
+        ("range".to_owned(), AttrValue::Float64(vec![-1.0, 2.5])),
+        ("empty".to_owned(), AttrValue::Text(String::new())),
+    ]);
+    let mut writer = netcdf3::Writer::create(path, &attrs, Some(version))?;
+    writer.add_dim("y", 4)?;
+    writer.add_unlimited_dim("time", 3)?;
+    writer.add_dim("x", 5)?;
+    let new: &[DType] = if version == netcdf3::Version::Data64 { &NEW_TYPES } else { &[] };
+    let types: Vec<DType> = OLD_TYPES.iter().chain(new).copied().collect();
+    let spec = |name: &str, dims: &[&str], dtype: DType, chunk: &[u64]| netcdf3::VariableSpec {
+        name: name.to_owned(),
+        dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
+        dtype,
+        chunk: chunk.to_vec(),
+        fill: None,
+        attrs: Attrs::from_iter([("valid_max".to_owned(), AttrValue::Int(vec![120]))]),
+    };
+    for dtype in &types {
+        writer.add_variable(&spec(dtype.name(), &["y", "x"], *dtype, &[2, 3]))?;
+        writer.add_variable(&spec(&format!("{}_t", dtype.name()), &["time", "x"], *dtype, &[2, 3]))?;
+    }
+    let filled = spec("filled", &["x"], DType::Float32, &[5]);
+    writer.add_variable(&netcdf3::VariableSpec { fill: Some(element(DType::Float32, 9)), ..filled })?;
+    writer.add_variable(&spec("scalar", &[], DType::Int16, &[]))?;
+    writer.write_chunk("scalar", &[], &element(DType::Int16, 77))?;
+    for dtype in &types {
+        for (name, index) in [("", [1, 0]), ("", [0, 1]), ("", [0, 0]), ("_t", [0, 1]), ("_t", [1, 0]), ("_t", [0, 0])]
+        {
+            let cells = (0..2u8).flat_map(|row| (0..3u8).map(move |column| (row, column)));
+            let value = |(row, column): (u8, u8)| {
+                let (y, x) = (row + 2 * u8::from(index[0] == 1), column + 3 * u8::from(index[1] == 1));
+                element(*dtype, 65 + 5 * y + x)
+            };
+            let raw: Vec<u8> = cells.flat_map(value).collect();
+            writer.write_chunk(&format!("{}{name}", dtype.name()), &index, &raw)?;
+        }
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// One variable with records, `v(time, x)` of 5 times 3 bytes 0 to 14: its records are not padded.
+fn single_record(path: &Path, version: netcdf3::Version) -> Result<(), Box<dyn Error>> {
+    let mut writer = netcdf3::Writer::create(path, &Attrs::new(), Some(version))?;
+    writer.add_unlimited_dim("time", 5)?;
+    writer.add_dim("x", 3)?;
+    writer.add_variable(&netcdf3::VariableSpec {
+        name: "v".to_owned(),
+        dims: vec!["time".to_owned(), "x".to_owned()],
+        dtype: DType::Int8,
+        chunk: vec![5, 3],
+        fill: None,
+        attrs: Attrs::new(),
+    })?;
+    writer.write_chunk("v", &[0, 0], &(0..15).collect::<Vec<u8>>())?;
     writer.finish()?;
     Ok(())
 }

@@ -78,6 +78,16 @@ pub(crate) fn product(lengths: &[u64], what: &str) -> Result<u64> {
         .ok_or_else(|| Error::malformed(what, format!("its shape {lengths:?} is beyond 64 bits")))
 }
 
+/// The position of a number in C order.
+pub(crate) fn position(mut linear: u64, counts: &[u64]) -> Vec<u64> {
+    let mut index = vec![0; counts.len()];
+    for (at, count) in index.iter_mut().zip(counts).rev() {
+        *at = linear % (*count).max(1);
+        linear /= (*count).max(1);
+    }
+    index
+}
+
 /// Cuts contiguous data into virtual chunks of at most 8 MiB along the outermost axis that allows it.
 pub(crate) fn virtual_grid(shape: &[u64], dtype: DType) -> ChunkGrid {
     cut(shape, dtype, u64::MAX)

@@ -16,7 +16,7 @@ mod layout;
 mod locate;
 pub mod map;
 pub mod miniseed;
-mod netcdf3;
+pub mod netcdf3;
 pub mod netcdf4;
 mod open;
 mod opened;

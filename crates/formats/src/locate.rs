@@ -77,8 +77,9 @@ fn rows_end(variable: &Variable, base: u64, stride: u64) -> Result<u64> {
     };
     let row_bytes = row.checked_mul(variable.dtype.size() as u64).ok_or_else(beyond)?;
     match rows.checked_sub(1) {
-        None => Ok(base),
-        Some(_) if row_bytes == 0 => Ok(base),
+        // What has no values may begin behind the end: a variable of no records behind another.
+        None => Ok(0),
+        Some(_) if row_bytes == 0 => Ok(0),
         Some(last) => {
             let start = last.checked_mul(stride).and_then(|n| n.checked_add(base)).ok_or_else(beyond)?;
             start.checked_add(row_bytes).ok_or_else(beyond)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::lower::{Chain, Keys};
 use crate::array::{DType, Variable};
 use crate::codec::crc32c;
-use crate::layout::product;
+use crate::layout::{position, product};
 use crate::refs::{Entry, Table};
 use crate::{Error, Result};
 
@@ -162,14 +162,4 @@ impl Demand for Index {
             None => Ok(Step::Need(vec![range])),
         }
     }
-}
-
-/// The position of a number in C order.
-pub(crate) fn position(mut linear: u64, counts: &[u64]) -> Vec<u64> {
-    let mut index = vec![0; counts.len()];
-    for (at, count) in index.iter_mut().zip(counts).rev() {
-        *at = linear % (*count).max(1);
-        linear /= (*count).max(1);
-    }
-    index
 }

@@ -1,7 +1,4 @@
-//! NetCDF classic: CDF-1, CDF-2 (64-bit offset) and CDF-5 (64-bit data).
-//!
-//! The header is parsed from the bytes at hand; data is in closed form, so there is no index. Format:
-//! <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>.
+//! Reads the header from the bytes at hand.
 
 use indexmap::IndexMap;
 use outcrop_store::{Sparse, Step};
@@ -13,11 +10,11 @@ use crate::{Error, Result};
 /// First piece of a header, in bytes.
 const FIRST: u64 = 8 << 10;
 /// Largest header, in bytes.
-const MAX_HEADER: u64 = 16 << 20;
+pub(super) const MAX_HEADER: u64 = 16 << 20;
 
-const TAG_DIMENSION: u32 = 10;
-const TAG_VARIABLE: u32 = 11;
-const TAG_ATTRIBUTE: u32 = 12;
+pub(super) const TAG_DIMENSION: u32 = 10;
+pub(super) const TAG_VARIABLE: u32 = 11;
+pub(super) const TAG_ATTRIBUTE: u32 = 12;
 
 /// Reads the header of a classic file.
 #[derive(Debug)]
@@ -297,7 +294,7 @@ fn lower(
 
 /// The fill value that the attribute `_FillValue` or netCDF's defaults give, in native order.
 #[expect(clippy::cast_possible_truncation, reason = "an attribute has the type of its variable")]
-fn fill(attrs: &Attrs, dtype: DType) -> Vec<u8> {
+pub(super) fn fill(attrs: &Attrs, dtype: DType) -> Vec<u8> {
     const FLOAT: f64 = 9.969_209_968_386_869e36;
     let given = attrs.get("_FillValue");
     let integer = |default: i64| match given {
