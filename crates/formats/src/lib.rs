@@ -21,6 +21,7 @@ pub mod netcdf4;
 mod open;
 mod opened;
 mod part_file;
+pub mod place;
 mod raw;
 mod read;
 mod refs;

@@ -1,10 +1,10 @@
 //! Fields of the datacube extension 2.3.0 and `bands` of STAC 1.1, from the header of a file.
 
+use outcrop_formats::place::{Place, is_coordinate, is_named, numbers, text};
 use outcrop_formats::{AttrValue, FileMeta, Format, Variable};
 use serde_json::{Map, Value, json};
 
-use super::axes::{self, Place, TimeSpan, is_coordinate, text};
-use super::numbers;
+use super::axes::TimeSpan;
 
 /// `cube:dimensions` and `cube:variables`.
 pub(super) fn fields(meta: &FileMeta, place: Option<&Place>, time: Option<&TimeSpan>) -> Vec<(&'static str, Value)> {
@@ -90,7 +90,7 @@ fn is_data(meta: &FileMeta, variable: &Variable) -> bool {
         let names = ["coordinates", "bounds", "ancillary_variables", "climatology"];
         names.iter().any(|attr| text(other, attr).split_whitespace().any(|name| name == variable.name))
     };
-    let place = axes::is_named(variable, "latitude") || axes::is_named(variable, "longitude");
+    let place = is_named(variable, "latitude") || is_named(variable, "longitude");
     numeric && variable.dims.len() >= 2 && !place && !meta.variables.iter().any(helps)
 }
 

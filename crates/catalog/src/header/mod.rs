@@ -5,17 +5,15 @@ mod cube;
 
 use std::ops::Range;
 
-use outcrop_formats::{DType, FileMeta, Format, Opened, Variable};
+use outcrop_formats::place::{self, Place, is_named, numbers};
+use outcrop_formats::{FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
 use outcrop_store::{Href, Store};
 use serde_json::Value;
 
 use crate::recipe::Field;
 use crate::{Error, Result};
-use axes::{Place, TimeSpan};
-
-/// Longest coordinate that is read.
-const MOST_LABELS: u64 = 16 << 20;
+use axes::TimeSpan;
 
 /// The header of one file and the coordinates that its fields need.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub struct Survey {
 /// [`Error::Header`] if a coordinate or a grid mapping is there but cannot be understood, and the store's.
 pub async fn survey(opened: Opened) -> Result<Survey> {
     let mut file = File { opened };
-    let place = axes::place(&mut file).await?;
+    let place = file.place().await?;
     let footprint = outline(&mut file, place.as_ref()).await?;
     let time = axes::time(&mut file).await?;
     let plane = place.as_ref().map(|place| {
@@ -56,8 +54,8 @@ pub async fn survey(opened: Opened) -> Result<Survey> {
         [west, south, east, north]
     });
     Ok(Survey {
-        crs: place.map(|place| match place.code {
-            Some(code) => format!("{code} ({})", place.crs.proj_string()),
+        crs: place.map(|place| match place.epsg {
+            Some(code) => format!("EPSG:{code} ({})", place.crs.proj_string()),
             None => place.crs.proj_string().to_owned(),
         }),
         plane,
@@ -84,7 +82,7 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     }
     let (mut place, mut footprint, mut time) = (None, None, None);
     if wants(&[Field::Proj, Field::Cube, Field::Bbox]) {
-        place = axes::place(&mut file).await?;
+        place = file.place().await?;
     }
     if wants(&[Field::Bbox]) {
         footprint = outline(&mut file, place.as_ref()).await?;
@@ -159,7 +157,7 @@ impl Header {
     }
 
     pub(crate) fn proj(&self) -> Vec<(&'static str, Value)> {
-        self.place.as_ref().map(Place::fields).unwrap_or_default()
+        self.place.as_ref().map(axes::proj).unwrap_or_default()
     }
 
     pub(crate) fn cube(&self) -> Vec<(&'static str, Value)> {
@@ -179,8 +177,7 @@ async fn outline(file: &mut File, place: Option<&Place>) -> Result<Option<Footpr
             Err(source) => Err(file.failed(source)),
         };
     }
-    let two =
-        |name: &str| file.opened.meta.variables.iter().find(|v| axes::is_named(v, name) && v.dims.len() == 2).cloned();
+    let two = |name: &str| file.opened.meta.variables.iter().find(|v| is_named(v, name) && v.dims.len() == 2).cloned();
     let (Some(lat), Some(lon)) = (two("latitude"), two("longitude")) else { return Ok(None) };
     let (lats, lons) = (file.edges(&lat).await?, file.edges(&lon).await?);
     let points: Vec<[f64; 2]> = lons.into_iter().zip(lats).map(|(lon, lat)| [lon, lat]).collect();
@@ -209,16 +206,13 @@ impl File {
         Error::Header { href: self.opened.origin.href().clone(), source: source.into() }
     }
 
+    async fn place(&self) -> Result<Option<Place>> {
+        place::place(&self.opened, None).await.map_err(|e| self.failed(e))
+    }
+
     /// The values of a one-dimensional variable.
-    pub(crate) async fn labels(&mut self, variable: &Variable) -> Result<Vec<f64>> {
-        let len = variable.grid.shape.first().copied().unwrap_or(1);
-        if variable.grid.shape.len() > 1 || len > MOST_LABELS {
-            return Err(
-                self.failed(format!("coordinate `{}` of shape {:?} is too large", variable.name, variable.grid.shape))
-            );
-        }
-        let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|len| 0..*len).collect();
-        Ok(self.windows(variable, &[window]).await?.remove(0))
+    pub(crate) async fn labels(&self, variable: &Variable) -> Result<Vec<f64>> {
+        place::labels(&self.opened, variable).await.map_err(|e| self.failed(e))
     }
 
     /// The outer cells of a two-dimensional variable, once around.
@@ -242,25 +236,5 @@ impl File {
             out.push(numbers(variable.dtype, &bytes));
         }
         Ok(out)
-    }
-}
-
-/// Elements in native byte order as double precision.
-pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
-    fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes.as_chunks::<N>().0.iter().map(|element| read(*element)).collect()
-    }
-    match dtype {
-        DType::Int8 => each(bytes, |b| f64::from(i8::from_ne_bytes(b))),
-        DType::UInt8 | DType::Char => each(bytes, |b: [u8; 1]| f64::from(b[0])),
-        DType::Int16 => each(bytes, |b| f64::from(i16::from_ne_bytes(b))),
-        DType::UInt16 => each(bytes, |b| f64::from(u16::from_ne_bytes(b))),
-        DType::Int32 => each(bytes, |b| f64::from(i32::from_ne_bytes(b))),
-        DType::UInt32 => each(bytes, |b| f64::from(u32::from_ne_bytes(b))),
-        DType::Int64 => each(bytes, |b| i64::from_ne_bytes(b) as f64),
-        DType::UInt64 => each(bytes, |b| u64::from_ne_bytes(b) as f64),
-        DType::Float32 => each(bytes, |b| f64::from(f32::from_ne_bytes(b))),
-        DType::Float64 => each(bytes, f64::from_ne_bytes),
-        _ => Vec::new(),
     }
 }
