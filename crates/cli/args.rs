@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Tell what is in a file, a Zarr store or the files of an item.
     Info(InfoArgs),
+    /// Copy a file, or a part of it, into another format.
+    Convert(ConvertArgs),
     /// Run a pipeline on items.
     Run(RunArgs),
     /// Draw a map as PNG.
@@ -164,6 +166,74 @@ pub(crate) struct InfoArgs {
     /// zarr, else a compact file that `outcrop` opens in place of the original.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_references: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// Cloud-optimised GeoTIFF.
+    Cog,
+    /// NetCDF-4.
+    Netcdf4,
+    /// NetCDF-3, in the oldest version that can hold everything.
+    Netcdf3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ResamplingName {
+    /// The upper left of four cells.
+    Nearest,
+    /// Their mean, without those that have no data.
+    Average,
+    /// The value that most of them have.
+    Mode,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop convert tmin.nc --to tmin.tif --isel time=0:31\n  \
+    outcrop convert scene.tif --to cog.tif --compress zstd:15\n  \
+    outcrop convert https://example.org/year.nc --to january.nc --var tmin,tmax --isel time=0:31")]
+pub(crate) struct ConvertArgs {
+    /// File, Zarr store or document of references.
+    pub(crate) href: String,
+    /// File to write; its format is that of its name: .tif, .nc.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) to: String,
+    /// Variables; their coordinates and grid mappings come with them [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) var: Vec<String>,
+    /// Positions along a dimension, from the first to before the second: time=0:31; one: time=5.
+    #[arg(long, value_name = "DIM=A:B", value_delimiter = ',')]
+    pub(crate) isel: Vec<String>,
+    /// The format, where the name does not tell it.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FileFormat>,
+    /// deflate, zstd, lzw or none, with a level where it has one: deflate:9 [default: that of a source of the same
+    /// format, else deflate].
+    #[arg(long, value_name = "NAME[:LEVEL]")]
+    pub(crate) compress: Option<String>,
+    /// Length of chunks along a dimension: time=1 [default: that of the source].
+    #[arg(long, value_name = "DIM=N", value_delimiter = ',')]
+    pub(crate) chunk: Vec<String>,
+    /// Rows and columns of a tile of a GeoTIFF [default: those of the source where it is one, else 512].
+    #[arg(long, value_name = "N")]
+    pub(crate) tile: Option<u64>,
+    /// Most overviews of a GeoTIFF [default: down to one tile].
+    #[arg(long, value_name = "N")]
+    pub(crate) overviews: Option<usize>,
+    /// How cells of overviews are made [default: average of floats, else nearest].
+    #[arg(long, value_enum)]
+    pub(crate) resampling: Option<ResamplingName>,
+    /// A file without a header: as for `outcrop info --raw`.
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) raw: Option<String>,
+    /// Most memory for values, like 500MB or 2GiB [default: 512 MiB, at most a quarter of what is
+    /// free].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -142,6 +142,12 @@ fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     match format_error(error)? {
         Format::Truncated { .. } => Some("fetch the file again"),
+        Format::Window { .. } => {
+            Some("positions count from 0, the second is not included; `outcrop info` says the lengths")
+        }
+        Format::NoVariable { .. } => Some("`outcrop info` lists what the file has"),
+        Format::GeoTiff { .. } => Some("choose variables with --var and positions with --isel, or write NetCDF"),
+        Format::NetCdf { .. } | Format::Unsupported { .. } => Some("choose other variables with --var"),
         Format::NotRecognised { .. } => Some(
             "name a NetCDF, HDF5, GeoTIFF or miniSEED file, a Zarr store, or a document of references; raw data with --raw",
         ),

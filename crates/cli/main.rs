@@ -46,6 +46,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
         Command::Search(args) => commands::search::run(context, &args),
         Command::Fetch(args) => commands::fetch::run(context, &args),
         Command::Info(args) => commands::info::run(context, &args),
+        Command::Convert(args) => commands::convert::run(context, &args),
         Command::Run(args) => commands::run::run(context, &args),
         Command::Plot(args) => commands::plot::run(context, &args),
         Command::Serve(args) => commands::serve::run(context, &args),

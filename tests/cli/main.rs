@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod converting;
 mod disk;
 mod fetching;
 mod files;

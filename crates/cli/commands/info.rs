@@ -142,7 +142,7 @@ fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<(String, 
 }
 
 /// By its header, or as the array that it is declared to be.
-async fn open(store: &Store, href: &Href, raw: Option<&str>) -> outcrop_formats::Result<Opened> {
+pub(super) async fn open(store: &Store, href: &Href, raw: Option<&str>) -> outcrop_formats::Result<Opened> {
     match raw {
         Some(raw) => Opened::open_raw(store, href, &raw.parse()?).await,
         None => Opened::open(store, href).await,
@@ -222,7 +222,7 @@ fn survey_text(text: &mut String, survey: &Survey) -> std::fmt::Result {
 }
 
 /// Names the file that an error is about.
-fn named(href: &Href, error: outcrop_formats::Error) -> Failure {
+pub(super) fn named(href: &Href, error: outcrop_formats::Error) -> Failure {
     match error {
         outcrop_formats::Error::Store(error) => error.into(),
         source => outcrop_compute::Error::Open { href: href.clone(), source }.into(),

@@ -269,6 +269,7 @@ fn image(
         dtype,
         nodata: Some(cell(dtype, 100)),
         transform: Some([500_000.0, 30.0, 0.0, 4_600_000.0, 0.0, -30.0]),
+        control_points: Vec::new(),
         keys,
         attrs: Attrs::from([
             ("long_name".to_owned(), AttrValue::Texts((0..bands).map(|b| format!("band <{b}> & more")).collect())),

@@ -62,6 +62,14 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// The values of a variable cannot be read.
+    #[error("cannot read `{name}`: {source}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// The reason.
+        source: Box<Error>,
+    },
     /// A size is beyond the limit for foreign data.
     #[error("{what} is {value}, which is more than the limit of {limit}")]
     Limit {
@@ -146,6 +154,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says which variable could not be read.
+    pub(crate) fn of_variable(self, name: &str) -> Self {
+        Self::Variable { name: name.to_owned(), source: Box::new(self) }
+    }
+
     pub(crate) fn malformed(object: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Malformed { object: object.into(), why: why.into() }
     }

@@ -7,6 +7,7 @@
 mod array;
 pub mod cf;
 mod codec;
+pub mod convert;
 mod das;
 mod decode;
 mod error;

@@ -11,6 +11,9 @@ use crate::{Error, Opened, Result};
 /// Longest coordinate that is read.
 const MOST_LABELS: u64 = 16 << 20;
 
+/// Attributes of a grid mapping that say which CRS it is, or that it is not understood.
+const CRS: [&str; 3] = ["grid_mapping_name", "proj4", "crs_error"];
+
 /// Evenly spaced x and y and their CRS.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -138,10 +141,11 @@ fn unit(coordinate: &Variable, crs: &Crs) -> Result<f64> {
 
 /// The CRS of the grid mapping; without one, longitude and latitude if the axes are such.
 fn crs(mapping: Option<&Variable>, x: &Variable) -> Result<Option<Crs>> {
-    let Some(mapping) = mapping else {
-        return is_named(x, "longitude").then(|| Crs::lonlat().map_err(|e| failed("longitude", &e))).transpose();
-    };
-    crs_of(mapping).map(Some)
+    let says = |name: &str| mapping.is_some_and(|mapping| mapping.attrs.contains_key(name));
+    match mapping.filter(|_| CRS.iter().any(|name| says(name))) {
+        Some(mapping) => crs_of(mapping).map(Some),
+        None => is_named(x, "longitude").then(|| Crs::lonlat().map_err(|e| failed("longitude", &e))).transpose(),
+    }
 }
 
 /// The CRS of a grid mapping: of its PROJ string, else of its name and numbers.
@@ -149,6 +153,9 @@ fn crs(mapping: Option<&Variable>, x: &Variable) -> Result<Option<Crs>> {
 /// # Errors
 /// [`Error::Malformed`] if it is not understood.
 pub fn crs_of(mapping: &Variable) -> Result<Crs> {
+    if let Some(why) = mapping.attrs.get("crs_error").and_then(AttrValue::text) {
+        return Err(Error::malformed(format!("grid mapping `{}`", mapping.name), why));
+    }
     let proj = text(mapping, "proj4");
     let numbers = |name: &str| mapping.attrs.get(name).map(AttrValue::numbers).filter(|n| !n.is_empty());
     let crs =

@@ -18,6 +18,7 @@ fn spec(width: u64, height: u64, bands: u64, dtype: DType) -> GeoTiffSpec {
         dtype,
         nodata: None,
         transform: None,
+        control_points: Vec::new(),
         keys: None,
         attrs: Attrs::new(),
         file_attrs: Attrs::new(),

@@ -85,6 +85,18 @@ impl GeoKeys {
         Ok(keys)
     }
 
+    /// The same with the name that people know the CRS by.
+    #[must_use]
+    pub fn with_citation(mut self, name: &str) -> Self {
+        // `|` ends a text.
+        let name: String = name.chars().filter(|c| !matches!(c, '|' | '\0')).collect();
+        if self.shorts.get(&PROJECTED) == Some(&USER_DEFINED) {
+            self.texts.insert(PROJECTED_CITATION, name.clone());
+        }
+        self.texts.insert(CITATION, name);
+        self
+    }
+
     fn set_geographic(&mut self, code: u16) {
         self.shorts.insert(GEOGRAPHIC, code);
         self.shorts.insert(ANGULAR_UNITS, 9102);
@@ -256,8 +268,10 @@ impl GeoKeys {
     /// Ellipsoid and datum.
     fn base(&self) -> Result<String> {
         let own = |key: u16| self.doubles.get(&key).copied();
-        if let Some(code) = self.shorts.get(&GEOGRAPHIC).filter(|code| **code != USER_DEFINED) {
-            let crs = Crs::from_epsg(*code)?;
+        let code = self.shorts.get(&GEOGRAPHIC).filter(|code| **code != USER_DEFINED);
+        // An ellipsoid of the file's own is the one that holds.
+        let is_own = |crs: &Crs| own(SEMI_MAJOR).is_some_and(|a| (a - crs.ellipsoid().0).abs() > 1e-3);
+        if let Some(crs) = code.map(|code| Crs::from_epsg(*code)).transpose()?.filter(|crs| !is_own(crs)) {
             let of_datum = ["+datum", "+ellps", "+a=", "+b=", "+rf=", "+towgs84", "+pm"];
             let words = crs.proj_string().split_whitespace();
             let kept: Vec<&str> = words.filter(|word| of_datum.iter().any(|start| word.starts_with(start))).collect();

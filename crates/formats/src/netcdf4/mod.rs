@@ -81,8 +81,8 @@ fn failed(name: &str, why: impl Into<String>) -> Error {
 }
 
 fn check_name<'a>(name: &str, mut taken: impl Iterator<Item = &'a str>) -> Result<()> {
-    if name.is_empty() || name.contains(['/', '\0']) || name.len() > 255 || name.starts_with('_') {
-        return Err(failed(name, "a name is 1 to 255 bytes without slashes and does not start with `_`"));
+    if name.is_empty() || name.contains(['/', '\0']) || name.len() > 255 || name.starts_with("_nc4_") {
+        return Err(failed(name, "a name is 1 to 255 bytes without slashes and does not start with `_nc4_`"));
     }
     if taken.any(|other| other == name) { Err(failed(name, "the name is taken")) } else { Ok(()) }
 }

@@ -300,7 +300,7 @@ fn colours(image: &Image, tags: &Tags<'_>, attrs: &mut Attrs) {
         (None, _) => "undefined".to_owned(),
     };
     let has_alpha = image.extra.iter().any(|kind| matches!(kind, 1 | 2));
-    if has_alpha || base.len() > 1 || image.photometric == 3 {
+    if !attrs.contains_key("color_interpretation") && (has_alpha || base.len() > 1 || image.photometric == 3) {
         attrs.insert("color_interpretation".into(), AttrValue::Texts((0..bands).map(named).collect()));
     }
     if image.photometric == 3 {

@@ -111,6 +111,10 @@ pub(super) fn band_attrs(items: &[Item], bands: usize, attrs: &mut Attrs) {
         let (name, units) = if alike { ("units", &units[..1]) } else { ("units_of_bands", &units[..]) };
         attrs.insert(name.into(), texts(units));
     }
+    if let Some(colours) = of_bands(items, bands, role("colorinterp")) {
+        let named: Vec<String> = colours.iter().map(|name| name.to_ascii_lowercase()).collect();
+        attrs.insert("color_interpretation".into(), AttrValue::Texts(named));
+    }
     scaling(items, bands, attrs);
     let mut names: Vec<(String, &Item)> = Vec::new();
     for item in items.iter().filter(|item| item.band.is_some() && item.role.is_empty()) {

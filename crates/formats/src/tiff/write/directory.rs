@@ -273,6 +273,10 @@ fn place(writer: &GeoTiffWriter, tags: &mut Vec<(u16, Values)>) {
             tags.push((tag::TRANSFORMATION, Values::Double(matrix)));
         }
     }
+    if writer.spec.transform.is_none() && !writer.spec.control_points.is_empty() {
+        let ties = writer.spec.control_points.iter().flat_map(|[column, row, x, y]| [*column, *row, 0.0, *x, *y, 0.0]);
+        tags.push((tag::TIEPOINTS, Values::Double(ties.collect())));
+    }
     if let Some(keys) = keys {
         let geo = keys.tags();
         tags.push((tag::GEO_KEYS, Values::Short(geo.directory)));

@@ -39,8 +39,7 @@ pub(super) fn document(spec: &GeoTiffSpec) -> Option<String> {
     let bands = usize::try_from(spec.bands).unwrap_or(usize::MAX);
     roles(spec, bands, &mut xml);
     for (name, value) in &spec.attrs {
-        // Statistics are those of other values once a part is cut.
-        if NO_ITEMS.contains(&name.as_str()) || name.starts_with("STATISTICS_") {
+        if NO_ITEMS.contains(&name.as_str()) {
             continue;
         }
         let (domain, name) = name.split_once(':').unwrap_or(("", name));
@@ -67,6 +66,9 @@ fn roles(spec: &GeoTiffSpec, bands: usize, xml: &mut String) {
     let or = |name: &str, default: f64| is_scaled.then(|| number(name).unwrap_or(default));
     let (offsets, scales) = (each("offsets", or("add_offset", 0.0)), each("scales", or("scale_factor", 1.0)));
     let texts = |name: &str| spec.attrs.get(name).and_then(|value| of_bands(value, bands)).unwrap_or_default();
+    // Red, green and blue, and alpha, have tags.
+    let told = spec.attrs.get("photometric").is_some();
+    let colours = texts("color_interpretation");
     let (long, mut units) = (texts("long_name"), texts("units_of_bands"));
     if let Some(unit) = spec.attrs.get("units").and_then(AttrValue::text) {
         units = vec![unit.to_owned(); bands];
@@ -81,7 +83,14 @@ fn roles(spec: &GeoTiffSpec, bands: usize, xml: &mut String) {
         put("SCALE", "scale", scales.get(band).map(f64::to_string));
         put("UNITTYPE", "unittype", units.get(band).cloned());
         put("DESCRIPTION", "description", long.get(band).cloned());
+        put("COLORINTERP", "colorinterp", colours.get(band).filter(|_| !told).map(|name| capital(name)));
     }
+}
+
+/// As GDAL writes the names of colours: `Red`.
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 /// A value for each band, where there are so many; one text of one band.

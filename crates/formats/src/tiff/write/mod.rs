@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use outcrop_grid::GeoKeys;
 
-use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType};
+use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
 use crate::decode::Decoder;
 use crate::part_file::PartFile;
 use crate::refs::{ChunkRefs, Table};
@@ -48,6 +48,8 @@ pub struct GeoTiffSpec {
     pub nodata: Option<Vec<u8>>,
     /// In GDAL's order: x of the outer corner, x per column, x per row, y of the corner, y per column, y per row.
     pub transform: Option<[f64; 6]>,
+    /// Column, row, x and y of control points, of an image without a transform.
+    pub control_points: Vec<[f64; 4]>,
     /// The coordinate reference system.
     pub keys: Option<GeoKeys>,
     /// Attributes of the values, by the names that the reader gives them: `scale_factor`, `long_name` (a text for each
@@ -85,6 +87,33 @@ impl Default for GeoTiffOptions {
             resampling: None,
             pixel_interleave: None,
         }
+    }
+}
+
+impl GeoTiffOptions {
+    /// As the image of a GeoTIFF is stored: its compression where it can be written, its tiles, its interleave. What it has
+    /// not is the default.
+    pub fn like(image: &Variable) -> Self {
+        let mut options = Self::default();
+        let has = |codec: &TiffCodec| image.codecs.iter().any(|own| matches!(own, Codec::Tiff(own) if own == codec));
+        options.compression = match image.codecs.last() {
+            Some(Codec::Zstd) => TiffCompression::Zstd { level: 9 },
+            Some(Codec::Tiff(TiffCodec::Lzw)) => TiffCompression::Lzw,
+            None | Some(Codec::Tiff(TiffCodec::PixelInterleave { .. } | TiffCodec::Strips)) => TiffCompression::None,
+            _ => options.compression,
+        };
+        if let [.., rows, columns] = image.grid.chunk[..]
+            && rows == columns
+            && rows.is_multiple_of(16)
+            && !has(&TiffCodec::Strips)
+        {
+            options.tile = rows;
+        }
+        if image.grid.shape.first().is_some_and(|bands| *bands > 1) {
+            let pixel = image.codecs.iter().any(|c| matches!(c, Codec::Tiff(TiffCodec::PixelInterleave { .. })));
+            options.pixel_interleave = Some(pixel);
+        }
+        options
     }
 }
 

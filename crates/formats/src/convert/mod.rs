@@ -1,0 +1,144 @@
+//! Copies what was opened, or a part of it, into a new file: any reader to any writer.
+//!
+//! Values are copied as they are stored, with the attributes that say what they mean (`raw`); nothing is scaled or masked
+//! on the way. The work is cut into regions that are whole units of the writer and, where memory allows, whole chunks of
+//! the reader, so that few chunks are decoded twice. Memory: the regions that are worked on, not the size of the file.
+
+mod plan;
+mod run;
+mod targets;
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::path::Path;
+
+use indexmap::IndexMap;
+use outcrop_store::progress::Sink;
+
+use crate::array::{Attrs, DType, Dim};
+use crate::netcdf3;
+use crate::tiff::GeoTiffOptions;
+use crate::{Error, Opened, Result};
+
+/// A part of a file.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Names of variables, which bring their coordinates and grid mappings with them; none is all.
+    pub variables: Vec<String>,
+    /// Positions along dimensions; all of those that are not named.
+    pub windows: Vec<(String, Range<u64>)>,
+}
+
+/// A format to be written, and how.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// NetCDF-4, shuffled and deflated.
+    NetCdf4 {
+        /// Level of deflate, 1 to 12; `None` is none.
+        deflate: Option<u8>,
+    },
+    /// NetCDF-3.
+    NetCdf3 {
+        /// The version; by default the oldest that can hold everything.
+        version: Option<netcdf3::Version>,
+    },
+    /// Cloud-optimised GeoTIFF of one variable, or of variables of one grid as bands.
+    GeoTiff(GeoTiffOptions),
+}
+
+/// How to copy.
+#[derive(Debug, Clone)]
+pub struct ConvertOptions {
+    /// The format.
+    pub target: Target,
+    /// Lengths of chunks along dimensions; else those of the source.
+    pub chunks: Vec<(String, u64)>,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Most memory for values, in bytes. One unit of the writer for each thread is always held.
+    pub memory: u64,
+    /// Where progress goes, in bytes of decoded values.
+    pub progress: Sink,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+pub struct Converted {
+    /// Names of the variables in the new file.
+    pub variables: Vec<String>,
+    /// Variables that were left out, and why.
+    pub left_out: Vec<(String, String)>,
+    /// Bytes of all decoded values.
+    pub bytes: u64,
+    /// True if `stop` ended the work; nothing was written then.
+    pub stopped: bool,
+}
+
+/// A variable of the new file.
+#[derive(Debug, Clone)]
+struct NewVariable {
+    name: String,
+    dims: Vec<String>,
+    shape: Vec<u64>,
+    chunk: Vec<u64>,
+    dtype: DType,
+    /// One element in native byte order.
+    fill: Vec<u8>,
+    attrs: Attrs,
+}
+
+/// What the new file is to hold.
+#[derive(Debug, Clone)]
+struct NewFile {
+    attrs: Attrs,
+    dims: IndexMap<String, Dim>,
+    variables: Vec<NewVariable>,
+}
+
+/// A file that is being written, unit by unit. Adding a format is implementing this and a case of [`Target`].
+trait Writer: Send + Sync + Debug {
+    /// Shape of the pieces that a variable is written in.
+    fn unit(&self, variable: usize) -> Vec<u64>;
+
+    /// Writes one unit in C order and native byte order; at the edge, what lies beyond the shape is fill value.
+    fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()>;
+
+    /// Puts the file in its place.
+    fn finish(self: Box<Self>, threads: usize) -> Result<()>;
+}
+
+/// Copies an opened file, or a part of it, to `to`, which appears whole at the end. `stop` is asked between regions.
+///
+/// - It blocks, and must not be called from async code.
+///
+/// # Errors
+/// Those of reading and writing; [`Error::Unsupported`] for what the target cannot hold.
+pub fn convert(
+    opened: &Opened,
+    part: &Part,
+    to: &Path,
+    options: &ConvertOptions,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Converted> {
+    let (mut plan, left_out) = plan::plan(opened, part, options)?;
+    if plan.copies.is_empty() {
+        let why = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; ");
+        return Err(Error::unsupported("the file", format!("a file without anything to copy ({why})")));
+    }
+    let writer: Box<dyn Writer> = match &options.target {
+        Target::NetCdf4 { deflate } => Box::new(targets::NetCdf4::create(to, &plan.file, *deflate)?),
+        Target::NetCdf3 { version } => Box::new(targets::NetCdf3::create(to, &plan.file, *version)?),
+        Target::GeoTiff(tiff) => Box::new(targets::GeoTiff::create(opened, to, &mut plan, *tiff)?),
+    };
+    let mut done = Converted {
+        variables: plan.file.variables.iter().map(|v| v.name.clone()).collect(),
+        left_out,
+        ..Converted::default()
+    };
+    match run::run(opened, &plan, writer.as_ref(), options, stop)? {
+        Some(bytes) => done.bytes = bytes,
+        None => return Ok(Converted { stopped: true, ..done }),
+    }
+    writer.finish(options.threads.max(1))?;
+    Ok(done)
+}

@@ -1,0 +1,198 @@
+//! What is copied: variables with what belongs to them, windows, and the new file that they make.
+
+use std::ops::Range;
+
+use indexmap::IndexMap;
+
+use super::{ConvertOptions, NewFile, NewVariable, Part};
+use crate::array::{AttrValue, DType, Dim, FileMeta, Format, Variable};
+use crate::layout::{Layout, virtual_grid};
+use crate::place::text;
+use crate::{Error, Opened, Result};
+
+/// Attributes that name other variables (CF conventions 1.11).
+const NAMES: [&str; 6] =
+    ["coordinates", "grid_mapping", "bounds", "climatology", "ancillary_variables", "cell_measures"];
+/// Largest chunk of the new file, in bytes, where the source has larger ones and none were asked for.
+const LARGE: u64 = 64 << 20;
+
+/// What is copied where.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) file: NewFile,
+    /// One for each variable of the new file.
+    pub(super) copies: Vec<Copy>,
+}
+
+/// A variable of the source and the part of it that is copied.
+#[derive(Debug, Clone)]
+pub(super) struct Copy {
+    pub(super) from: Variable,
+    pub(super) window: Vec<Range<u64>>,
+}
+
+type LeftOut = Vec<(String, String)>;
+
+pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Result<(Plan, LeftOut)> {
+    let meta = &opened.meta;
+    let (chosen, mut left_out) = choose(meta, part)?;
+    check_windows(meta, part)?;
+    let group = common_group(&chosen)?;
+    let (mut dims, mut variables, mut copies) = (IndexMap::new(), Vec::new(), Vec::new());
+    for variable in chosen {
+        if let Some(why) = unreadable(variable) {
+            left_out.push((variable.name.clone(), why));
+            continue;
+        }
+        let window = window(variable, part)?;
+        let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
+        let names: Vec<String> = variable.dims.iter().map(|dim| within(&group, dim)).collect();
+        for ((name, old), len) in names.iter().zip(&variable.dims).zip(&shape) {
+            let unlimited = meta.dims.get(old).is_some_and(|dim| dim.unlimited);
+            let dim = dims.entry(name.clone()).or_insert(Dim { len: *len, unlimited });
+            if dim.len != *len {
+                let why = format!("two dimensions `{name}` of lengths {} and {len}, in different groups,", dim.len);
+                return Err(Error::unsupported(&variable.name, why));
+            }
+        }
+        variables.push(NewVariable {
+            name: within(&group, &variable.name),
+            chunk: chunk(variable, &names, &shape, options),
+            dims: names,
+            shape,
+            dtype: variable.dtype,
+            fill: variable.fill.clone(),
+            attrs: variable.attrs.clone(),
+        });
+        copies.push(Copy { from: variable.clone(), window });
+    }
+    Ok((Plan { file: NewFile { attrs: meta.attrs.clone(), dims, variables }, copies }, left_out))
+}
+
+/// Why a variable cannot be copied.
+fn unreadable(variable: &Variable) -> Option<String> {
+    match (&variable.layout, variable.dtype) {
+        (Layout::Refused(why), _) => Some(format!("{why} cannot be read")),
+        (_, DType::Opaque(_)) => Some("its type cannot be copied".to_owned()),
+        _ => None,
+    }
+}
+
+/// The variables and what they name, in the order of the file; what the file has but cannot be read.
+fn choose<'a>(meta: &'a FileMeta, part: &Part) -> Result<(Vec<&'a Variable>, LeftOut)> {
+    if part.variables.is_empty() {
+        // Overviews can be made again, and have dimensions of their own.
+        let keeps = |v: &&Variable| meta.format != Format::GeoTiff || is_of_image(v);
+        return Ok((meta.variables.iter().filter(keeps).collect(), meta.refused.clone()));
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in &part.variables {
+        let variable = meta.find(name)?;
+        if let Some(why) = unreadable(variable) {
+            return Err(Error::unsupported(name, why));
+        }
+        names.push(variable.name.clone());
+    }
+    // What a coordinate names (its bounds) belongs to it.
+    let mut at = 0;
+    while let Some(variable) = names.get(at).and_then(|name| meta.variable(name)) {
+        at += 1;
+        let found = related(meta, variable).filter(|name| !names.contains(name));
+        names.extend(found.collect::<Vec<_>>());
+    }
+    Ok((meta.variables.iter().filter(|v| names.contains(&v.name)).collect(), Vec::new()))
+}
+
+fn is_of_image(variable: &Variable) -> bool {
+    let level =
+        |name: &str| name.split_once('_').is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let own = |dim: &String| !level(dim);
+    !variable.name.starts_with("overview_") && !variable.name.starts_with("mask") && variable.dims.iter().all(own)
+}
+
+/// Coordinates of the dimensions of a variable, and the variables that its attributes name.
+fn related<'a>(meta: &'a FileMeta, variable: &'a Variable) -> impl Iterator<Item = String> + 'a {
+    let coordinates = variable.dims.iter().filter_map(|dim| meta.coordinate(variable, dim));
+    let words = NAMES.iter().flat_map(|name| text(variable, name).split([' ', ':']));
+    let group = variable.name.rsplit_once('/').map(|(group, _)| group);
+    let named = words.filter(|word| !word.is_empty()).filter_map(move |word| {
+        let own = group.and_then(|group| meta.variable(&format!("{group}/{word}")));
+        own.or_else(|| meta.variable(word.trim_start_matches('/')))
+    });
+    coordinates.chain(named).map(|v| v.name.clone())
+}
+
+fn check_windows(meta: &FileMeta, part: &Part) -> Result<()> {
+    for (name, range) in &part.windows {
+        let all = || meta.dims.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let Some(dim) = meta.dims.get(name) else {
+            let shape = format!("the dimensions {}", all());
+            return Err(Error::Window { window: format!("{name}={}:{}", range.start, range.end), shape });
+        };
+        if range.start >= range.end || range.end > dim.len {
+            return Err(Error::Window {
+                window: format!("{name}={}:{}", range.start, range.end),
+                shape: dim.len.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn window(variable: &Variable, part: &Part) -> Result<Vec<Range<u64>>> {
+    let of = |(dim, len): (&String, &u64)| {
+        let found = part.windows.iter().find(|(name, _)| name == dim).map_or(0..*len, |(_, range)| range.clone());
+        let fits = found.end <= *len;
+        fits.then_some(found.clone()).ok_or_else(|| Error::Window {
+            window: format!("{dim}={}:{}", found.start, found.end),
+            shape: format!("{:?} of `{}`", variable.grid.shape, variable.name),
+        })
+    };
+    variable.dims.iter().zip(&variable.grid.shape).map(of).collect()
+}
+
+/// The group that all variables of more than one value are in; names are given without it.
+fn common_group(chosen: &[&Variable]) -> Result<String> {
+    let group = |v: &Variable| v.name.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
+    let mut groups: Vec<String> = chosen.iter().map(|v| group(v)).filter(|group| !group.is_empty()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let in_root = chosen.iter().filter(|v| group(v).is_empty() && v.dims.len() > 1).count();
+    match groups.as_slice() {
+        [] => Ok(String::new()),
+        [one] if in_root == 0 => Ok(one.clone()),
+        many => {
+            let first: Vec<&str> = many.iter().take(8).map(String::as_str).collect();
+            let why = format!(
+                "variables of several groups ({}) in one file; choose some with `--var`: this",
+                first.join(", ")
+            );
+            Err(Error::unsupported("the file", why))
+        }
+    }
+}
+
+fn within(group: &str, name: &str) -> String {
+    let own = name.strip_prefix(group).and_then(|rest| rest.strip_prefix('/')).filter(|_| !group.is_empty());
+    own.unwrap_or_else(|| name.rsplit('/').next().unwrap_or(name)).to_owned()
+}
+
+/// The chunk that was asked for; else the source's, cut where it is too large.
+fn chunk(variable: &Variable, names: &[String], shape: &[u64], options: &ConvertOptions) -> Vec<u64> {
+    let bytes = |chunk: &[u64]| chunk.iter().fold(variable.dtype.size() as u64, |n, len| n.saturating_mul(*len));
+    let fit: Vec<u64> = variable.grid.chunk.iter().zip(shape).map(|(c, n)| (*c).min(*n).max(1)).collect();
+    let base = if bytes(&fit) > LARGE { virtual_grid(shape, variable.dtype).chunk } else { fit };
+    let asked = |name: &String| options.chunks.iter().find(|(dim, _)| dim == name).map(|(_, len)| *len);
+    let lengths = names.iter().zip(base).zip(shape);
+    lengths.map(|((name, own), len)| asked(name).unwrap_or(own).clamp(1, (*len).max(1))).collect()
+}
+
+/// Names of dimensions and variables as a text, for errors.
+pub(super) fn names(variables: &[NewVariable]) -> String {
+    variables.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The text of an attribute of a new variable.
+pub(super) fn attr<'a>(variable: &'a NewVariable, name: &str) -> &'a str {
+    variable.attrs.get(name).and_then(AttrValue::text).unwrap_or_default()
+}
