@@ -35,6 +35,32 @@ def test_zarr_root_lists_its_groups(store):
     assert set(zarr.open_group(SAMPLES / store, mode="r").group_keys()) == {"1980", "1981"}
 
 
+@pytest.mark.parametrize("store", ["types_v2.zarr", "types_v3.zarr"])
+def test_zarr_of_all_types(store):
+    import warnings
+
+    import zarr
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_zarr = zarr.open_group(SAMPLES / store, mode="r")
+        by_xarray = xr.open_zarr(SAMPLES / store, mask_and_scale=False)
+    kinds = [f"{i}{n}" for i in ("int", "uint") for n in (8, 16, 32, 64)]
+    kinds += ["float16", "float32", "float64", "complex64", "complex128"]
+    names = kinds if "v2" in store else kinds + [f"{kind}_sharded" for kind in kinds]
+    assert set(by_zarr.array_keys()) == set(names) == set(by_xarray.variables)
+    for name in names:
+        kind = name.removesuffix("_sharded")
+        flat = np.arange(35) % 10 if kind == "float16" else np.arange(35)
+        want = flat.reshape(5, 7).astype(kind) + (1j if kind.startswith("c") else 0)
+        want[4] = 9 + (1j if kind.startswith("c") else 0)
+        got = by_zarr[name]
+        assert got.dtype == kind and got.chunks == (2, 3)
+        assert got.shards == ((4, 6) if name != kind else None)
+        assert got.fill_value == want[4, 0]
+        np.testing.assert_array_equal(got[:], want, err_msg=name)
+        np.testing.assert_array_equal(by_xarray[name].values, want, err_msg=name)
+
+
 def expected():
     return (np.arange(60_000) % 1000).astype("f4").reshape(30, 40, 50)
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use outcrop_formats::miniseed::{self, Encoding, Samples, SegmentSpec, Version, WriteOptions};
 use outcrop_formats::netcdf3;
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
-use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
+use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, TiffCompression};
 use outcrop_grid::{Crs, GeoKeys, RasterType};
 
@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder);
     zarr(&folder.join("v2.zarr"), ZarrFormat::V2)?;
     zarr(&folder.join("v3.zarr"), ZarrFormat::V3)?;
+    all_types(&folder.join("types_v2.zarr"), ZarrFormat::V2)?;
+    all_types(&folder.join("types_v3.zarr"), ZarrFormat::V3)?;
     seismic(folder)?;
     for (version, name) in
         [(netcdf3::Version::Classic, "cdf1"), (netcdf3::Version::Offset64, "cdf2"), (netcdf3::Version::Data64, "cdf5")]
@@ -36,7 +38,9 @@ fn spec(name: &str, dims: &[&str], shape: &[u64], chunk: &[u64], dtype: Element)
         dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
         shape: shape.to_vec(),
         chunk: chunk.to_vec(),
+        shard: None,
         dtype,
+        compression: ZarrCompression::Default,
         fill: None,
         attrs: texts(&[("units", "1")]),
     }
@@ -127,6 +131,40 @@ fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
     writer.write("lat", &(0..2000i16).flat_map(i16::to_ne_bytes).collect::<Vec<u8>>())?;
     writer.write("crs", &(-7i16).to_ne_bytes())?;
     writer.write("y", &(0..50i32).flat_map(i32::to_ne_bytes).collect::<Vec<u8>>())?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// At the root, for each type `TYPE(y, x)` of 5 times 7 in chunks of 2 times 3, in Zarr 3 also `TYPE_sharded` in shards of
+/// 4 times 6: the flat index, with fill value 9 where `y` is 4.
+fn all_types(root: &Path, format: ZarrFormat) -> Result<(), Box<dyn Error>> {
+    let mut writer = GroupWriter::create(root, "", format, &texts(&[("title", "types")]))?;
+    let others = [DType::Float16, DType::Complex64, DType::Complex128];
+    let half =
+        |value: u8| [0u16, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800, 0x4880][usize::from(value)];
+    let value = |dtype: DType, value: u8| match dtype {
+        DType::Float16 => half(value % 10).to_ne_bytes().to_vec(),
+        DType::Complex64 => [element(DType::Float32, value), element(DType::Float32, 1)].concat(),
+        DType::Complex128 => [element(DType::Float64, value), element(DType::Float64, 1)].concat(),
+        _ => element(dtype, value),
+    };
+    let types = OLD_TYPES.iter().chain(&NEW_TYPES).chain(&others).filter(|dtype| **dtype != DType::Char);
+    let ways = if format == ZarrFormat::V3 { &[("", [2, 3]), ("_sharded", [4, 6])][..] } else { &[("", [2, 3])] };
+    for (dtype, (suffix, unit)) in types.flat_map(|dtype| ways.iter().map(move |way| (*dtype, *way))) {
+        let name = format!("{}{suffix}", dtype.name());
+        writer.add_array(&ArraySpec {
+            shard: (!suffix.is_empty()).then(|| unit.to_vec()),
+            fill: Some(value(dtype, 9)),
+            ..spec(&name, &["y", "x"], &[5, 7], &[2, 3], Element::Number(dtype))
+        })?;
+        for (y, x) in (0..4 / unit[0]).flat_map(|y| (0..7u64.div_ceil(unit[1])).map(move |x| (y, x))) {
+            let cells =
+                (0..unit[0]).flat_map(|row| (0..unit[1]).map(move |column| (y * unit[0] + row, x * unit[1] + column)));
+            let flat = |(y, x): (u64, u64)| u8::try_from(y * 7 + x).map(|flat| value(dtype, flat));
+            let raw = cells.map(flat).collect::<Result<Vec<_>, _>>()?.concat();
+            writer.write_chunk_bytes(&name, &[y, x], &raw)?;
+        }
+    }
     writer.finish()?;
     Ok(())
 }

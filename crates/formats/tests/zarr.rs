@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use outcrop_formats::zarr::{self, ArraySpec, Element, GroupWriter, ZarrFormat};
+use outcrop_formats::zarr::{self, ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType};
 use outcrop_store::{Href, Store, StoreOptions};
 use outcrop_testkit::{npz, shared_data};
@@ -38,7 +38,9 @@ fn groups_that_xarray_wrote_have_its_values() {
 fn spec(name: &str, dims: &[&str], shape: &[u64], chunk: &[u64], dtype: Element) -> ArraySpec {
     let dims = dims.iter().map(|d| (*d).to_owned()).collect();
     let attrs = Attrs::from_iter([("units".to_owned(), AttrValue::Text("1".into()))]);
-    ArraySpec { name: name.into(), dims, shape: shape.into(), chunk: chunk.into(), dtype, fill: None, attrs }
+    let (shape, chunk) = (shape.to_vec(), chunk.to_vec());
+    let compression = ZarrCompression::Default;
+    ArraySpec { name: name.into(), dims, shape, chunk, shard: None, dtype, compression, fill: None, attrs }
 }
 
 fn write(root: &Path, format: ZarrFormat, value: f64) -> GroupWriter {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use zarrs::array::ArrayMetadata;
 
 use super::read::ArrayInfo;
-use super::{ArraySpec, Element, ZarrFormat};
+use super::{ArraySpec, BloscCodec, BloscShuffle, Element, ZarrCompression, ZarrFormat};
 use crate::array::{AttrValue, Attrs, DType};
 use crate::{Error, Result};
 
@@ -20,22 +20,19 @@ pub(super) fn array(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
             "shape": spec.shape,
             "chunks": spec.chunk,
             "dtype": dtype_v2(spec)?,
-            "fill_value": fill(spec, format),
+            "fill_value": fill(spec, format)?,
             "order": "C",
             "filters": null,
             "dimension_separator": ".",
-            "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
+            "compressor": compressor_v2(spec)?,
         })),
         ZarrFormat::V3 => Ok(json!({
             "shape": spec.shape,
             "data_type": dtype_v3(spec)?,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": spec.chunk}},
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": spec.unit()}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": fill(spec, format),
-            "codecs": [
-                {"name": "bytes", "configuration": {"endian": "little"}},
-                {"name": "zstd", "configuration": {"level": 0, "checksum": false}},
-            ],
+            "fill_value": fill(spec, format)?,
+            "codecs": codecs_v3(spec)?,
             "attributes": array_attributes_v3(spec),
             "dimension_names": spec.dims,
             "zarr_format": 3,
@@ -43,6 +40,89 @@ pub(super) fn array(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
             "storage_transformers": [],
         })),
     }
+}
+
+impl ArraySpec {
+    /// Lengths of what is one object: of a shard, else of a chunk.
+    pub(super) fn unit(&self) -> &[u64] {
+        self.shard.as_deref().unwrap_or(&self.chunk)
+    }
+}
+
+fn compressor_v2(spec: &ArraySpec) -> Result<Value> {
+    check_level(spec)?;
+    Ok(match spec.compression {
+        ZarrCompression::Default => json!({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}),
+        ZarrCompression::None => json!(null),
+        ZarrCompression::Zstd { level } => json!({"id": "zstd", "level": level, "checksum": false}),
+        ZarrCompression::Gzip { level } => json!({"id": "gzip", "level": level}),
+        ZarrCompression::Blosc { codec, level, shuffle } => {
+            let shuffle = match shuffle {
+                BloscShuffle::None => 0,
+                BloscShuffle::Byte => 1,
+                BloscShuffle::Bit => 2,
+            };
+            json!({"id": "blosc", "cname": blosc_name(codec), "clevel": level, "shuffle": shuffle, "blocksize": 0})
+        }
+    })
+}
+
+fn codecs_v3(spec: &ArraySpec) -> Result<Value> {
+    check_level(spec)?;
+    let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let compressor = match spec.compression {
+        ZarrCompression::Default => Some(json!({"name": "zstd", "configuration": {"level": 0, "checksum": false}})),
+        ZarrCompression::None => None,
+        ZarrCompression::Zstd { level } => {
+            Some(json!({"name": "zstd", "configuration": {"level": level, "checksum": false}}))
+        }
+        ZarrCompression::Gzip { level } => Some(json!({"name": "gzip", "configuration": {"level": level}})),
+        ZarrCompression::Blosc { codec, level, shuffle } => {
+            let shuffle = match shuffle {
+                BloscShuffle::None => "noshuffle",
+                BloscShuffle::Byte => "shuffle",
+                BloscShuffle::Bit => "bitshuffle",
+            };
+            let typesize = match spec.dtype {
+                Element::Number(dtype) => dtype.size(),
+                Element::Text { .. } => 4,
+            };
+            Some(json!({"name": "blosc", "configuration": {
+                "cname": blosc_name(codec), "clevel": level, "shuffle": shuffle, "typesize": typesize, "blocksize": 0,
+            }}))
+        }
+    };
+    let codecs: Vec<Value> = std::iter::once(bytes.clone()).chain(compressor).collect();
+    Ok(match spec.shard {
+        None => json!(codecs),
+        Some(_) => json!([{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": spec.chunk,
+            "codecs": codecs,
+            "index_codecs": [bytes, {"name": "crc32c"}],
+            "index_location": "end",
+        }}]),
+    })
+}
+
+fn blosc_name(codec: BloscCodec) -> &'static str {
+    match codec {
+        BloscCodec::Lz4 => "lz4",
+        BloscCodec::Lz4Hc => "lz4hc",
+        BloscCodec::Zlib => "zlib",
+        BloscCodec::Zstd => "zstd",
+    }
+}
+
+fn check_level(spec: &ArraySpec) -> Result<()> {
+    let (level, most) = match spec.compression {
+        ZarrCompression::Default | ZarrCompression::None => return Ok(()),
+        ZarrCompression::Zstd { level } => (level, 22),
+        ZarrCompression::Blosc { level, .. } | ZarrCompression::Gzip { level } => (level, 9),
+    };
+    if level <= most {
+        return Ok(());
+    }
+    Err(refused(spec, format!("{level} is no level of its compression (0 to {most})")))
 }
 
 /// Attributes of an array of version 3; the `_FillValue` of floats as xarray writes it, a double in base64.
@@ -73,49 +153,90 @@ pub(super) fn group_v3(attrs: &Map<String, Value>, members: &Map<String, Value>)
     })
 }
 
-fn unsupported(spec: &ArraySpec) -> Error {
-    let why = format!("type {:?} cannot be written", spec.dtype);
+fn refused(spec: &ArraySpec, why: String) -> Error {
     Error::Zarr { action: "write", path: spec.name.clone(), why }
 }
 
+fn unsupported(spec: &ArraySpec) -> Error {
+    refused(spec, format!("type {} cannot be written", spec.dtype))
+}
+
 fn dtype_v2(spec: &ArraySpec) -> Result<String> {
-    Ok(match spec.dtype {
-        Element::Number(DType::Float64) => "<f8".to_owned(),
-        Element::Number(DType::Float32) => "<f4".to_owned(),
-        Element::Number(DType::Int64) => "<i8".to_owned(),
-        Element::Number(DType::Int32) => "<i4".to_owned(),
-        Element::Number(DType::Int16) => "<i2".to_owned(),
-        Element::Number(_) => return Err(unsupported(spec)),
-        Element::Text { chars } => format!("<U{}", chars.max(1)),
-    })
+    let dtype = match spec.dtype {
+        Element::Text { chars } => return Ok(format!("<U{}", chars.max(1))),
+        Element::Number(dtype) => dtype,
+    };
+    let kind = match dtype {
+        DType::Int8 => return Ok("|i1".to_owned()),
+        DType::UInt8 => return Ok("|u1".to_owned()),
+        DType::Int16 | DType::Int32 | DType::Int64 => 'i',
+        DType::UInt16 | DType::UInt32 | DType::UInt64 => 'u',
+        DType::Float16 | DType::Float32 | DType::Float64 => 'f',
+        DType::Complex64 | DType::Complex128 => 'c',
+        DType::Char | DType::Opaque(_) => return Err(unsupported(spec)),
+    };
+    Ok(format!("<{kind}{}", dtype.size()))
 }
 
 fn dtype_v3(spec: &ArraySpec) -> Result<Value> {
     match spec.dtype {
-        Element::Number(dtype @ (DType::Float64 | DType::Float32 | DType::Int64 | DType::Int32 | DType::Int16)) => {
-            Ok(json!(dtype.name()))
-        }
-        Element::Number(_) => Err(unsupported(spec)),
+        Element::Number(DType::Char | DType::Opaque(_)) => Err(unsupported(spec)),
+        Element::Number(dtype) => Ok(json!(dtype.name())),
         Element::Text { chars } => {
             Ok(json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 4 * chars.max(1)}}))
         }
     }
 }
 
-/// The fill value as a number.
-pub(super) fn fill_number(spec: &ArraySpec) -> f64 {
-    let float = matches!(spec.dtype, Element::Number(DType::Float32 | DType::Float64));
-    spec.fill.unwrap_or(if float { f64::NAN } else { 0.0 })
+/// The fill value: one element in native byte order.
+pub(super) fn fill_element(spec: &ArraySpec) -> Result<Vec<u8>> {
+    let dtype = match (spec.dtype, &spec.fill) {
+        (Element::Number(dtype), _) => dtype,
+        (Element::Text { chars }, None) => return Ok(vec![0; chars.max(1) * 4]),
+        (Element::Text { .. }, Some(_)) => return Err(refused(spec, "texts have no fill value".to_owned())),
+    };
+    match &spec.fill {
+        Some(fill) if fill.len() == dtype.size() => Ok(fill.clone()),
+        Some(fill) => {
+            let why = format!("its fill value has {} bytes, one element has {}", fill.len(), dtype.size());
+            Err(refused(spec, why))
+        }
+        None => Ok(match dtype {
+            DType::Float16 => half::f16::NAN.to_ne_bytes().to_vec(),
+            DType::Float32 => f32::NAN.to_ne_bytes().to_vec(),
+            DType::Float64 => f64::NAN.to_ne_bytes().to_vec(),
+            other => vec![0; other.size()],
+        }),
+    }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a fill value is given in the type of its array")]
-fn fill(spec: &ArraySpec, format: ZarrFormat) -> Value {
-    let number = fill_number(spec);
-    match (spec.dtype, format) {
-        (Element::Text { .. }, ZarrFormat::V2) => json!(null),
-        (Element::Text { .. }, ZarrFormat::V3) => json!(""),
-        (Element::Number(DType::Float32 | DType::Float64), _) => float(number),
-        (Element::Number(_), _) => json!(number as i64),
+fn fill(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
+    let element = fill_element(spec)?;
+    let Element::Number(dtype) = spec.dtype else {
+        return Ok(if format == ZarrFormat::V2 { json!(null) } else { json!("") });
+    };
+    let value = match dtype {
+        DType::Complex64 => json!([fill_part(&element[..4], DType::Float32), fill_part(&element[4..], DType::Float32)]),
+        DType::Complex128 => {
+            json!([fill_part(&element[..8], DType::Float64), fill_part(&element[8..], DType::Float64)])
+        }
+        dtype => fill_part(&element, dtype),
+    };
+    // What the text does not say bit by bit (a NaN of other bits) would read as another value.
+    match fill_bytes(&value, dtype) {
+        Some(again) if again == element => Ok(value),
+        _ => Err(refused(spec, format!("its fill value cannot be written exactly; {value} can"))),
+    }
+}
+
+/// A real number as JSON.
+fn fill_part(element: &[u8], dtype: DType) -> Value {
+    match super::lower::number(element, dtype) {
+        Some(AttrValue::Float32(values)) => values.first().map_or(json!(null), |v| float(f64::from(*v))),
+        Some(AttrValue::Float64(values)) => values.first().map_or(json!(null), |v| float(*v)),
+        Some(AttrValue::Int(values)) => values.first().map_or(json!(null), |v| json!(v)),
+        Some(AttrValue::UInt(values)) => values.first().map_or(json!(null), |v| json!(v)),
+        _ => json!(null),
     }
 }
 

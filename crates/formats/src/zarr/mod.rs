@@ -40,6 +40,59 @@ pub enum Element {
     },
 }
 
+/// How the chunks of an array are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZarrCompression {
+    /// As zarr-python does: blosc with lz4 in Zarr 2, zstd in Zarr 3.
+    #[default]
+    Default,
+    /// Not at all.
+    None,
+    /// Zstandard.
+    Zstd {
+        /// 1 to 22; 0 is its default.
+        level: u8,
+    },
+    /// Blosc.
+    Blosc {
+        /// What compresses its blocks.
+        codec: BloscCodec,
+        /// 0 (none) to 9.
+        level: u8,
+        /// What is done to the bytes before.
+        shuffle: BloscShuffle,
+    },
+    /// Gzip.
+    Gzip {
+        /// 0 (none) to 9.
+        level: u8,
+    },
+}
+
+/// What compresses the blocks of blosc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BloscCodec {
+    /// LZ4.
+    Lz4,
+    /// LZ4, slower and smaller.
+    Lz4Hc,
+    /// Zlib.
+    Zlib,
+    /// Zstandard.
+    Zstd,
+}
+
+/// What blosc does to bytes before it compresses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BloscShuffle {
+    /// Nothing.
+    None,
+    /// Bytes of equal significance are put side by side.
+    Byte,
+    /// Bits of equal significance are put side by side.
+    Bit,
+}
+
 /// An array to be written.
 #[derive(Debug, Clone)]
 pub struct ArraySpec {
@@ -51,20 +104,26 @@ pub struct ArraySpec {
     pub shape: Vec<u64>,
     /// Length of a chunk along each dimension, at least 1.
     pub chunk: Vec<u64>,
-    /// Type: `Float64`, `Float32`, `Int64`, `Int32`, `Int16` or text.
+    /// Length of a shard along each dimension, a multiple of that of `chunk`; `None` is an object for each chunk. Zarr 3
+    /// only.
+    pub shard: Option<Vec<u64>>,
+    /// Type: real or complex numbers, or text.
     pub dtype: Element,
-    /// Value of what is never written; by default NaN for floats, 0 for integers, and no text.
-    pub fill: Option<f64>,
+    /// How chunks are compressed.
+    pub compression: ZarrCompression,
+    /// Value of what is never written, one element in native byte order; by default NaN for floats, 0 for integers and
+    /// complex numbers. Texts have none.
+    pub fill: Option<Vec<u8>>,
     /// Attributes.
     pub attrs: Attrs,
 }
 
-/// Numbers that can be written: `f64`, `f32`, `i64`, `i32`, `i16`.
-pub trait Number: zarrs::array::Element + Copy + private::Sealed {
+/// Numbers that can be written as such; [`GroupWriter::write_chunk_bytes`] takes all types.
+pub trait Number: Copy + private::Sealed {
     /// The type in the file.
     const DTYPE: DType;
-    /// The number nearest to the fill value.
-    fn of(fill: f64) -> Self;
+    /// Appends the bytes of a number in native byte order.
+    fn put(self, bytes: &mut Vec<u8>);
 }
 
 mod private {
@@ -72,28 +131,19 @@ mod private {
 }
 
 macro_rules! number {
-    ($($type:ty => $dtype:expr),*) => {$(
+    ($($type:ty => $dtype:ident),*) => {$(
         impl private::Sealed for $type {}
         impl Number for $type {
-            const DTYPE: DType = $dtype;
-            #[expect(clippy::cast_possible_truncation, reason = "a fill value is given in the type of its array")]
-            fn of(fill: f64) -> Self {
-                fill as $type
+            const DTYPE: DType = DType::$dtype;
+            fn put(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_ne_bytes());
             }
         }
     )*};
 }
 
-number!(f32 => DType::Float32, i64 => DType::Int64, i32 => DType::Int32, i16 => DType::Int16);
-
-impl private::Sealed for f64 {}
-
-impl Number for f64 {
-    const DTYPE: DType = DType::Float64;
-    fn of(fill: f64) -> Self {
-        fill
-    }
-}
+number!(f32 => Float32, f64 => Float64, i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64);
+number!(u8 => UInt8, u16 => UInt16, u32 => UInt32, u64 => UInt64);
 
 impl std::fmt::Display for Element {
     /// The NumPy name: `float64`, `<U10`.

@@ -57,17 +57,24 @@ fn io(path: &Path, source: std::io::Error) -> Error {
 }
 
 impl GroupWriter {
-    /// Starts the group `group` (`1980`, or `a/b`) of the store at `root`, making the store if it is absent.
+    /// Starts the group `group` (`1980`, or `a/b`) of the store at `root`, making the store if it is absent. With an empty
+    /// name the store itself is written, and takes the place of an old store with all its groups.
     ///
     /// # Errors
-    /// [`Error::Zarr`] for a name that cannot be a group, [`Error::Store`] if the folder cannot be written.
+    /// [`Error::Zarr`] for a name that cannot be a group and for a folder that holds something else, [`Error::Store`] if
+    /// the folder cannot be written.
     pub fn create(root: &Path, group: &str, format: ZarrFormat, attrs: &Attrs) -> Result<Self> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '\0']);
-        if !group.split('/').all(plain) {
+        if !group.is_empty() && !group.split('/').all(plain) {
             return Err(failed(group, "a group needs a name that does not start with a dot"));
         }
-        check_format(root, format)?;
-        let staging = publish::part_path(&root.join(group));
+        let staging = if group.is_empty() {
+            check_replaceable(root)?;
+            publish::part_path(root)
+        } else {
+            check_format(root, format)?;
+            publish::part_path(&root.join(group))
+        };
         fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
         let folder = Arc::new(Folder { path: staging.clone() });
         let attrs = metadata::attributes(attrs);
@@ -100,9 +107,18 @@ impl GroupWriter {
                 format!("dims {:?}, shape {:?} and chunk {:?} do not fit together", spec.dims, spec.shape, spec.chunk);
             return Err(failed(name, why));
         }
-        let elements = product(&spec.chunk, name)?;
+        if let Some(shard) = &spec.shard {
+            let fits = shard.len() == rank && shard.iter().zip(&spec.chunk).all(|(s, c)| *s > 0 && s % c == 0);
+            if !fits {
+                return Err(failed(name, format!("shard {shard:?} is no multiple of chunk {:?}", spec.chunk)));
+            }
+            if self.format == ZarrFormat::V2 {
+                return Err(failed(name, "Zarr 2 has no shards; write Zarr 3, or leave them out"));
+            }
+        }
+        let elements = product(spec.unit(), name)?;
         if elements > MAX_CHUNK {
-            let what = format!("number of elements of a chunk of `{name}`");
+            let what = format!("number of elements of a chunk or shard of `{name}`");
             return Err(Error::Limit { what, value: elements, limit: MAX_CHUNK });
         }
         let document = metadata::array(spec, self.format)?;
@@ -117,28 +133,62 @@ impl GroupWriter {
         self.arrays.get(name).ok_or_else(|| failed(name, "there is no array of this name"))
     }
 
-    /// Writes one chunk: a whole one, or at the edge only the part within the shape. Safe from several threads.
+    /// Shape of what is written at once: of a shard where the array has shards, else of a chunk.
+    ///
+    /// # Errors
+    /// [`Error::Zarr`] if there is no such array.
+    pub fn unit(&self, name: &str) -> Result<&[u64]> {
+        Ok(self.member(name)?.spec.unit())
+    }
+
+    /// Writes one chunk (one shard, see [`GroupWriter::unit`]): a whole one, or at the edge only the part within the
+    /// shape. Safe from several threads.
     ///
     /// # Errors
     /// [`Error::Zarr`] if the array, its type, the position or the number of values does not fit; [`Error::Store`].
     pub fn write_chunk<T: Number>(&self, name: &str, index: &[u64], values: &[T]) -> Result<()> {
-        let Member { spec, array } = self.member(name)?;
+        let Member { spec, .. } = self.member(name)?;
         if spec.dtype != Element::Number(T::DTYPE) {
-            return Err(failed(name, format!("it holds {:?}, not {}", spec.dtype, T::DTYPE.name())));
+            return Err(failed(name, format!("it holds {}, not {}", spec.dtype, T::DTYPE.name())));
         }
-        let part = part_of(spec, index)?;
-        let (whole, cut) = (product(&spec.chunk, name)?, product(&part, name)?);
+        let (part, unit) = (part_of(spec, index)?, spec.unit());
+        let (whole, cut) = (product(unit, name)?, product(&part, name)?);
         let given = values.len() as u64;
-        let padded;
-        let values = if given == whole {
-            values
-        } else if given == cut {
-            padded = pad(values, &part, &spec.chunk, T::of(metadata::fill_number(spec)));
-            &padded
-        } else {
+        if given != whole && given != cut {
             return Err(failed(name, format!("chunk {index:?} has {given} values, {whole} or {cut} are wanted")));
+        }
+        let mut raw = Vec::with_capacity(size_of_val(values));
+        for value in values {
+            value.put(&mut raw);
+        }
+        if given == whole {
+            return self.write_chunk_bytes(name, index, &raw);
+        }
+        let fill = metadata::fill_element(spec)?;
+        self.write_chunk_bytes(name, index, &place(&raw, (&part, &part), unit, &fill))
+    }
+
+    /// Writes one whole chunk (one shard, see [`GroupWriter::unit`]) in C order and native byte order; what lies beyond
+    /// the shape becomes fill value. Safe from several threads.
+    ///
+    /// # Errors
+    /// [`Error::Zarr`] if the array, the position or the number of bytes does not fit; [`Error::Store`].
+    pub fn write_chunk_bytes(&self, name: &str, index: &[u64], raw: &[u8]) -> Result<()> {
+        let Member { spec, array } = self.member(name)?;
+        let (part, unit) = (part_of(spec, index)?, spec.unit());
+        let fill = metadata::fill_element(spec)?;
+        let want = product(unit, name)?.saturating_mul(fill.len() as u64);
+        if raw.len() as u64 != want {
+            return Err(failed(name, format!("chunk {index:?} has {} bytes, {want} are wanted", raw.len())));
+        }
+        let padded;
+        let raw = if part == unit {
+            raw
+        } else {
+            padded = place(raw, (&part, unit), unit, &fill);
+            &padded
         };
-        array.store_chunk(index, values).map_err(|e| failed(name, e))
+        array.store_chunk(index, ArrayBytes::new_flen(raw)).map_err(|e| failed(name, e))
     }
 
     /// Writes all texts of an array of one dimension.
@@ -147,8 +197,7 @@ impl GroupWriter {
     /// [`Error::Zarr`] if it is not such an array, if the number of texts is another, or if a text is too long.
     pub fn write_text(&self, name: &str, texts: &[String]) -> Result<()> {
         let Member { spec, array } = self.member(name)?;
-        let (Element::Text { chars }, [len], [chunk]) = (spec.dtype, spec.shape.as_slice(), spec.chunk.as_slice())
-        else {
+        let (Element::Text { chars }, [len], [chunk]) = (spec.dtype, spec.shape.as_slice(), spec.unit()) else {
             return Err(failed(name, "it is not an array of texts of one dimension"));
         };
         if texts.len() as u64 != *len {
@@ -177,8 +226,13 @@ impl GroupWriter {
     /// [`Error::Store`]; the old group then stays.
     pub fn finish(self) -> Result<()> {
         self.write_metadata()?;
-        let target = self.root.join(&self.group);
         flush(&self.staging)?;
+        if self.group.is_empty() {
+            replace(&self.staging, &self.root)?;
+            let above = self.root.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return flush(above);
+        }
+        let target = self.root.join(&self.group);
         replace(&self.staging, &target)?;
         self.write_parents()?;
         consolidate(&self.root, self.format)?;
@@ -242,7 +296,27 @@ impl Drop for GroupWriter {
         // After finish there is nothing left, or the old group.
         let _ = fs::remove_dir_all(&self.staging);
         // A store that was made for this group alone goes with it; one that holds something cannot be removed this way.
-        let _ = fs::remove_dir(&self.root);
+        if !self.group.is_empty() {
+            let _ = fs::remove_dir(&self.root);
+        }
+    }
+}
+
+/// A folder whose place a store may take: none, an empty one, or an old store.
+fn check_replaceable(root: &Path) -> Result<()> {
+    let refuse = |why: &str| Err(failed(&root.display().to_string(), why));
+    if root.join("catalog.json").exists() {
+        return refuse("it is a STAC catalog; choose another folder");
+    }
+    let is_store = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"].iter().any(|name| root.join(name).is_file());
+    if is_store {
+        return Ok(());
+    }
+    match fs::read_dir(root).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => refuse("it is a folder that is no Zarr store; choose another one, or remove it"),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(io(root, e)),
     }
 }
 
@@ -278,26 +352,29 @@ fn part_of(spec: &ArraySpec, index: &[u64]) -> Result<Vec<u64>> {
         let start = i.checked_mul(*chunk).filter(|start| start < len).ok_or_else(outside)?;
         Ok((*chunk).min(len - start))
     };
-    index.iter().zip(&spec.chunk).zip(&spec.shape).map(part).collect()
+    index.iter().zip(spec.unit()).zip(&spec.shape).map(part).collect()
 }
 
-/// Puts a part into the corner of a whole chunk of fill value. The sizes are those of a chunk in memory.
-fn pad<T: Copy>(values: &[T], part: &[u64], chunk: &[u64], fill: T) -> Vec<T> {
-    let size = |lengths: &[u64]| usize::try_from(lengths.iter().product::<u64>()).unwrap_or(usize::MAX);
-    let mut padded = vec![fill; size(chunk)];
-    let Some((run, outer)) = part.split_last() else { return values.to_vec() };
-    let run = usize::try_from(*run).unwrap_or(usize::MAX);
-    for (row, values) in values.chunks_exact(run.max(1)).enumerate() {
-        let (mut row, mut at, mut stride) = (row as u64, 0, chunk[outer.len()]);
-        for (len, chunk) in outer.iter().zip(chunk).rev() {
-            at += row % len * stride;
-            row /= len;
-            stride *= chunk;
+/// The corner of `part` out of bytes of shape `from`, in the corner of a whole chunk of fill value. The sizes are those
+/// of a chunk in memory.
+fn place(raw: &[u8], (part, from): (&[u64], &[u64]), chunk: &[u64], fill: &[u8]) -> Vec<u8> {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).saturating_mul(fill.len());
+    let mut placed = fill.repeat(chunk.iter().product::<u64>().try_into().unwrap_or(usize::MAX));
+    let Some((run, outer)) = part.split_last() else { return raw.to_vec() };
+    let last = outer.len();
+    for row in 0..outer.iter().product::<u64>() {
+        let (mut rest, mut read, mut write) = (row, 0, 0);
+        let (mut read_stride, mut write_stride) = (from[last], chunk[last]);
+        for axis in (0..last).rev() {
+            read += rest % part[axis] * read_stride;
+            write += rest % part[axis] * write_stride;
+            rest /= part[axis];
+            read_stride *= from[axis];
+            write_stride *= chunk[axis];
         }
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        padded[at..at + run].copy_from_slice(values);
+        placed[size(write)..size(write + run)].copy_from_slice(&raw[size(read)..size(read + run)]);
     }
-    padded
+    placed
 }
 
 fn flush(folder: &Path) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use outcrop_compute::DataArray;
-use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrFormat};
+use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType};
 
 use outcrop_store::{Href, Store};
@@ -98,7 +98,9 @@ impl ResultWriter {
                 shape: vec![layers, plane[0], plane[1]],
                 chunk: vec![1, chunk[0].max(1), chunk[1].max(1)],
                 dtype: Element::Number(DType::Float64),
-                fill: Some(f64::NAN),
+                fill: None,
+                shard: None,
+                compression: ZarrCompression::Default,
                 attrs: leaf_attrs(index, name),
             })?;
         }
@@ -229,6 +231,8 @@ fn write_grid_mapping(group: &mut GroupWriter, like: &DataArray) -> Result<()> {
         chunk: Vec::new(),
         dtype: Element::Number(DType::Int32),
         fill: None,
+        shard: None,
+        compression: ZarrCompression::Default,
         attrs: attrs.clone(),
     })?;
     Ok(group.write_chunk(name, &[], &[0i32])?)
@@ -244,6 +248,8 @@ fn write_labels(group: &mut GroupWriter, labels: &[String]) -> Result<()> {
         chunk: vec![len.max(1)],
         dtype: Element::Text { chars },
         fill: None,
+        shard: None,
+        compression: ZarrCompression::Default,
         attrs: Attrs::new(),
     })?;
     Ok(group.write_text("plant", labels)?)
@@ -259,7 +265,9 @@ fn write_coord(group: &mut GroupWriter, like: &DataArray, dim: &str) -> Result<(
         shape: vec![len],
         chunk: vec![len.max(1)],
         dtype: Element::Number(DType::Float64),
-        fill: Some(f64::NAN),
+        fill: None,
+        shard: None,
+        compression: ZarrCompression::Default,
         attrs,
     })?;
     Ok(group.write_chunk(dim, &[0], &coord.values)?)
