@@ -247,6 +247,11 @@ fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     if let Some(AttrValue::Text(units)) = variable.attrs.get("units") {
         write!(text, ", units `{units}`")?;
     }
+    if let Some(AttrValue::Text(meanings)) = variable.attrs.get("flag_meanings") {
+        let numbers = variable.attrs.get("flag_values").map(AttrValue::numbers).unwrap_or_default();
+        let flags = meanings.split_whitespace().zip(numbers).take(8).map(|(name, number)| format!("{number} {name}"));
+        write!(text, ", {}", flags.collect::<Vec<_>>().join(", "))?;
+    }
     writeln!(text)
 }
 

@@ -15,8 +15,10 @@ use crate::{Block, Error, Result};
 /// Labels along one dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coord {
-    /// The labels, decoded but not turned into dates.
+    /// The labels, decoded but not turned into dates; NaN for texts.
     pub values: Vec<f64>,
+    /// The labels of a coordinate of texts; none for numbers.
+    pub texts: Vec<String>,
     /// Attributes, such as `units`.
     pub attrs: Attrs,
 }
@@ -103,7 +105,9 @@ impl DataArray {
         let mut coords = self.coords.clone();
         if let Some(coord) = coords.get_mut(dim) {
             let span = |v: u64| usize::try_from(v).unwrap_or(usize::MAX);
-            coord.values = coord.values[span(range.start)..span(range.end)].to_vec();
+            let range = span(range.start)..span(range.end);
+            coord.texts = coord.texts.get(range.clone()).unwrap_or_default().to_vec();
+            coord.values = coord.values[range].to_vec();
         }
         Ok(Self { coords, expr: Arc::new(Expr::Window { input: self.expr.clone(), window }), ..self.clone() })
     }
@@ -145,6 +149,7 @@ impl DataArray {
             factors[at] = *window;
             if let Some(coord) = coords.get_mut(*dim) {
                 let size = usize::try_from(*window).unwrap_or(usize::MAX);
+                coord.texts = Vec::new();
                 coord.values = coord.values.chunks_exact(size).map(|w| w.iter().sum::<f64>() / size as f64).collect();
             }
         }
@@ -189,6 +194,10 @@ impl DataArray {
         }
         for (dim, coord) in &self.coords {
             let Some(theirs) = other.coords.get(dim) else { continue };
+            if let Some(i) = (0..coord.texts.len()).find(|i| coord.texts.get(*i) != theirs.texts.get(*i)) {
+                let theirs = theirs.texts.get(i).map_or("no text", String::as_str);
+                return Err(differ(format!("`{dim}` has `{}` and `{theirs}` at position {i}", coord.texts[i])));
+            }
             let unlike = coord.values.iter().zip(&theirs.values).position(|(a, b)| a.to_bits() != b.to_bits());
             if let Some(i) = unlike {
                 let (a, b) = (coord.values[i], theirs.values[i]);

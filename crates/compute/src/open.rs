@@ -129,7 +129,12 @@ async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
     let expr = Arc::new(Expr::Source(Arc::new(source)));
     let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
     let values = eval(&expr, &window, &fetched, &mut Scratch::default())?.into_f64();
-    Ok(Coord { values, attrs: variable.attrs.clone() })
+    let texts = if variable.dtype.is_text() {
+        opened.read_texts(variable, &window).await.map_err(|e| named(opened.origin.href(), e))?
+    } else {
+        Vec::new()
+    };
+    Ok(Coord { values, texts, attrs: variable.attrs.clone() })
 }
 
 fn named(href: &Href, error: outcrop_formats::Error) -> Error {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. A reader makes a [`FileMeta`] from a header; the chunk index of a variable is located when
 //! its values are wanted.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -47,8 +48,48 @@ pub enum DType {
     Complex128,
     /// One byte of text.
     Char,
-    /// Elements of this many bytes whose meaning is not decoded (strings, compounds, references).
+    /// Elements of this many bytes whose meaning the file does not say (HDF5's opaque type).
     Opaque(usize),
+    /// Text of at most this many bytes of UTF-8, with zeros behind it (NumPy's `S`).
+    Text(usize),
+    /// Text of at most this many characters of UTF-32, with zeros behind it (NumPy's `U`).
+    Unicode(usize),
+    /// Text of any length: an element is a reference into a heap of the file.
+    VlenText(HeapPlace),
+}
+
+/// How references into the heaps of an HDF5 file are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HeapPlace {
+    /// Place of the superblock; addresses count from here.
+    pub(crate) base: u64,
+    /// Bytes of an address.
+    pub(crate) offset_size: u8,
+    /// Bytes of a length.
+    pub(crate) length_size: u8,
+}
+
+impl HeapPlace {
+    /// Bytes of a reference.
+    pub(crate) fn element(self) -> usize {
+        8 + usize::from(self.offset_size)
+    }
+
+    /// A byte of the file.
+    pub(crate) fn absolute(self, address: u64) -> Option<u64> {
+        address.checked_add(self.base)
+    }
+}
+
+/// What stands behind a text of fixed size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Padding {
+    /// The first zero ends the text; what is behind it means nothing.
+    NullTerminated,
+    /// Zeros.
+    Null,
+    /// Blanks.
+    Space,
 }
 
 impl DType {
@@ -60,7 +101,9 @@ impl DType {
             Self::Int32 | Self::UInt32 | Self::Float32 => 4,
             Self::Int64 | Self::UInt64 | Self::Float64 | Self::Complex64 => 8,
             Self::Complex128 => 16,
-            Self::Opaque(size) => size,
+            Self::Opaque(size) | Self::Text(size) => size,
+            Self::Unicode(chars) => chars.saturating_mul(4),
+            Self::VlenText(place) => place.element(),
         }
     }
 
@@ -68,14 +111,20 @@ impl DType {
     pub(crate) fn word(self) -> usize {
         match self {
             Self::Complex64 | Self::Complex128 => self.size() / 2,
-            Self::Opaque(_) => 1,
+            Self::Opaque(_) | Self::Text(_) | Self::VlenText(_) => 1,
+            Self::Unicode(_) => 4,
             _ => self.size(),
         }
     }
 
     /// True if an element is one real number.
     pub fn is_real(self) -> bool {
-        !matches!(self, Self::Complex64 | Self::Complex128 | Self::Char | Self::Opaque(_))
+        !matches!(self, Self::Complex64 | Self::Complex128 | Self::Opaque(_)) && !self.is_text()
+    }
+
+    /// True if an element is a text.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Char | Self::Text(_) | Self::Unicode(_) | Self::VlenText(_))
     }
 
     /// The type of NumPy's array protocol (`f4`, `u1`, `c16`), without byte order.
@@ -95,13 +144,23 @@ impl DType {
             "c8" => Self::Complex64,
             "c16" => Self::Complex128,
             "S1" => Self::Char,
-            _ => return None,
+            text => {
+                let (kind, len) = text.split_at_checked(1)?;
+                let len = len.parse().ok().filter(|len| (1..1 << 28).contains(len))?;
+                match kind {
+                    "S" => Self::Text(len),
+                    "U" => Self::Unicode(len),
+                    _ => return None,
+                }
+            }
         })
     }
 
-    /// The NumPy name (`float32`), `char`, or `opaque`.
-    pub fn name(self) -> &'static str {
-        match self {
+    /// The NumPy name (`float32`, `S10`), `char`, `str` for text of any length, or `opaque`.
+    pub fn name(self) -> Cow<'static, str> {
+        let plain = match self {
+            Self::Text(size) => return format!("S{size}").into(),
+            Self::Unicode(chars) => return format!("U{chars}").into(),
             Self::Int8 => "int8",
             Self::Int16 => "int16",
             Self::Int32 => "int32",
@@ -117,7 +176,9 @@ impl DType {
             Self::Complex128 => "complex128",
             Self::Char => "char",
             Self::Opaque(_) => "opaque",
-        }
+            Self::VlenText(_) => "str",
+        };
+        plain.into()
     }
 }
 
@@ -156,6 +217,17 @@ pub enum Codec {
         offset: u32,
         /// Number of bits of the value.
         precision: u32,
+    },
+    /// A text of fixed size does not end with zeros alone; first in a chain.
+    Padded(Padding),
+    /// A variable is one member of each element; behind [`Codec::Bits`] and [`Codec::Padded`], before all others.
+    Member {
+        /// Bytes of a whole element.
+        element: usize,
+        /// First byte of the member.
+        offset: usize,
+        /// Bytes of the member, all of it where it is an array.
+        length: usize,
     },
     /// HDF5 filters 4 to 6: szip, nbit, scale-offset.
     Packed {
@@ -441,9 +513,14 @@ impl Codec {
         matches!(self, Self::Fletcher32 | Self::Crc32c)
     }
 
+    /// True if it is about the form of an element: undone last, and never left out for a chunk.
+    pub(crate) fn is_form(&self) -> bool {
+        matches!(self, Self::Bits { .. } | Self::Padded(_) | Self::Member { .. })
+    }
+
     /// True if what it makes has as many bytes as what it is given.
     pub(crate) fn keeps_size(&self) -> bool {
-        matches!(self, Self::Shuffle { .. } | Self::Transpose { .. } | Self::Bits { .. })
+        matches!(self, Self::Shuffle { .. } | Self::Transpose { .. }) || self.is_form()
     }
 }
 
@@ -455,6 +532,12 @@ impl std::fmt::Display for Codec {
             Self::Deflate => f.write_str("deflate"),
             Self::Fletcher32 => f.write_str("fletcher32"),
             Self::Bits { offset, precision } => write!(f, "{precision} bits from bit {offset}"),
+            Self::Padded(Padding::NullTerminated) => f.write_str("ended by zero"),
+            Self::Padded(Padding::Null) => f.write_str("padded with zeros"),
+            Self::Padded(Padding::Space) => f.write_str("padded with blanks"),
+            Self::Member { element, offset, length } => {
+                write!(f, "bytes {offset} to {} of {element}", offset.saturating_add(*length))
+            }
             Self::Packed { packing, .. } => f.write_str(packing.name()),
             Self::Lzf => f.write_str("lzf"),
             Self::Transpose { order, .. } => write!(f, "transpose {order:?}"),

@@ -7,7 +7,7 @@ use libdeflater::Decompressor;
 use crate::array::{ChunkRef, Codec, DType};
 use crate::codec::shuffle::Swap;
 use crate::codec::{bits, bitshuffle, blosc, crc32c, deflate, fletcher32, hdf5};
-use crate::codec::{lz4, lzf, order, shuffle, transpose, zstd};
+use crate::codec::{lz4, lzf, order, padding, shuffle, transpose, zstd};
 use crate::layout::{MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::refs::{ChunkRefs, Table};
@@ -28,10 +28,13 @@ pub struct Decoder {
     swap: Swap,
     fill: Vec<u8>,
     chunk_bytes: usize,
+    /// Bytes of a chunk of whole elements, where the variable is a member of them.
+    stored_bytes: usize,
     cut_at_edge: bool,
     records: Option<Arc<Segment>>,
     decompressor: Decompressor,
     scratch: [Vec<u8>; 2],
+    elements: Vec<u8>,
     tiff: Option<ChunkDecoder>,
 }
 
@@ -56,8 +59,19 @@ impl Decoder {
         }
         let elements = product(&refs.grid.chunk, "a chunk")?;
         let bytes = elements.saturating_mul(refs.dtype.size() as u64);
-        let limit = || Error::Limit { what: "size of a chunk in bytes".into(), value: bytes, limit: MAX_CHUNK };
-        let chunk_bytes = usize::try_from(bytes).ok().filter(|_| bytes <= MAX_CHUNK).ok_or_else(limit)?;
+        let checked = |value: u64| {
+            let limit = || Error::Limit { what: "size of a chunk in bytes".into(), value, limit: MAX_CHUNK };
+            usize::try_from(value).ok().filter(|_| value <= MAX_CHUNK).ok_or_else(limit)
+        };
+        let (chunk_bytes, stored_bytes) = (checked(bytes)?, checked(refs.unpacked(bytes))?);
+        for codec in &refs.codecs {
+            // What the chain is run with relies on it.
+            if let Codec::Member { element, offset, length } = codec
+                && (offset.checked_add(*length).is_none_or(|end| end > *element) || chunk_bytes % (*length).max(1) != 0)
+            {
+                return Err(Error::malformed("a chunk", "its member lies outside of its elements"));
+            }
+        }
         if let Some(Codec::Unsupported { id, name }) =
             refs.codecs.iter().find(|c| matches!(c, Codec::Unsupported { .. }))
         {
@@ -74,6 +88,7 @@ impl Decoder {
             swap: if refs.byte_order.is_native() || refs.dtype.word() == 1 { Swap::No } else { Swap::Yes },
             fill: refs.fill.clone(),
             chunk_bytes,
+            stored_bytes,
             cut_at_edge: refs.is_virtual(),
             records: match &refs.table {
                 Table::Records(segment) => Some(Arc::clone(segment)),
@@ -81,6 +96,7 @@ impl Decoder {
             },
             decompressor: Decompressor::new(),
             scratch: [Vec::new(), Vec::new()],
+            elements: Vec::new(),
             tiff: ChunkDecoder::of(refs)?,
         })
     }
@@ -132,20 +148,36 @@ impl Decoder {
 
     fn stored(&mut self, bytes: &[u8], mask: u32, out: &mut [u8]) -> Result<()> {
         let active = |i: usize| mask >> i.min(31) & 1 == 0;
-        let bits = usize::from(matches!(self.codecs.first(), Some(Codec::Bits { .. })));
-        let steps: Vec<usize> = (bits..self.codecs.len()).rev().filter(|i| active(*i)).collect();
-        check_ratio(bytes.len(), out.len())?;
+        let forms = self.codecs.iter().take_while(|codec| codec.is_form()).count();
+        let steps: Vec<usize> = (forms..self.codecs.len()).rev().filter(|i| active(*i)).collect();
+        check_ratio(bytes.len(), self.stored_bytes)?;
         if let Some(tiff) = &mut self.tiff {
             return tiff.decode(bytes, out);
         }
+        let member = self.codecs.iter().find_map(|codec| match codec {
+            Codec::Member { element, offset, length } => Some((*element, *offset, *length)),
+            _ => None,
+        });
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.run(&steps, bytes, &mut scratch, out);
+        let done = if let Some((element, offset, length)) = member {
+            let mut elements = std::mem::take(&mut self.elements);
+            let done = grow(&mut elements, self.stored_bytes)
+                .and_then(|()| self.run(&steps, bytes, &mut scratch, &mut elements[..self.stored_bytes]));
+            for (element, out) in elements.chunks_exact(element.max(1)).zip(out.chunks_exact_mut(length.max(1))) {
+                out.copy_from_slice(&element[offset..offset + length]);
+            }
+            self.elements = elements;
+            done
+        } else {
+            self.run(&steps, bytes, &mut scratch, out)
+        };
         self.scratch = scratch;
-        result
+        self.finish(out, done?);
+        Ok(())
     }
 
-    /// Undoes the codecs; the last step that moves bytes moves them into `out`.
-    fn run(&mut self, steps: &[usize], bytes: &[u8], scratch: &mut [Vec<u8>; 2], out: &mut [u8]) -> Result<()> {
+    /// Undoes the codecs; the last step that moves bytes moves them into `out`. The answer is whether it turned them.
+    fn run(&mut self, steps: &[usize], bytes: &[u8], scratch: &mut [Vec<u8>; 2], out: &mut [u8]) -> Result<Swap> {
         let [held, next] = scratch;
         let (mut in_scratch, mut end) = (false, bytes.len());
         for (at, step) in steps.iter().enumerate() {
@@ -166,8 +198,7 @@ impl Decoder {
                 if actual != out.len() {
                     return Err(Error::ChunkLength { step: "decoding", expected: out.len(), actual });
                 }
-                self.finish(out, swap);
-                return Ok(());
+                return Ok(swap);
             }
             let size = if codec.keeps_size() { input.len() } else { self.most_between(left) };
             grow(next, size)?;
@@ -176,8 +207,7 @@ impl Decoder {
             in_scratch = true;
         }
         self.copy(if in_scratch { &held[..end] } else { &bytes[..end] }, out)?;
-        self.finish(out, Swap::No);
-        Ok(())
+        Ok(Swap::No)
     }
 
     /// Most bytes that codecs which are still to be undone may have been given as input.
@@ -186,7 +216,7 @@ impl Decoder {
         let checksums = 4 * codecs().filter(|codec| codec.is_checksum()).count();
         let packed = codecs().any(|codec| !codec.keeps_size() && !codec.is_checksum());
         // What cannot be compressed grows a little.
-        self.chunk_bytes + checksums + if packed { self.chunk_bytes / 8 + 4096 } else { 0 }
+        self.stored_bytes + checksums + if packed { self.stored_bytes / 8 + 4096 } else { 0 }
     }
 
     /// Turns bytes around where the last codec did not.
@@ -194,21 +224,25 @@ impl Decoder {
         if self.swap == Swap::Yes && done == Swap::No {
             order::swap(out, self.dtype.word());
         }
-        if let Some(Codec::Bits { offset, precision }) = self.codecs.first() {
-            bits::extract(out, self.dtype, *offset, *precision);
+        match self.codecs.first() {
+            Some(Codec::Bits { offset, precision }) => bits::extract(out, self.dtype, *offset, *precision),
+            Some(Codec::Padded(padding)) => padding::to_zeros(out, self.dtype.size(), *padding),
+            _ => {}
         }
     }
 
     /// Shuffle can turn bytes around on the way, if its element is an element of the variable.
     fn last_swap(&self, codec: &Codec) -> Swap {
         match codec {
-            Codec::Shuffle { element } if *element == self.dtype.word() => self.swap,
+            Codec::Shuffle { element } if *element == self.dtype.word() && self.stored_bytes == self.chunk_bytes => {
+                self.swap
+            }
             _ => Swap::No,
         }
     }
 
     fn copy(&self, input: &[u8], out: &mut [u8]) -> Result<()> {
-        let plain = self.codecs.iter().all(|codec| matches!(codec, Codec::Bits { .. }));
+        let plain = self.codecs.iter().all(Codec::is_form);
         let short = self.cut_at_edge && plain && input.len() < out.len();
         if input.len() != out.len() && !short {
             return Err(Error::ChunkLength { step: "decoding", expected: out.len(), actual: input.len() });
@@ -255,6 +289,8 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         Codec::Fletcher32
         | Codec::Crc32c
         | Codec::Bits { .. }
+        | Codec::Padded(_)
+        | Codec::Member { .. }
         | Codec::MiniSeed { .. }
         | Codec::Tiff(_)
         | Codec::Unsupported { .. } => Ok(0),

@@ -90,17 +90,22 @@ pub(crate) fn position(mut linear: u64, counts: &[u64]) -> Vec<u64> {
 
 /// Cuts contiguous data into virtual chunks of at most 8 MiB along the outermost axis that allows it.
 pub(crate) fn virtual_grid(shape: &[u64], dtype: DType) -> ChunkGrid {
-    cut(shape, dtype, u64::MAX)
+    cut(shape, dtype.size(), u64::MAX)
+}
+
+/// Like [`virtual_grid`] where elements have this many bytes.
+pub(crate) fn virtual_elements(shape: &[u64], size: usize) -> ChunkGrid {
+    cut(shape, size, u64::MAX)
 }
 
 /// Like [`virtual_grid`] where rows of the first axis do not lie side by side, so that no chunk spans two of them.
 pub(crate) fn virtual_rows(shape: &[u64], dtype: DType) -> ChunkGrid {
-    cut(shape, dtype, 1)
+    cut(shape, dtype.size(), 1)
 }
 
-fn cut(shape: &[u64], dtype: DType, most_rows: u64) -> ChunkGrid {
+fn cut(shape: &[u64], size: usize, most_rows: u64) -> ChunkGrid {
     let mut chunk: Vec<u64> = shape.iter().map(|n| (*n).max(1)).collect();
-    let mut inner = dtype.size().max(1) as u64;
+    let mut inner = size.max(1) as u64;
     let mut cut = false;
     for (axis, len) in chunk.iter_mut().enumerate().rev() {
         let room = if cut { 1 } else { (VIRTUAL_CHUNK / inner).max(1) };

@@ -27,12 +27,13 @@ mod raw;
 mod read;
 mod refs;
 mod saved;
+mod texts;
 mod tiff;
 mod utc;
 pub mod zarr;
 
 pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, Compression, DType, Dim};
-pub use array::{FileMeta, Format, Packing, Variable};
+pub use array::{FileMeta, Format, HeapPlace, Packing, Padding, Variable};
 pub use decode::Decoder;
 pub use error::{Error, Result};
 pub use locate::Locate;

@@ -7,7 +7,7 @@ use outcrop_store::{Demand, Sparse, Step};
 use crate::array::Variable;
 use crate::hdf5;
 use crate::layout::{Layout, product};
-use crate::refs::{ChunkRefs, Table};
+use crate::refs::{ChunkRefs, Table, stored};
 use crate::tiff;
 use crate::zarr::Place;
 use crate::{Error, Result};
@@ -76,6 +76,11 @@ fn rows_end(variable: &Variable, base: u64, stride: u64) -> Result<u64> {
         Some((rows, rest)) => (*rows, product(rest, &variable.name)?),
     };
     let row_bytes = row.checked_mul(variable.dtype.size() as u64).ok_or_else(beyond)?;
+    // A variable whose only dimensions are those of its member is one row.
+    let (rows, row_bytes) = match stored(&variable.codecs, row_bytes) {
+        0 if row_bytes > 0 => (1, stored(&variable.codecs, rows.saturating_mul(row_bytes))),
+        bytes => (rows, bytes),
+    };
     match rows.checked_sub(1) {
         // What has no values may begin behind the end: a variable of no records behind another.
         None => Ok(0),

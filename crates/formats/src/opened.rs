@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use outcrop_store::{Demand, DriveError, Href, ObjectMeta, Sparse, Step, Store, coalesce};
 
-use crate::array::{ChunkRef, FileMeta, Variable};
+use crate::array::{ChunkRef, DType, FileMeta, Variable};
+use crate::hdf5::Texts;
 use crate::kerchunk;
 use crate::layout::Layout;
 use crate::locate::Locate;
@@ -17,6 +18,7 @@ use crate::raw::RawSpec;
 use crate::read;
 use crate::refs::ChunkRefs;
 use crate::saved::{self, Fresh, Saved};
+use crate::texts;
 use crate::zarr::{self, Place};
 use crate::{Error, Result};
 
@@ -140,6 +142,32 @@ impl Opened {
             Step::Done(refs) => Ok(refs),
             Step::Need(_) => Err(Error::malformed(&variable.name, "it lies in a file, but there is none")),
         }
+    }
+
+    /// Reads a window of a variable of texts, in C order. A reference to nothing is an empty text.
+    ///
+    /// The texts of a window take at most 128 MiB of memory, 64 bytes for each and what is in it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a variable of something else, [`Error::Malformed`] for a text that is not Unicode or
+    /// not where its reference says, [`Error::Limit`]; those of [`Opened::locate`] and [`Opened::read`].
+    pub async fn read_texts(&self, variable: &Variable, window: &[Range<u64>]) -> Result<Vec<String>> {
+        if !variable.dtype.is_text() {
+            let what = format!("reading texts of type {}", variable.dtype.name());
+            return Err(Error::unsupported(&variable.name, what));
+        }
+        let refs = self.locate(variable).await?;
+        let elements = self.read(&refs, window).await?;
+        if let Some(texts) = texts::fixed(variable.dtype, &elements, &variable.name) {
+            return texts;
+        }
+        let DType::VlenText(place) = variable.dtype else { return Ok(Vec::new()) };
+        let Some(object) = &self.origin.file else {
+            return Err(Error::unsupported(&variable.name, "texts of any length outside of their file"));
+        };
+        let mut have = self.have.clone();
+        let mut texts = Texts::new(place, &elements)?;
+        self.origin.store.drive_with(object, &mut have, &mut texts).await.map_err(driven)
     }
 
     /// Reads a window of a variable as one array in C order and native byte order.

@@ -78,6 +78,11 @@ impl ChunkRefs {
         matches!(self.table, Table::Rows { .. } | Table::Inline(_) | Table::Linear(_))
     }
 
+    /// Bytes that are stored for so many decoded ones, before compression.
+    pub(crate) fn unpacked(&self, decoded: u64) -> u64 {
+        stored(&self.codecs, decoded)
+    }
+
     /// First byte and stride of contiguous data.
     pub(crate) fn rows(&self) -> Option<(u64, u64)> {
         match self.table {
@@ -136,15 +141,16 @@ impl ChunkRefs {
     fn row(&self, base: u64, stride: u64, index: &[u64]) -> ChunkRef {
         let size = self.dtype.size() as u64;
         let (mut inner, mut offset, mut length) = (size, base, size);
+        // The array of a member is never cut, so that these are whole elements.
         for axis in (0..index.len()).rev() {
             let (shape, chunk) = (self.grid.shape[axis], self.grid.chunk[axis]);
             let start = index[axis].saturating_mul(chunk);
-            let step = if axis == 0 { stride } else { inner };
+            let step = if axis == 0 { stride } else { self.unpacked(inner) };
             offset = offset.saturating_add(start.saturating_mul(step));
             length = length.saturating_mul(chunk.min(shape.saturating_sub(start)));
             inner = inner.saturating_mul(shape);
         }
-        ChunkRef::Range { offset, length, filter_mask: 0 }
+        ChunkRef::Range { offset, length: self.unpacked(length), filter_mask: 0 }
     }
 
     /// Bytes that are stored for the variable: after compression, without chunks that were never written; `None` where
@@ -158,7 +164,8 @@ impl ChunkRefs {
                 entries.iter().fold(0, |sum, e| sum.saturating_add(e.length))
             }
             Table::Rows { .. } => {
-                self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len))
+                let decoded = self.grid.shape.iter().fold(self.dtype.size() as u64, |n, len| n.saturating_mul(*len));
+                self.unpacked(decoded)
             }
             Table::Inline(bytes) => bytes.len() as u64,
             Table::Records(segment) => segment.stored_bytes(),
@@ -200,6 +207,16 @@ impl ChunkRefs {
             linear /= (*count).max(1);
         }
         index
+    }
+}
+
+/// Bytes of whole elements, where so many bytes of their members are decoded.
+pub(crate) fn stored(codecs: &[Codec], decoded: u64) -> u64 {
+    match codecs.iter().find(|codec| matches!(codec, Codec::Member { .. })) {
+        Some(Codec::Member { element, length, .. }) => {
+            (decoded / (*length).max(1) as u64).saturating_mul(*element as u64)
+        }
+        _ => decoded,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub const REFERENCES: &str = "outcrop:references";
 
 const MAGIC: &[u8; 8] = b"OUTCREFS";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Largest content, in bytes.
 const MAX_CONTENT: usize = 1 << 30;
 

@@ -57,6 +57,7 @@ fn vendors_name_their_axes() {
         ("optodas", "data", ["time", "distance"]),
         ("silixa", "Acoustic", ["time", "distance"]),
         ("neubrex", "Acoustic", ["time", "distance"]),
+        ("ap_sensing", "DAS", ["time", "distance"]),
         ("plain", "raw", ["distance", "time"]),
     ] {
         let (meta, header) = bench.open(&fixture(file));

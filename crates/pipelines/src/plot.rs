@@ -2,7 +2,6 @@
 
 use outcrop_compute::{DataArray, OpenOptions, open_dataset};
 use outcrop_formats::map::{Map, draw};
-use outcrop_formats::zarr::{self, Zarr};
 use outcrop_formats::{AttrValue, Attrs};
 use outcrop_store::{Href, Store};
 
@@ -53,15 +52,9 @@ struct Plane {
 /// [`Error::Parameter`] if no plane is selected or a label is not there; those of opening, reading and drawing.
 pub fn plot(store: &Store, href: &Href, options: &PlotOptions) -> Result<Drawn> {
     let name = href.as_str();
-    if name.ends_with('/') || name.contains(".zarr") {
-        let zarr = zarr::open(store, &href.as_folder())?;
-        let plane = zarr_plane(&zarr, options)?;
-        let at = plane.positions(options)?;
-        let values = zarr.read_f64(&plane.name)?;
-        return plane.draw(&cut(&values, &plane.shape, &at), &at, options);
-    }
+    let href = if name.ends_with('/') || name.contains(".zarr") { href.as_folder() } else { href.clone() };
     let wanted = OpenOptions { variables: options.variable.clone().into_iter().collect() };
-    let dataset = store.wait(open_dataset(store, std::slice::from_ref(href), &wanted))?;
+    let dataset = store.wait(open_dataset(store, std::slice::from_ref(&href), &wanted))?;
     let names: Vec<&String> = dataset.arrays.iter().filter(|(_, a)| a.dims.len() >= 2).map(|(name, _)| name).collect();
     let array = dataset.array(&chosen(options, &names)?)?;
     let plane = array_plane(array);
@@ -97,8 +90,11 @@ fn text_of(attrs: &Attrs, name: &str) -> Option<String> {
 }
 
 fn array_plane(array: &DataArray) -> Plane {
-    let labels =
-        array.dims.iter().map(|dim| array.coords.get(dim).map_or(Labels::None, |c| Labels::Numbers(c.values.clone())));
+    let labels = array.dims.iter().map(|dim| match array.coords.get(dim) {
+        None => Labels::None,
+        Some(coord) if coord.texts.is_empty() => Labels::Numbers(coord.values.clone()),
+        Some(coord) => Labels::Texts(coord.texts.clone()),
+    });
     let units = array.dims.iter().map(|dim| array.coords.get(dim).and_then(|c| text_of(&c.attrs, "units")));
     Plane {
         name: array.name.clone(),
@@ -108,34 +104,6 @@ fn array_plane(array: &DataArray) -> Plane {
         labels: labels.collect(),
         units: units.collect(),
     }
-}
-
-fn zarr_plane(zarr: &Zarr, options: &PlotOptions) -> Result<Plane> {
-    let names: Vec<&String> = zarr.arrays.iter().filter(|a| a.shape.len() >= 2).map(|a| &a.path).collect();
-    let info = zarr.array(&chosen(options, &names)?)?;
-    let folder = info.path.rfind('/').map_or("", |slash| &info.path[..=slash]);
-    let mut labels = Vec::new();
-    let mut units = Vec::new();
-    for dim in &info.dims {
-        let path = format!("{folder}{dim}");
-        let coord = zarr.array(&path).ok().filter(|coord| coord.shape.len() == 1);
-        units.push(coord.and_then(|coord| text_of(&coord.attrs, "units")));
-        labels.push(match coord {
-            None => Labels::None,
-            Some(_) => match zarr.read_f64(&path) {
-                Ok(numbers) => Labels::Numbers(numbers),
-                Err(_) => zarr.read_text(&path).map_or(Labels::None, Labels::Texts),
-            },
-        });
-    }
-    Ok(Plane {
-        name: info.path.clone(),
-        dims: info.dims.clone(),
-        shape: info.shape.clone(),
-        attrs: info.attrs.clone(),
-        labels,
-        units,
-    })
 }
 
 impl Plane {
@@ -238,13 +206,4 @@ impl Plane {
         });
         std::iter::once(name.to_owned()).chain(chosen).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// The plane of an array at these positions of its outer dimensions.
-fn cut(values: &[f64], shape: &[u64], at: &[Option<u64>]) -> Vec<f64> {
-    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let rank = shape.len();
-    let plane = size(shape[rank - 2]) * size(shape[rank - 1]);
-    let number = (0..rank - 2).fold(0, |number, d| number * size(shape[d]) + size(at[d].unwrap_or(0)));
-    values.get(number * plane..(number + 1) * plane).unwrap_or_default().to_vec()
 }

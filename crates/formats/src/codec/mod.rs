@@ -13,6 +13,7 @@ pub(crate) mod lzf;
 pub(crate) mod lzw;
 pub(crate) mod order;
 pub(crate) mod packbits;
+pub(crate) mod padding;
 pub(crate) mod predictor;
 pub(crate) mod samples;
 pub(crate) mod shuffle;

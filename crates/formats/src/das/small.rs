@@ -7,6 +7,7 @@ use outcrop_store::{Demand, Sparse, Step};
 use super::view::Values;
 use crate::array::{ChunkRef, DType, Variable};
 use crate::decode::Decoder;
+use crate::hdf5::Texts;
 use crate::locate::Locate;
 use crate::read::fill_window;
 use crate::refs::ChunkRefs;
@@ -22,6 +23,7 @@ pub(super) struct Small {
     bytes: usize,
     locate: Locate,
     refs: Option<ChunkRefs>,
+    texts: Option<Texts>,
 }
 
 impl Small {
@@ -34,10 +36,13 @@ impl Small {
             return None;
         }
         let bytes = usize::try_from(bytes).ok()?;
-        Some(Self { dtype: variable.dtype, bytes, locate: Locate::new(variable), refs: None })
+        Some(Self { dtype: variable.dtype, bytes, locate: Locate::new(variable), refs: None, texts: None })
     }
 
     pub(super) fn step(&mut self, have: &Sparse) -> Result<Step<Values>> {
+        if let Some(texts) = &mut self.texts {
+            return Ok(resolved(texts.step(have)?));
+        }
         let refs = match self.refs.take() {
             Some(refs) => refs,
             None => match self.locate.step(have)? {
@@ -47,10 +52,19 @@ impl Small {
         };
         let step = self.decode(&refs, have)?;
         self.refs = Some(refs);
-        Ok(step)
+        match (step, self.dtype) {
+            (Step::Need(ranges), _) => Ok(Step::Need(ranges)),
+            (Step::Done(elements), DType::VlenText(place)) => {
+                let mut texts = Texts::new(place, &elements)?;
+                let step = resolved(texts.step(have)?);
+                self.texts = Some(texts);
+                Ok(step)
+            }
+            (Step::Done(elements), dtype) => Ok(Step::Done(Values::of(dtype, &elements))),
+        }
     }
 
-    fn decode(&self, refs: &ChunkRefs, have: &Sparse) -> Result<Step<Values>> {
+    fn decode(&self, refs: &ChunkRefs, have: &Sparse) -> Result<Step<Vec<u8>>> {
         let chunks: Vec<(Vec<u64>, ChunkRef)> = refs.iter().collect();
         let missing: Vec<Range<u64>> =
             chunks.iter().filter_map(|(_, chunk)| range(chunk)).filter(|range| have.get(range).is_none()).collect();
@@ -69,7 +83,14 @@ impl Small {
             decoder.decode(reference, &bytes, &mut chunk)?;
             fill_window(refs, index, &chunk, &window, &mut out)?;
         }
-        Ok(Step::Done(Values::of(self.dtype, &out)))
+        Ok(Step::Done(out))
+    }
+}
+
+fn resolved(step: Step<Vec<String>>) -> Step<Values> {
+    match step {
+        Step::Need(ranges) => Step::Need(ranges),
+        Step::Done(texts) => Step::Done(Values::Texts(texts)),
     }
 }
 

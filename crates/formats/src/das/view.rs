@@ -34,9 +34,10 @@ impl Values {
             DType::UInt64 => ints(bytes, |b| i64::try_from(u64::from_ne_bytes(b)).unwrap_or(i64::MAX)),
             DType::Float32 => floats(bytes, |b| exact(f32::from_ne_bytes(b))),
             DType::Float64 => floats(bytes, f64::from_ne_bytes),
-            DType::Opaque(size) => {
+            DType::Char | DType::Text(_) => {
+                let size = dtype.size().max(1);
                 let text = |b: &[u8]| String::from_utf8_lossy(b).trim_end_matches(['\0', ' ']).to_owned();
-                Self::Texts(bytes.chunks_exact(size.max(1)).map(text).collect())
+                Self::Texts(bytes.chunks_exact(size).map(text).collect())
             }
             _ => Self::Unknown,
         }

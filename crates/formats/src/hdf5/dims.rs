@@ -39,7 +39,11 @@ pub(super) fn name(tree: Tree) -> FileMeta {
         }
         found.variable.name = found.variable.name.replace(NON_COORDINATE, "");
         found.variable.dims = dims;
-        found.variable.attrs = plain(found.attrs);
+        let mut attrs = plain(found.attrs);
+        if !attrs.contains_key("flag_values") && !attrs.contains_key("flag_meanings") {
+            attrs.append(&mut found.variable.attrs);
+        }
+        found.variable.attrs = attrs;
         variables.push(found.variable);
     }
     let format = if netcdf { Format::NetCdf4 } else { Format::Hdf5 };
@@ -118,10 +122,13 @@ impl Naming {
         let rank = found.variable.grid.shape.len();
         let mut names = vec![String::new(); rank];
         if let Some(AttrValue::Int(ids)) = plain_of(found, "_Netcdf4Coordinates")
-            && ids.len() == rank
+            && ids.len() == found.unlimited.len()
         {
             let by_id = |id: &i64| u64::try_from(*id).ok().and_then(|id| self.by_id.get(&id)).cloned();
-            return ids.iter().map(|id| by_id(id).unwrap_or_default()).collect();
+            for (name, id) in names.iter_mut().zip(ids) {
+                *name = by_id(id).unwrap_or_default();
+            }
+            return names;
         }
         if is_scale(found)
             && let Some(first) = names.first_mut()

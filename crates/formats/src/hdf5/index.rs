@@ -32,6 +32,10 @@ pub(crate) struct ChunkIndex {
     pub(super) plain_edge: bool,
     /// Codecs before the filters, which filter masks do not count.
     pub(super) leading: u32,
+    /// Dimensions of the dataset: those of the variable without the array in each element.
+    pub(super) rank: usize,
+    /// Bytes of an element.
+    pub(super) element: usize,
 }
 
 /// Reads a chunk index with the bytes at hand.
@@ -51,7 +55,7 @@ impl IndexWalk {
     pub(crate) fn step(&mut self, variable: &Variable, have: &Sparse) -> Result<Step<Vec<Entry>>> {
         let storage = SparseStorage::new(have, self.index.base);
         let (found, missed): (_, Vec<Range<u64>>) = if let Some(tree) = &mut self.tree {
-            let result = tree.advance(&storage, variable.grid.shape.len());
+            let result = tree.advance(&storage, self.index.rank);
             (result.map(|()| None), storage.into_missed())
         } else {
             let result = collect(&storage, &self.index, variable);
@@ -75,8 +79,9 @@ impl IndexWalk {
 }
 
 fn collect(storage: &dyn Storage, index: &ChunkIndex, variable: &Variable) -> LibraryResult<Vec<ChunkEntry>> {
-    let shape = &variable.grid.shape;
-    let dims: Vec<u32> = variable.grid.chunk.iter().map(|n| u32::try_from(*n).unwrap_or(u32::MAX)).collect();
+    let shape = variable.grid.shape.get(..index.rank).unwrap_or_default();
+    let chunk = variable.grid.chunk.get(..index.rank).unwrap_or_default();
+    let dims: Vec<u32> = chunk.iter().map(|n| u32::try_from(*n).unwrap_or(u32::MAX)).collect();
     let (address, offset_size, length_size) = (index.address, index.offset_size, index.length_size);
     match &index.indexing {
         None => Ok(Vec::new()),
@@ -84,8 +89,7 @@ fn collect(storage: &dyn Storage, index: &ChunkIndex, variable: &Variable) -> Li
             Ok(vec![chunk_index::single_chunk_entry(address, *filtered_size, *filters, shape.len())])
         }
         Some(ChunkIndexing::Implicit) => {
-            let size = variable.dtype.size();
-            chunk_index::collect_implicit_chunk_entries(address, shape, &dims, size, None, storage.len())
+            chunk_index::collect_implicit_chunk_entries(address, shape, &dims, index.element, None, storage.len())
         }
         Some(ChunkIndexing::FixedArray { .. }) => fixed_array::collect_fixed_array_chunk_entries_storage(
             storage,
@@ -131,9 +135,9 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn new(variable: &'a Variable, index: &'a ChunkIndex, len: u64) -> Result<Self> {
-        let elements = product(&variable.grid.chunk, &variable.name)?;
+        let elements = product(variable.grid.chunk.get(..index.rank).unwrap_or_default(), &variable.name)?;
         let chunk_bytes = elements
-            .checked_mul(variable.dtype.size() as u64)
+            .checked_mul(index.element as u64)
             .ok_or_else(|| Error::malformed(&variable.name, "its chunks are beyond 64 bits"))?;
         let counts = variable.grid.counts();
         product(&counts, &variable.name)?;
@@ -165,7 +169,8 @@ impl<'a> Checker<'a> {
             return Ok(None);
         }
         let (mut linear, mut at_edge) = (0u64, false);
-        for (axis, count) in self.counts.iter().enumerate() {
+        // Along the array in each element there is one chunk.
+        for (axis, count) in self.counts.iter().enumerate().take(self.index.rank) {
             let (start, len) = (chunk.offsets.get(axis).copied().unwrap_or(u64::MAX), self.variable.grid.chunk[axis]);
             if start % len != 0 {
                 return Err(self.malformed(format!("offset {start} is not a multiple of the chunk length {len}")));

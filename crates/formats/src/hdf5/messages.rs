@@ -1,4 +1,4 @@
-//! What `hdf5-reader` leaves out of two messages: the layout of bits of a datatype, the flags of a chunked layout.
+//! The bytes of two messages of which `hdf5-reader` leaves something out: datatypes, and flags of chunked layouts.
 //!
 //! Object headers are sections IV.A.1 of the HDF5 file format specification, version 3.0; datatypes IV.A.2.d, data
 //! layouts IV.A.2.i.
@@ -28,8 +28,6 @@ pub(super) enum Bits {
     All,
     /// Some bits of an integer.
     Some { offset: u16, precision: u16 },
-    /// A float that is none of IEEE 754 binary16, binary32 and binary64.
-    Foreign,
 }
 
 impl Messages {
@@ -45,10 +43,9 @@ impl Messages {
         Ok(found)
     }
 
-    /// Which bits carry the value, for integers, bit fields and floats.
-    pub(super) fn bits(&self) -> Bits {
-        let Some(bytes) = self.datatype.as_deref() else { return Bits::All };
-        bits(bytes)
+    /// The bytes of the datatype.
+    pub(super) fn datatype(&self) -> Option<&[u8]> {
+        self.datatype.as_deref()
     }
 
     /// True if chunks at the edge are stored without their filters (flag 0 of a layout of version 4 or 5).
@@ -57,35 +54,6 @@ impl Messages {
             Some([4 | 5, 2, flags, ..]) => flags & 1 != 0,
             _ => false,
         }
-    }
-}
-
-fn bits(bytes: &[u8]) -> Bits {
-    let word = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-    let Some((first, size)) = bytes.first().zip(word(4)) else { return Bits::All };
-    match (first & 0x0f, word(8), word(10)) {
-        (0 | 4, Some(offset), Some(precision)) => {
-            // Bit 1 and 2 of the flags say what lies beside the value; libhdf5 ignores it on reading, so do we.
-            if offset == 0 && precision == size.saturating_mul(8) {
-                Bits::All
-            } else {
-                Bits::Some { offset, precision }
-            }
-        }
-        (1, Some(offset), Some(precision)) => {
-            let wanted: &[u8] = match size {
-                2 => &[10, 5, 0, 10, 15, 0, 0, 0],
-                4 => &[23, 8, 0, 23, 127, 0, 0, 0],
-                8 => &[52, 11, 0, 52, 0xff, 3, 0, 0],
-                _ => return Bits::Foreign,
-            };
-            let vax = bytes.get(1).is_some_and(|flags| flags & 0x40 != 0);
-            let normalised = bytes.get(1).is_some_and(|flags| flags >> 4 & 3 == 2);
-            let sign = bytes.get(2).is_some_and(|bit| u16::from(*bit) + 1 == size.saturating_mul(8));
-            let same = sign && offset == 0 && precision == size.saturating_mul(8) && bytes.get(12..20) == Some(wanted);
-            if same && normalised && !vax { Bits::All } else { Bits::Foreign }
-        }
-        _ => Bits::All,
     }
 }
 
@@ -167,24 +135,4 @@ fn continuation(objects: &Objects<'_>, data: &[u8]) -> Option<(u64, u64)> {
 fn committed(objects: &Objects<'_>, data: &[u8]) -> Option<u64> {
     let skip = if *data.first()? == 1 { 8 } else { 2 };
     Cursor::new(data.get(skip..)?).read_offset(objects.offset_size).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_that_carry_the_value() {
-        let int = |offset: u8, precision: u8| vec![0x10, 8, 0, 0, 2, 0, 0, 0, offset, 0, precision, 0];
-        assert_eq!(bits(&int(0, 16)), Bits::All);
-        assert_eq!(bits(&int(4, 12)), Bits::Some { offset: 4, precision: 12 });
-        let single = [0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0];
-        assert_eq!(bits(&single), Bits::All);
-        let mut vax = single;
-        vax[1] |= 0x41;
-        assert_eq!(bits(&vax), Bits::Foreign);
-        let brain = [0x11, 0x20, 15, 0, 2, 0, 0, 0, 0, 0, 16, 0, 7, 8, 0, 7, 127, 0, 0, 0];
-        assert_eq!(bits(&brain), Bits::Foreign);
-        assert_eq!(bits(&[]), Bits::All);
-    }
 }

@@ -7,12 +7,16 @@
 mod attrs;
 mod btree1;
 mod dataset;
+mod datatype;
 mod dims;
+mod heap;
 mod index;
+mod member;
 mod messages;
 mod object;
 mod storage;
 mod walk;
 
+pub(crate) use heap::Texts;
 pub(crate) use index::{ChunkIndex, IndexWalk};
 pub(crate) use walk::OpenWalk;

@@ -21,17 +21,22 @@ use hdf5_reader::{btree_v1, btree_v2};
 /// Largest header of one object, in bytes.
 const MAX_HEADER: usize = 16 << 20;
 
+/// Most memory for the heaps of attributes, in bytes.
+const MAX_HEAPS: u64 = 64 << 20;
+
 /// Reads the objects of one file.
 pub(super) struct Objects<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) offset_size: u8,
     pub(super) length_size: u8,
     heaps: HashMap<u64, Option<Arc<GlobalHeapCollection>>>,
+    /// Bytes of the heaps that are held.
+    held: u64,
 }
 
 impl<'a> Objects<'a> {
     pub(super) fn new(storage: &'a dyn Storage, offset_size: u8, length_size: u8) -> Self {
-        Self { storage, offset_size, length_size, heaps: HashMap::new() }
+        Self { storage, offset_size, length_size, heaps: HashMap::new(), held: 0 }
     }
 
     /// The messages of an object, shared ones in place.
@@ -56,13 +61,18 @@ impl<'a> Objects<'a> {
 
     /// A global heap, parsed once.
     pub(super) fn heap(&mut self, address: u64) -> Option<Arc<GlobalHeapCollection>> {
+        if let Some(heap) = self.heaps.get(&address) {
+            return heap.clone();
+        }
         let (storage, offset_size, length_size) = (self.storage, self.offset_size, self.length_size);
-        self.heaps
-            .entry(address)
-            .or_insert_with(|| {
-                GlobalHeapCollection::parse_at_storage(storage, address, offset_size, length_size).ok().map(Arc::new)
-            })
-            .clone()
+        let parse = || GlobalHeapCollection::parse_at_storage(storage, address, offset_size, length_size).ok();
+        // Heaps of a sound file do not overlap, so that all of them are no longer than the file.
+        let heap = if self.held > MAX_HEAPS.min(storage.len()) { None } else { parse() };
+        let bytes = heap.iter().flat_map(|heap| &heap.objects).map(|object| object.data.len() as u64 + 64);
+        self.held = bytes.fold(self.held, u64::saturating_add);
+        let heap = heap.map(Arc::new);
+        self.heaps.insert(address, heap.clone());
+        heap
     }
 
     /// One value of variable length: `(number of elements, bytes)`; `None` if it cannot be had.

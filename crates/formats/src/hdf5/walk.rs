@@ -15,11 +15,17 @@ use super::dataset;
 use super::dims;
 use super::object::Objects;
 use super::storage::{Pacer, SparseStorage};
-use crate::array::{Attrs, FileMeta, Variable};
+use crate::array::{AttrValue, Attrs, FileMeta, Variable};
 use crate::{Error, Result};
 
 /// Most objects of a file.
 const MAX_OBJECTS: usize = 1_000_000;
+/// Most memory that variables and attributes of a file may take, about, in bytes.
+const MAX_HELD: usize = 128 << 20;
+/// Longest path of an object, in bytes.
+const MAX_PATH: usize = 4096;
+/// What a variable takes beside its name and attributes, in bytes.
+const VARIABLE: usize = 1024;
 
 /// Reads the header of an HDF5 file whose superblock is at `base`.
 #[derive(Debug)]
@@ -36,6 +42,8 @@ const MAX_LINKS: usize = 16;
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) address: u64,
+    /// Path of the dataset; the variable of a member has that of the member behind it.
+    path: String,
     pub(super) variable: Variable,
     pub(super) unlimited: Vec<bool>,
     pub(super) attrs: Vec<(String, Value)>,
@@ -101,12 +109,13 @@ fn walk(storage: &SparseStorage<'_>, base: u64) -> Result<Tree> {
         queue: VecDeque::new(),
         visited: HashSet::from([root]),
         seen: 0,
+        held: 0,
         soft: Vec::new(),
     };
     walk.tree.root = attrs::read(&mut objects, &header).map_err(|e| library("the attributes of the file", e))?;
     walk.group(&objects, "", &header).map_err(|e| library("the root group", e))?;
     walk.all(&mut objects)?;
-    walk.soft_links();
+    walk.soft_links()?;
     Ok(walk.tree)
 }
 
@@ -116,6 +125,8 @@ struct Walk {
     queue: VecDeque<(String, u64)>,
     visited: HashSet<u64>,
     seen: usize,
+    /// Bytes of variables and attributes.
+    held: usize,
     /// Links by path, each with the path of what it names.
     soft: Vec<(String, String)>,
 }
@@ -130,15 +141,37 @@ impl Walk {
                 return Err(Error::Limit { what, value: self.seen as u64, limit: MAX_OBJECTS as u64 });
             }
             if let Err(why) = self.visit(objects, &path, address) {
+                self.held = self.held.saturating_add(path.len() + why.len() + 64);
                 self.tree.refused.push((path, why));
             }
+            self.limit()?;
         }
         Ok(())
     }
 
+    fn limit(&self) -> Result<()> {
+        if self.held <= MAX_HELD {
+            return Ok(());
+        }
+        let what = "memory for variables and attributes in bytes".to_owned();
+        Err(Error::Limit { what, value: self.held as u64, limit: MAX_HELD as u64 })
+    }
+
+    /// Takes a variable; none where there is no more room, which [`Walk::limit`] reports.
+    fn push(&mut self, found: Found) {
+        self.held = self.held.saturating_add(VARIABLE + found.variable.name.len() + weight(&found.attrs));
+        if self.held <= MAX_HELD {
+            self.tree.datasets.push(found);
+        }
+    }
+
     /// Gives a dataset that a soft link names its second name; the rest is refused by name.
-    fn soft_links(&mut self) {
+    fn soft_links(&mut self) -> Result<()> {
         let targets: HashMap<String, String> = self.soft.iter().cloned().collect();
+        let mut by_path: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, found) in self.tree.datasets.iter().enumerate() {
+            by_path.entry(found.path.clone()).or_default().push(at);
+        }
         for (link, first) in std::mem::take(&mut self.soft) {
             // A link may name a link: as many steps as there are links end every chain.
             let mut target = &first;
@@ -146,24 +179,39 @@ impl Walk {
                 let Some(next) = targets.get(target) else { break };
                 target = next;
             }
-            match self.tree.datasets.iter().find(|found| found.variable.name == *target) {
-                Some(found) => {
-                    let mut alias = found.clone();
-                    alias.variable.name = link;
-                    self.tree.datasets.push(alias);
-                }
-                None => self.tree.refused.push((link, format!("a soft link to `/{target}`, which is no dataset"))),
+            let named: Vec<usize> = by_path.get(target).cloned().unwrap_or_default();
+            if named.is_empty() {
+                self.tree.refused.push((link, format!("a soft link to `/{target}`, which is no dataset")));
+                continue;
             }
+            for at in named {
+                let Some(mut alias) = self.tree.datasets.get(at).cloned() else { continue };
+                let member = alias.variable.name.get(alias.path.len()..).unwrap_or_default();
+                alias.variable.name = format!("{link}{member}");
+                alias.path.clone_from(&link);
+                self.push(alias);
+            }
+            self.limit()?;
         }
+        Ok(())
     }
 
     fn visit(&mut self, objects: &mut Objects<'_>, path: &str, address: u64) -> Result<(), String> {
         let header = objects.header(address).map_err(|e| reason(&e))?;
         if header.messages.iter().any(|m| matches!(m, HdfMessage::DataLayout(_))) {
             let attrs = attrs::read(objects, &header).map_err(|e| reason(&e))?;
-            let (variable, unlimited) =
-                dataset::lower(objects, self.base, path, (address, &header)).map_err(|e| e.to_string())?;
-            self.tree.datasets.push(Found { address, variable, unlimited, attrs });
+            let lowered = dataset::lower(objects, self.base, path, (address, &header)).map_err(|e| e.to_string())?;
+            for variable in lowered.variables {
+                let (path, unlimited) = (path.to_owned(), lowered.unlimited.clone());
+                // Counted before it is copied.
+                let held = self.held.saturating_add(weight(&attrs));
+                if held > MAX_HELD {
+                    self.held = held;
+                    break;
+                }
+                self.push(Found { address, path, variable, unlimited, attrs: attrs.clone() });
+            }
+            self.tree.refused.extend(lowered.refused);
             return Ok(());
         }
         // A group that links to itself or to a parent is visited once.
@@ -171,6 +219,7 @@ impl Walk {
             self.group(objects, path, &header).map_err(|e| reason(&e))?;
             // A group is there whatever its attributes are.
             if let Some(attrs) = attrs::read(objects, &header).ok().filter(|attrs| !attrs.is_empty()) {
+                self.held = self.held.saturating_add(path.len() + weight(&attrs));
                 self.tree.groups.push((path.to_owned(), attrs));
             }
         }
@@ -180,6 +229,11 @@ impl Walk {
     fn group(&mut self, objects: &Objects<'_>, path: &str, header: &ObjectHeader) -> Result<(), LibraryError> {
         for link in objects.links(header)? {
             let child = if path.is_empty() { link.name } else { format!("{path}/{}", link.name) };
+            if child.len() > MAX_PATH {
+                let cut = child.chars().take(64).collect::<String>();
+                self.tree.refused.push((format!("{cut}…"), format!("its path is longer than {MAX_PATH} bytes")));
+                continue;
+            }
             match link.target {
                 LinkTarget::Hard { address } => self.queue.push_back((child, address)),
                 LinkTarget::Soft { path: target } => self.soft.push((child, resolved(path, &target))),
@@ -190,6 +244,21 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Bytes that attributes take, about.
+fn weight(attrs: &[(String, Value)]) -> usize {
+    let text = |text: &String| text.len() + 24;
+    let value = |value: &Value| match value {
+        Value::Plain(AttrValue::Text(one)) => text(one),
+        Value::Plain(AttrValue::Texts(texts)) => texts.iter().map(text).sum(),
+        Value::Plain(AttrValue::Int(values)) => 8 * values.len(),
+        Value::Plain(AttrValue::UInt(values)) => 8 * values.len(),
+        Value::Plain(AttrValue::Float32(values)) => 4 * values.len(),
+        Value::Plain(AttrValue::Float64(values)) => 8 * values.len(),
+        Value::References(lists) => lists.iter().map(|list| 8 * list.len() + 24).sum(),
+    };
+    attrs.iter().map(|(name, one)| name.len() + value(one) + 64).sum()
 }
 
 /// The path that a soft link in `group` names, from the root and without `.`.

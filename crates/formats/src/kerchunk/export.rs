@@ -144,8 +144,12 @@ fn dtype(variable: &Variable) -> Result<String> {
         DType::UInt8 | DType::UInt16 | DType::UInt32 | DType::UInt64 => 'u',
         DType::Float16 | DType::Float32 | DType::Float64 => 'f',
         DType::Complex64 | DType::Complex128 => 'c',
-        DType::Char => 'S',
-        DType::Opaque(_) => return Err(Error::unsupported(&variable.name, "its type, in Zarr,")),
+        DType::Char | DType::Text(_) => 'S',
+        DType::Unicode(chars) => {
+            let order = if variable.byte_order == ByteOrder::Little { '<' } else { '>' };
+            return Ok(format!("{order}U{chars}"));
+        }
+        DType::Opaque(_) | DType::VlenText(_) => return Err(Error::unsupported(&variable.name, "its type, in Zarr,")),
     };
     let order = match (variable.dtype.word(), variable.byte_order) {
         (1, _) => '|',

@@ -43,7 +43,13 @@ pub(super) fn number(dtype: DType) -> Vec<u8> {
         DType::Float32 => vec![0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0],
         DType::Float64 => vec![0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0],
         DType::Float16 => vec![0x11, 0x20, 15, 0, 2, 0, 0, 0, 0, 0, 16, 0, 10, 5, 0, 10, 15, 0, 0, 0],
-        DType::Char | DType::Opaque(_) | DType::Complex64 | DType::Complex128 => text(size, 0),
+        DType::Char
+        | DType::Opaque(_)
+        | DType::Text(_)
+        | DType::Unicode(_)
+        | DType::VlenText(_)
+        | DType::Complex64
+        | DType::Complex128 => text(size, 0),
         _ => {
             let signed = matches!(dtype, DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64);
             let mut bytes = vec![0x10, if signed { 8 } else { 0 }, 0, 0];

@@ -307,7 +307,14 @@ fn attribute(name: &str, dtype: Option<DType>, value: &AttrValue) -> Message {
 fn values(dtype: DType, numbers: &[f64]) -> Vec<u8> {
     let one = |n: &f64| match dtype {
         DType::Int8 => vec![(*n as i8).cast_unsigned()],
-        DType::UInt8 | DType::Char | DType::Opaque(_) | DType::Complex64 | DType::Complex128 => vec![*n as u8],
+        DType::UInt8
+        | DType::Char
+        | DType::Opaque(_)
+        | DType::Text(_)
+        | DType::Unicode(_)
+        | DType::VlenText(_)
+        | DType::Complex64
+        | DType::Complex128 => vec![*n as u8],
         DType::Int16 => (*n as i16).to_le_bytes().to_vec(),
         DType::UInt16 => (*n as u16).to_le_bytes().to_vec(),
         DType::Int32 => (*n as i32).to_le_bytes().to_vec(),

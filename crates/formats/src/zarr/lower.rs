@@ -142,7 +142,7 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
     product(&array.shape, path)?;
     let dtype = match array.dtype {
         Element::Number(dtype) => dtype,
-        Element::Text { chars } => DType::Opaque(chars.saturating_mul(4).max(1)),
+        Element::Text { chars } => DType::Unicode(chars.max(1)),
     };
     let document = &array.document;
     let mut chain = Chain { codecs: Vec::new(), byte_order: native(), sharding: None };
@@ -221,7 +221,13 @@ pub(crate) fn number(fill: &[u8], dtype: DType) -> Option<AttrValue> {
         DType::UInt16 => Some(AttrValue::Int(vec![u16::from_ne_bytes(*fill.first_chunk()?).into()])),
         DType::Int32 => Some(AttrValue::Int(vec![i32::from_ne_bytes(*fill.first_chunk()?).into()])),
         DType::UInt32 => Some(AttrValue::Int(vec![u32::from_ne_bytes(*fill.first_chunk()?).into()])),
-        DType::Complex64 | DType::Complex128 | DType::Char | DType::Opaque(_) => None,
+        DType::Complex64
+        | DType::Complex128
+        | DType::Char
+        | DType::Opaque(_)
+        | DType::Text(_)
+        | DType::Unicode(_)
+        | DType::VlenText(_) => None,
     }
 }
 

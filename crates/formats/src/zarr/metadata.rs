@@ -404,7 +404,16 @@ pub(super) fn fill_bytes(value: &Value, dtype: DType) -> Option<Vec<u8>> {
         }
         DType::Complex64 => [part(0)? as f32, part(1)? as f32].iter().flat_map(|v| v.to_ne_bytes()).collect(),
         DType::Complex128 => [part(0)?, part(1)?].iter().flat_map(|v| v.to_ne_bytes()).collect(),
-        DType::Char | DType::Opaque(_) => return None,
+        DType::Char | DType::Text(_) => {
+            let mut bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str()?).ok()?;
+            bytes.resize(dtype.size(), 0);
+            bytes
+        }
+        DType::Unicode(chars) => {
+            let codes = value.as_str()?.chars().map(u32::from).chain(std::iter::repeat(0)).take(chars);
+            codes.flat_map(u32::to_ne_bytes).collect()
+        }
+        DType::Opaque(_) | DType::VlenText(_) => return None,
     })
 }
 
@@ -450,6 +459,10 @@ fn parse_dtype_v3(value: &Value) -> Option<Element> {
     if value["name"] == "fixed_length_utf32" {
         let bytes = usize::try_from(value["configuration"]["length_bytes"].as_u64()?).ok()?;
         return Some(Element::Text { chars: bytes / 4 });
+    }
+    if value["name"] == "null_terminated_bytes" {
+        let bytes = usize::try_from(value["configuration"]["length_bytes"].as_u64()?).ok()?;
+        return DType::from_numpy(&format!("S{bytes}")).map(Element::Number);
     }
     let name = value.as_str().or_else(|| value["name"].as_str())?;
     match name {

@@ -149,7 +149,7 @@ impl std::fmt::Display for Element {
     /// The NumPy name: `float64`, `<U10`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Number(dtype) => f.write_str(dtype.name()),
+            Self::Number(dtype) => f.write_str(&dtype.name()),
             Self::Text { chars } => write!(f, "<U{chars}"),
         }
     }

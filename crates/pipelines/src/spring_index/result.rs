@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use outcrop_compute::DataArray;
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
-use outcrop_formats::{AttrValue, Attrs, DType};
+use outcrop_formats::{AttrValue, Attrs, DType, Opened};
 
 use outcrop_store::{Href, Store};
 
@@ -39,8 +39,8 @@ impl ResultOptions {
         if !self.root.join(&self.group).exists() {
             return Ok(());
         }
-        let zarr = outcrop_formats::zarr::open(store, &folder)?;
-        match zarr.groups.get("").and_then(|attrs| attrs.get("item")) {
+        let opened = store.wait(Opened::open(store, &folder))?;
+        match opened.meta.attrs.get("item") {
             Some(AttrValue::Text(owner)) if *owner == self.item => Ok(()),
             owner => Err(crate::Error::OtherResult {
                 root: self.root.display().to_string(),
@@ -106,7 +106,7 @@ impl ResultWriter {
         }
         let mut labels = names;
         labels.extend(with_mean.then(|| "mean".to_owned()));
-        write_labels(&mut group, &labels)?;
+        write_texts(&mut group, "plant", (&labels, Attrs::new()))?;
         for dim in like.dims.iter().skip(1) {
             write_coord(&mut group, like, dim)?;
         }
@@ -238,27 +238,31 @@ fn write_grid_mapping(group: &mut GroupWriter, like: &DataArray) -> Result<()> {
     Ok(group.write_chunk(name, &[], &[0i32])?)
 }
 
-fn write_labels(group: &mut GroupWriter, labels: &[String]) -> Result<()> {
+/// A coordinate of texts.
+fn write_texts(group: &mut GroupWriter, dim: &str, (labels, attrs): (&[String], Attrs)) -> Result<()> {
     let len = labels.len() as u64;
     let chars = labels.iter().map(|label| label.chars().count()).max().unwrap_or(1);
     group.add_array(&ArraySpec {
-        name: "plant".into(),
-        dims: vec!["plant".into()],
+        name: dim.into(),
+        dims: vec![dim.into()],
         shape: vec![len],
         chunk: vec![len.max(1)],
         dtype: Element::Text { chars },
         fill: None,
         shard: None,
         compression: ZarrCompression::Default,
-        attrs: Attrs::new(),
+        attrs,
     })?;
-    Ok(group.write_text("plant", labels)?)
+    Ok(group.write_text(dim, labels)?)
 }
 
 fn write_coord(group: &mut GroupWriter, like: &DataArray, dim: &str) -> Result<()> {
     let Some(coord) = like.coords.get(dim) else { return Ok(()) };
     let len = coord.values.len() as u64;
     let attrs: Attrs = coord.attrs.iter().map(|(k, v)| (k.clone(), v.clone())).collect::<IndexMap<_, _>>();
+    if !coord.texts.is_empty() {
+        return write_texts(group, dim, (&coord.texts, attrs));
+    }
     group.add_array(&ArraySpec {
         name: dim.into(),
         dims: vec![dim.into()],

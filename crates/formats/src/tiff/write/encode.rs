@@ -64,7 +64,14 @@ impl Predictor {
             _ if !options.predictor || options.compression == TiffCompression::None => Self::None,
             DType::Float32 | DType::Float64 => Self::Float,
             // GDAL reads predictor 3 of half floats since 3.11 only.
-            DType::Float16 | DType::Complex64 | DType::Complex128 | DType::Char | DType::Opaque(_) => Self::None,
+            DType::Float16
+            | DType::Complex64
+            | DType::Complex128
+            | DType::Char
+            | DType::Opaque(_)
+            | DType::Text(_)
+            | DType::Unicode(_)
+            | DType::VlenText(_) => Self::None,
             _ => Self::Horizontal,
         }
     }
