@@ -1,75 +1,124 @@
-//! Speed of decoding against bare libdeflate and unshuffle: `cargo bench -p outcrop-formats`.
+//! Speed of decoding against bare libdeflate and unshuffle, and of opening headers: `cargo bench -p outcrop-formats
+//! --bench decode`, or with `-- FILE...` for the headers of other files.
 //!
 //! The data is a smooth field of `float32` in chunks of 8 x 181 x 360 with a little noise, which compresses about as
-//! reanalyses do.
+//! reanalyses do. It is left as `target/bench_decode.nc`, for `benches/decode.py`, which times h5py on it.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it prints, and stops where it fails")]
 
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
-use outcrop_formats::{Attrs, ChunkRef, DType, Decoder, Locate, Open};
-use outcrop_store::{Demand, Sparse, Step};
+use outcrop_formats::{Attrs, ChunkRef, ChunkRefs, DType, Decoder, Locate, Open, Opened};
+use outcrop_store::{Demand, Href, Sparse, Step, Store, StoreOptions};
 
 const CHUNK: [u64; 3] = [8, 181, 360];
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
+
+type Stored = Vec<(ChunkRef, bytes::Bytes)>;
 
 fn main() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.nc");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench_decode.nc");
     write(&path);
     let have = Sparse::whole(&std::fs::read(&path).unwrap().into());
     let Ok(Step::Done(header)) = Open::new().step(&have) else { panic!("the file was just written") };
     let variable = header.find("v").unwrap();
     let Ok(Step::Done(refs)) = Locate::new(variable).step(&have) else { panic!("all of the file is there") };
-    let stored: Vec<(ChunkRef, bytes::Bytes)> = refs
+    let stored: Stored = refs
         .iter()
         .map(|(_, chunk)| match chunk {
             ChunkRef::Range { offset, length, .. } => (chunk.clone(), have.get(&(offset..offset + length)).unwrap()),
             _ => panic!("chunks are in the file"),
         })
         .collect();
-    let mut decoder = Decoder::new(&refs).unwrap();
-    let size = decoder.chunk_bytes();
-    let mut out = vec![0u8; size];
-    let mut scratch = vec![0u8; size];
-    let mut inflate = libdeflater::Decompressor::new();
+    let size = Decoder::new(&refs).unwrap().chunk_bytes();
     let total = (size * stored.len()) as f64 / 1e6;
     let ratio = total * 1e6 / refs.stored_bytes().unwrap_or(0) as f64;
     println!("{} chunks of {size} bytes, ratio {ratio:.2}", stored.len());
+    for threads in [1, 2] {
+        decode(&refs, &stored, (threads, size, total));
+    }
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let given: Vec<PathBuf> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(PathBuf::from).collect();
+    for file in [path, fixtures.join("netcdf4.nc"), fixtures.join("tiff/cog.tif")].into_iter().chain(given) {
+        if file.exists() {
+            open(&file);
+        }
+    }
+}
+
+/// Runs `work` on every chunk, by threads with scratch memory of their own; seconds.
+fn timed<S>(threads: usize, count: usize, scratch: impl Fn() -> S + Sync, work: impl Fn(&mut S, usize) + Sync) -> f64 {
+    let next = AtomicUsize::new(0);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut own = scratch();
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count {
+                        return;
+                    }
+                    work(&mut own, at);
+                }
+            });
+        }
+    });
+    start.elapsed().as_secs_f64()
+}
+
+fn decode(refs: &ChunkRefs, stored: &Stored, (threads, size, total): (usize, usize, f64)) {
+    let buffers = || (libdeflater::Decompressor::new(), vec![0u8; size], vec![0u8; size]);
     let [mut ours, mut bare, mut copied, mut alone] = [f64::INFINITY; 4];
     for _ in 0..ROUNDS {
-        let start = Instant::now();
-        for (chunk, bytes) in &stored {
-            decoder.decode(chunk, bytes, black_box(&mut out)).unwrap();
-        }
-        ours = ours.min(start.elapsed().as_secs_f64());
-        let start = Instant::now();
-        for (_, bytes) in &stored {
-            inflate.zlib_decompress(bytes, &mut scratch).unwrap();
-            unshuffle(&scratch, black_box(&mut out));
-        }
-        bare = bare.min(start.elapsed().as_secs_f64());
-        let start = Instant::now();
-        for (_, bytes) in &stored {
-            inflate.zlib_decompress(bytes, &mut scratch).unwrap();
-            out.copy_from_slice(black_box(&scratch));
-        }
-        copied = copied.min(start.elapsed().as_secs_f64());
-        let start = Instant::now();
-        for (_, bytes) in &stored {
-            inflate.zlib_decompress(bytes, black_box(&mut scratch)).unwrap();
-        }
-        alone = alone.min(start.elapsed().as_secs_f64());
+        ours = ours.min(timed(
+            threads,
+            stored.len(),
+            || (Decoder::new(refs).unwrap(), vec![0u8; size]),
+            |(decoder, out), at| decoder.decode(&stored[at].0, &stored[at].1, black_box(out)).unwrap(),
+        ));
+        bare = bare.min(timed(threads, stored.len(), buffers, |(inflate, scratch, out), at| {
+            inflate.zlib_decompress(&stored[at].1, scratch).unwrap();
+            unshuffle(scratch, black_box(out));
+        }));
+        copied = copied.min(timed(threads, stored.len(), buffers, |(inflate, scratch, out), at| {
+            inflate.zlib_decompress(&stored[at].1, scratch).unwrap();
+            out.copy_from_slice(black_box(scratch));
+        }));
+        alone = alone.min(timed(threads, stored.len(), buffers, |(inflate, scratch, _), at| {
+            inflate.zlib_decompress(&stored[at].1, black_box(scratch)).unwrap();
+        }));
     }
-    println!("decode                 {:7.0} MB/s", total / ours);
-    println!("libdeflate + unshuffle {:7.0} MB/s", total / bare);
-    println!("libdeflate + memcpy    {:7.0} MB/s", total / copied);
-    println!("libdeflate alone       {:7.0} MB/s", total / alone);
-    println!(
-        "decode costs {:+.1} % over libdeflate + memcpy, the least that is possible",
-        100.0 * (ours / copied - 1.0)
-    );
+    println!("{threads} threads, best of {ROUNDS}");
+    for (name, seconds) in [
+        ("decode", ours),
+        ("libdeflate + unshuffle", bare),
+        ("libdeflate + memcpy", copied),
+        ("libdeflate alone", alone),
+    ] {
+        println!("  {name:<22} {:7.0} MB/s, decode takes {:.3} of its time", total / seconds, ours / seconds);
+    }
+}
+
+/// Opens a file again and again, its header in the page cache.
+fn open(file: &Path) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
+    let href = Href::from_path(file);
+    let mut times: Vec<f64> = (0..200)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(runtime.block_on(Opened::open(&store, &href)).unwrap());
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    println!("open {name}: median {:.3} ms, best {:.3} ms", times[100], times[0]);
 }
 
 /// The plain loop over four planes.
@@ -82,7 +131,7 @@ fn unshuffle(data: &[u8], out: &mut [u8]) {
     }
 }
 
-fn write(path: &std::path::Path) {
+fn write(path: &Path) {
     let mut writer = Writer::create(path, &Attrs::new()).unwrap();
     for (name, len) in ["t", "y", "x"].into_iter().zip([96, 362, 720]) {
         writer.add_dim(name, len).unwrap();

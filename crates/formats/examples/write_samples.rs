@@ -212,7 +212,7 @@ fn classic(path: &Path, version: netcdf3::Version) -> Result<(), Box<dyn Error>>
         attrs: Attrs::from_iter([("valid_max".to_owned(), AttrValue::Int(vec![120]))]),
     };
     for dtype in &types {
-        writer.add_variable(&spec(dtype.name(), &["y", "x"], *dtype, &[2, 3]))?;
+        writer.add_variable(&spec(&dtype.name(), &["y", "x"], *dtype, &[2, 3]))?;
         writer.add_variable(&spec(&format!("{}_t", dtype.name()), &["time", "x"], *dtype, &[2, 3]))?;
     }
     let filled = spec("filled", &["x"], DType::Float32, &[5]);

@@ -83,7 +83,13 @@ fn code(dtype: DType) -> Option<u32> {
         DType::UInt32 => 9,
         DType::Int64 => 10,
         DType::UInt64 => 11,
-        DType::Float16 | DType::Complex64 | DType::Complex128 | DType::Opaque(_) => return None,
+        DType::Float16
+        | DType::Complex64
+        | DType::Complex128
+        | DType::Opaque(_)
+        | DType::Text(_)
+        | DType::Unicode(_)
+        | DType::VlenText(_) => return None,
     })
 }
 
