@@ -53,8 +53,10 @@ say "what outcrop writes, judged by pystac, xarray, zarr, netCDF4, h5py, ObsPy a
 rm -rf target/judged
 cargo run --release --locked --quiet -p outcrop-formats --example write_samples target/judged/samples
 for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do
-  cargo run --release --locked --quiet -- --quiet info "crates/formats/tests/fixtures/$name" --save-references \
-    "target/judged/samples/$name.json"
+  for form in json parq; do
+    cargo run --release --locked --quiet -- --quiet info "crates/formats/tests/fixtures/$name" --save-references \
+      "target/judged/samples/$name.$form"
+  done
 done
 cargo run --release --locked --quiet -- --quiet demo --to target/judged/demo >/dev/null
 cargo run --release --locked --quiet -- --quiet build catalogs/daymet-daily-v4/recipe.toml --to target/judged/daymet

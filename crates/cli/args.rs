@@ -162,8 +162,8 @@ pub(crate) struct InfoArgs {
     /// name: `dtype=<i2,shape=1000x200,offset=512,dims=time:distance`.
     #[arg(long, value_name = "SPEC")]
     pub(crate) raw: Option<String>,
-    /// Write the chunk references of all variables: kerchunk JSON if FILE ends with .json, which xarray opens through
-    /// zarr, else a compact file that `outcrop` opens in place of the original.
+    /// Write the chunk references of all variables: kerchunk JSON if FILE ends with .json, a folder of kerchunk's
+    /// tables if it ends with .parq or .parquet (xarray opens both through zarr), else a compact file that `outcrop` opens in place of the original.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_references: Option<String>,
 }

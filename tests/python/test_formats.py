@@ -188,10 +188,12 @@ def test_netcdf3_can_be_appended_to(name, tmp_path):
         np.testing.assert_array_equal(f["float64_t"][:3], classic_want(3, "f8"))
 
 
+@pytest.mark.parametrize("form", ["json", "parq"])
 @pytest.mark.parametrize("name", ["netcdf4.nc", "classic.nc", "cdf5.nc", "offset64.nc"])
-def test_references_open_as_the_file_does(name):
+def test_references_open_as_the_file_does(name, form):
     fixture = pathlib.Path(__file__).parents[2] / "crates/formats/tests/fixtures" / name
-    options = {"storage_options": {"fo": str(SAMPLES / f"{name}.json")}, "consolidated": False}
+    storage = {"fo": str(SAMPLES / f"{name}.{form}"), "remote_protocol": "file"}
+    options = {"storage_options": storage, "consolidated": False}
     want = xr.open_dataset(fixture)
     got = xr.open_dataset("reference://", engine="zarr", backend_kwargs=options)
     assert set(got.variables) == set(want.variables)

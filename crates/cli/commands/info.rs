@@ -50,11 +50,8 @@ async fn is_references(store: &Store, href: &Href) -> Result<bool, Failure> {
 
 /// Writes the chunk references of all variables; what Zarr cannot express is named.
 fn save(context: &Context, href: &Href, file: &str, raw: Option<&str>) -> Result<Outcome, Failure> {
-    let href = href.absolute();
-    let format = if is_json(file) { ReferenceFormat::Kerchunk } else { ReferenceFormat::Compact };
-    let (document, variables, left_out) = context.wait(references(&context.store, &href, (format, raw)))?;
-    let to = Href::parse(file)?.absolute();
-    context.wait(context.store.put(&to, document.into()))?;
+    let (href, to) = (href.absolute(), Href::parse(file.trim_end_matches('/'))?.absolute());
+    let (variables, left_out) = context.wait(save_references(&context.store, &href, (&to, raw)))?;
     let written = variables - left_out.len();
     if context.json {
         let left: Vec<Value> = left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
@@ -68,26 +65,19 @@ fn save(context: &Context, href: &Href, file: &str, raw: Option<&str>) -> Result
     Ok(Outcome::of(usize::from(written == 0 && !left_out.is_empty())))
 }
 
-/// How references are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ReferenceFormat {
-    Kerchunk,
-    Compact,
-}
-
-/// Variables that are not among the references, and why.
-type LeftOut = Vec<(String, String)>;
-
-/// The bytes to write, the number of variables, and those that are left out.
-async fn references(
+/// Writes in the format that the name of the file says; the answer is the number of variables, and those left out.
+async fn save_references(
     store: &Store,
     href: &Href,
-    (format, raw): (ReferenceFormat, Option<&str>),
-) -> Result<(Vec<u8>, usize, LeftOut), Failure> {
+    (to, raw): (&Href, Option<&str>),
+) -> Result<(usize, kerchunk::LeftOut), Failure> {
+    let parquet = [".parq", ".parquet"].iter().any(|end| to.as_str().ends_with(end));
     let opened = open(store, href, raw).await.map_err(|e| named(href, e))?;
-    if format == ReferenceFormat::Compact {
+    let count = opened.meta.variables.len();
+    if !parquet && !is_json(to.as_str()) {
         let (bytes, left_out) = outcrop_formats::save(&opened).await.map_err(|e| named(href, e))?;
-        return Ok((bytes, opened.meta.variables.len(), left_out));
+        store.put(to, bytes.into()).await?;
+        return Ok((count, left_out));
     }
     let (mut located, mut left_out) = (Vec::new(), Vec::new());
     for variable in &opened.meta.variables {
@@ -98,9 +88,15 @@ async fn references(
         }
     }
     let pairs: Vec<kerchunk::Located<'_>> = located.iter().map(|(variable, refs)| (*variable, refs)).collect();
-    let (document, more) = kerchunk::export(&opened.meta, &pairs, href);
-    left_out.extend(more);
-    Ok((document.to_string().into_bytes(), opened.meta.variables.len(), left_out))
+    if parquet {
+        let path = to.to_path().ok_or_else(|| outcrop_store::Error::ReadOnly { href: to.clone() })?;
+        left_out.extend(kerchunk::write_parquet(&opened.meta, &pairs, (href, &path)).map_err(|e| named(to, e))?);
+    } else {
+        let (document, more) = kerchunk::export(&opened.meta, &pairs, href);
+        store.put(to, document.to_string().into_bytes().into()).await?;
+        left_out.extend(more);
+    }
+    Ok((count, left_out))
 }
 
 /// Each asset of an item, one after the other; one that cannot be opened does not stop the others.

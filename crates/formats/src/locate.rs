@@ -59,6 +59,10 @@ impl Locate {
             Layout::Found(table) => Ok((**table).clone()),
             Layout::Zarr(Place::Mapped(mapped)) => Ok(Table::Mapped(mapped.clone())),
             Layout::Zarr(Place::Objects(keys)) => Ok(Table::Objects(keys.clone())),
+            Layout::Zarr(Place::Lazy(_)) => {
+                let what = "tables of references, which are files of their own (open the folder as a whole)";
+                Err(Error::unsupported(&variable.name, what))
+            }
             Layout::Zarr(Place::Shards(_)) => {
                 let what = "shards, whose indexes are in objects of their own (open the store as a whole)";
                 Err(Error::unsupported(&variable.name, what))

@@ -51,15 +51,17 @@ pub struct Origin {
 }
 
 impl Opened {
-    /// Opens a file by its header, a folder or `*.zarr` as a Zarr store, a JSON document of references (kerchunk), or
-    /// references that [`save`](crate::save) wrote.
+    /// Opens a file by its header, a folder or `*.zarr` as a Zarr store, references of kerchunk (a JSON document, or a
+    /// folder of tables in Parquet), or references that [`save`](crate::save) wrote.
     ///
     /// # Errors
     /// [`Error::NotRecognised`] and the errors of the formats; [`Error::Store`] where bytes cannot be had.
     pub async fn open(store: &Store, href: &Href) -> Result<Self> {
         if is_folder(href) {
-            let meta = zarr::load(store, href).await?.into_meta(None);
-            let origin = Arc::new(Origin { sparse: true, ..Origin::new(store, href, None) });
+            let zarr = zarr::load(store, href).await?;
+            let sparse = zarr.record_size.is_none();
+            let meta = zarr.into_meta(&zarr::Shelf::Objects);
+            let origin = Arc::new(Origin { sparse, ..Origin::new(store, href, None) });
             return Ok(Self { meta, origin, have: Sparse::new(0), fresh: Fresh::Read });
         }
         let (object, head) = store.head(href, HEAD).await?;
@@ -116,10 +118,13 @@ impl Opened {
     /// # Errors
     /// Those of [`Locate`], and the store's.
     pub async fn locate(&self, variable: &Variable) -> Result<ChunkRefs> {
-        if let Layout::Zarr(Place::Shards(sharding)) = &variable.layout {
-            return Ok(ChunkRefs::new(variable, sharding.locate(&self.origin.store, variable).await?));
+        match &variable.layout {
+            Layout::Zarr(Place::Shards(sharding)) => {
+                Ok(ChunkRefs::new(variable, sharding.locate(&self.origin, variable).await?))
+            }
+            Layout::Zarr(Place::Lazy(lazy)) => Ok(ChunkRefs::new(variable, lazy.locate(&self.origin, variable).await?)),
+            _ => self.locate_with(variable, &mut self.have.clone()).await,
         }
-        self.locate_with(variable, &mut self.have.clone()).await
     }
 
     /// As [`Opened::locate`] for all variables, one after the other: what was read for one is there for the next.
@@ -283,7 +288,7 @@ impl Origin {
     }
 
     /// An object that references name; its size is asked for once.
-    async fn other(&self, href: &Href) -> Result<ObjectMeta> {
+    pub(crate) async fn other(&self, href: &Href) -> Result<ObjectMeta> {
         let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).get(href).cloned();
         if let Some(object) = known {
             return Ok(object);
@@ -339,11 +344,12 @@ fn is_folder(href: &Href) -> bool {
     if href.as_str().ends_with('/') {
         return true;
     }
-    match href.to_path() {
-        Some(path) => path.is_dir(),
-        // A store, or a group within it.
-        None => href.as_str().split(['/', '?', '#']).any(|part| part.to_ascii_lowercase().ends_with(".zarr")),
+    if let Some(path) = href.to_path() {
+        return path.is_dir();
     }
+    let path = href.as_str().split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    // A store or a group within it, or tables of references.
+    path.split('/').any(|part| part.ends_with(".zarr")) || path.ends_with(".parq") || path.ends_with(".parquet")
 }
 
 fn driven(error: DriveError<Error>) -> Error {

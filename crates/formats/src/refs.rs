@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outcrop_store::Href;
 
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
+use crate::kerchunk::Referenced;
 use crate::layout::Linear;
 use crate::miniseed::Segment;
-use crate::zarr::{Keys, Mapped};
+use crate::zarr::{Keys, Mapped, Shards};
 
 /// Where each chunk of a variable is, and how to decode it.
 ///
@@ -55,8 +55,10 @@ pub(crate) enum Table {
     Objects(Keys),
     /// Chunks that a document of references lists.
     Mapped(Mapped),
+    /// Chunks that tables of references list.
+    Referenced(Arc<Referenced>),
     /// Chunks within objects; sorted by `linear`.
-    Shards { keys: Keys, per_shard: Vec<u64>, entries: Vec<Entry> },
+    Shards { shards: Shards, per_shard: Vec<u64>, entries: Vec<Entry> },
     /// No chunk at all.
     Empty,
 }
@@ -95,19 +97,13 @@ impl ChunkRefs {
     pub fn get(&self, index: &[u64]) -> ChunkRef {
         match (&self.table, self.linear(index)) {
             (_, None) | (Table::Empty, _) => ChunkRef::Fill,
-            (Table::Objects(keys), _) => {
-                let href = keys.href(index.iter().copied()).unwrap_or_else(|_| keys.folder.clone());
-                ChunkRef::Object { href, range: None, filter_mask: 0 }
-            }
-            (Table::Mapped(mapped), _) => {
-                let name = mapped.names.name(index.iter().copied());
-                mapped.references.chunk(&format!("{}{name}", mapped.path))
-            }
-            (Table::Shards { keys, per_shard, entries }, Some(linear)) => {
+            (Table::Objects(keys), _) => keys.get(index.iter().copied()),
+            (Table::Mapped(mapped), _) => mapped.get(index.iter().copied()),
+            (Table::Referenced(referenced), Some(linear)) => referenced.chunk(linear),
+            (Table::Shards { shards, per_shard, entries }, Some(linear)) => {
                 let found = entries.binary_search_by_key(&linear, |e| e.linear).ok().and_then(|at| entries.get(at));
                 let shard = index.iter().zip(per_shard).map(|(i, per)| i / per);
-                let href = || keys.href(shard).unwrap_or_else(|_| keys.folder.clone());
-                found.map_or(ChunkRef::Fill, |entry| entry.within(href()))
+                found.map_or(ChunkRef::Fill, |entry| entry.within(shards.get(shard)))
             }
             (Table::Inline(bytes), _) => ChunkRef::Inline(bytes.clone()),
             (Table::Linear(linear), Some(at)) => {
@@ -156,7 +152,7 @@ impl ChunkRefs {
     /// Bytes that are stored for the variable: after compression, without chunks that were never written; `None` where
     /// only the objects themselves know.
     pub fn stored_bytes(&self) -> Option<u64> {
-        if matches!(self.table, Table::Objects(_) | Table::Mapped(_)) {
+        if matches!(self.table, Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_)) {
             return None;
         }
         Some(match &self.table {
@@ -169,7 +165,7 @@ impl ChunkRefs {
             }
             Table::Inline(bytes) => bytes.len() as u64,
             Table::Records(segment) => segment.stored_bytes(),
-            Table::Empty | Table::Linear(_) | Table::Objects(_) | Table::Mapped(_) => 0,
+            Table::Empty | Table::Linear(_) | Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) => 0,
         })
     }
 
@@ -181,6 +177,10 @@ impl ChunkRefs {
                 let index = self.position(e.linear);
                 let chunk = self.get(&index);
                 (index, chunk)
+            })),
+            Table::Referenced(referenced) => Box::new(referenced.positions().map(|linear| {
+                let index = self.position(linear);
+                (index, referenced.chunk(linear))
             })),
             Table::Empty => Box::new(std::iter::empty()),
             Table::Rows { .. }
@@ -230,9 +230,21 @@ impl<'a> IntoIterator for &'a ChunkRefs {
 }
 
 impl Entry {
-    fn within(&self, href: Href) -> ChunkRef {
-        let range = Some(self.offset..self.offset.saturating_add(self.length));
-        ChunkRef::Object { href, range, filter_mask: self.filter_mask }
+    /// The part of a shard.
+    fn within(&self, shard: ChunkRef) -> ChunkRef {
+        let (offset, filter_mask) = (self.offset, self.filter_mask);
+        match shard {
+            ChunkRef::Object { href, range, .. } => {
+                let start = range.map_or(0, |range| range.start).saturating_add(offset);
+                ChunkRef::Object { href, range: Some(start..start.saturating_add(self.length)), filter_mask }
+            }
+            // Its index was checked against its length.
+            ChunkRef::Inline(bytes) => {
+                let place = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+                ChunkRef::Inline(bytes.slice(place(offset)..place(offset.saturating_add(self.length))))
+            }
+            other => other,
+        }
     }
 
     fn reference(&self) -> ChunkRef {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::array::{Attrs, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
 use crate::layout::{Layout, Linear, MAX_DIMS, product};
+use crate::miniseed::Segment;
 use crate::opened::Opened;
 use crate::refs::{ChunkRefs, Entry, Table};
 use crate::{Error, Result};
@@ -78,6 +79,7 @@ enum SavedTable {
     Inline(Vec<u8>),
     Linear(Linear),
     Empty,
+    Records(Segment),
 }
 
 /// References of an object as it was when they were saved.
@@ -115,7 +117,7 @@ pub async fn save(opened: &Opened) -> Result<(Vec<u8>, Vec<(String, String)>)> {
     let mut refused = opened.meta.refused.clone();
     for (variable, refs) in opened.locate_all().await {
         let table = match refs {
-            Ok(refs) => table(&refs).ok_or("records of miniSEED are not saved".to_owned()),
+            Ok(refs) => table(&refs).ok_or("chunks in objects of their own are not saved".to_owned()),
             Err(Error::Store(e)) => return Err(e.into()),
             Err(e) => Err(e.to_string()),
         };
@@ -182,7 +184,8 @@ fn table(refs: &ChunkRefs) -> Option<SavedTable> {
         Table::Inline(bytes) => SavedTable::Inline(bytes.to_vec()),
         Table::Linear(linear) => SavedTable::Linear(*linear),
         Table::Empty => SavedTable::Empty,
-        Table::Records(_) | Table::Objects(_) | Table::Mapped(_) | Table::Shards { .. } => return None,
+        Table::Records(segment) => SavedTable::Records((**segment).clone()),
+        Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) | Table::Shards { .. } => return None,
     })
 }
 
@@ -258,6 +261,16 @@ fn variable(saved: SavedVariable, size: u64) -> Result<Variable, String> {
         SavedTable::Linear(linear) if rank == 1 => Table::Linear(linear),
         SavedTable::Linear(_) => return Err(bad("computed coordinates have one dimension")),
         SavedTable::Empty => Table::Empty,
+        SavedTable::Records(segment) => {
+            let same = segment.name == name && segment.dtype == dtype;
+            if !same || grid.shape != [segment.samples] || grid.chunk != [segment.chunk] || !segment.is_sound(size) {
+                return Err(bad("its records are damaged"));
+            }
+            return Ok(Variable {
+                layout: Layout::Records(Arc::new(segment)),
+                ..Variable { name, dims, dtype, byte_order, grid, codecs, fill, attrs, layout: Layout::Empty }
+            });
+        }
     };
     let layout = match table {
         // Where its last row ends is checked when it is located.

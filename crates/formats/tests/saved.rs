@@ -33,7 +33,7 @@ fn what_was_saved_opens_with_the_same_values() {
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixtures()).unwrap() {
         let path = entry.unwrap().path();
-        if !path.extension().is_some_and(|e| e == "nc" || e == "h5" || e == "tif") {
+        if !path.extension().is_some_and(|e| ["nc", "h5", "tif", "mseed"].iter().any(|known| e == *known)) {
             continue;
         }
         let opened = open(&store, &path);

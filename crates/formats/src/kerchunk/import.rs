@@ -9,8 +9,12 @@ use bytes::Bytes;
 use outcrop_store::{Href, Store};
 use serde_json::{Map, Value};
 
+use super::template::Templates;
 use crate::array::{ChunkRef, FileMeta};
 use crate::{Error, Result, zarr};
+
+/// Most bytes of all hrefs of a document.
+const MAX_HREFS: usize = 256 << 20;
 
 /// References by key.
 #[derive(Debug)]
@@ -19,10 +23,11 @@ pub(crate) struct References {
     targets: HashMap<String, Target>,
 }
 
+/// Where a reference leads.
 #[derive(Debug)]
-enum Target {
+pub(crate) enum Target {
     Inline(Bytes),
-    /// Place in `hrefs`, and the range; `None` for the whole object.
+    /// Place in a list of hrefs, and the range; `None` for the whole object.
     Object(usize, Option<Range<u64>>),
 }
 
@@ -32,7 +37,9 @@ pub fn looks_like(head: &[u8]) -> bool {
         return false;
     }
     let text = String::from_utf8_lossy(head);
-    [".zgroup\"", ".zarray\"", "zarr.json\"", "\"refs\"", "\"templates\""].iter().any(|key| text.contains(key))
+    [".zgroup\"", ".zarray\"", "zarr.json\"", "\"refs\"", "\"templates\"", "\"gen\""]
+        .iter()
+        .any(|key| text.contains(key))
 }
 
 /// Reads the document at `href`. Chunks are found later, by key.
@@ -43,17 +50,16 @@ pub fn looks_like(head: &[u8]) -> bool {
 pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta> {
     let broken = |why: String| Error::malformed(format!("the document of references `{href}`"), why);
     let document: Value = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
-    let unsupported = |what: &str| Error::unsupported(href.to_string(), what);
-    if document["gen"].as_array().is_some_and(|list| !list.is_empty()) {
-        return Err(unsupported("`gen` (write the references out)"));
-    }
     let refs = match document.get("refs") {
         Some(refs) => refs,
         None => &document,
     };
     let refs = refs.as_object().ok_or_else(|| broken("`refs` is no object".to_owned()))?;
     let templates = document["templates"].as_object().cloned().unwrap_or_default();
-    let mut reader = Reader { base: href, templates, known: HashMap::new(), hrefs: Vec::new() };
+    let templates = Templates::new(&templates).map_err(broken)?;
+    let generated = document["gen"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let generated = templates.generate(generated).map_err(broken)?;
+    let mut reader = Reader { base: href, templates, known: HashMap::new(), hrefs: Vec::new(), bytes: 0 };
     let mut documents = Map::new();
     let mut targets = HashMap::new();
     for (key, value) in refs {
@@ -65,12 +71,16 @@ pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta>
         let target = reader.target(value).map_err(|why| broken(format!("`{key}`: {why}")))?;
         targets.insert(key.clone(), target);
     }
+    for (key, url, range) in generated {
+        let target = reader.object(&url, range).map_err(|why| broken(format!("`{key}`: {why}")))?;
+        targets.insert(key, target);
+    }
     if documents.is_empty() {
         return Err(broken("it holds no metadata of Zarr".to_owned()));
     }
     let references = Arc::new(References { hrefs: reader.hrefs, targets });
     let zarr = zarr::of_documents(store, href, &Value::Object(documents))?;
-    Ok(zarr.into_meta(Some(&references)))
+    Ok(zarr.into_meta(&zarr::Shelf::Mapped(references)))
 }
 
 /// A metadata document, as JSON or as text that holds JSON.
@@ -91,9 +101,11 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 
 struct Reader<'a> {
     base: &'a Href,
-    templates: Map<String, Value>,
+    templates: Templates,
     known: HashMap<String, usize>,
     hrefs: Vec<Href>,
+    /// Bytes of the hrefs.
+    bytes: usize,
 }
 
 impl Reader<'_> {
@@ -104,11 +116,11 @@ impl Reader<'_> {
                 None => Ok(Target::Inline(Bytes::copy_from_slice(text.as_bytes()))),
             },
             Value::Array(parts) => match &parts[..] {
-                [Value::String(url)] => Ok(Target::Object(self.href(url)?, None)),
+                [Value::String(url)] => Ok(Target::Object(self.template(url)?, None)),
                 [Value::String(url), offset, length] => {
                     let (offset, length) = offset.as_u64().zip(length.as_u64()).ok_or("offset and length")?;
                     let end = offset.checked_add(length).ok_or("its end is beyond 64 bits")?;
-                    Ok(Target::Object(self.href(url)?, Some(offset..end)))
+                    Ok(Target::Object(self.template(url)?, Some(offset..end)))
                 }
                 _ => Err("neither [url] nor [url, offset, length]".to_owned()),
             },
@@ -116,42 +128,64 @@ impl Reader<'_> {
         }
     }
 
+    fn object(&mut self, url: &str, range: Option<(u64, u64)>) -> Result<Target, String> {
+        let end = |(offset, length): (u64, u64)| {
+            offset.checked_add(length).map(|end| offset..end).ok_or("its end is beyond 64 bits")
+        };
+        Ok(Target::Object(self.href(url, url)?, range.map(end).transpose()?))
+    }
+
     /// The place of an href in the list; templates (`{{u}}`) are filled in.
-    fn href(&mut self, url: &str) -> Result<usize, String> {
-        if let Some(place) = self.known.get(url) {
+    fn template(&mut self, url: &str) -> Result<usize, String> {
+        match self.known.get(url) {
+            Some(place) => Ok(*place),
+            None if url.contains("{{") => self.href(url, &self.templates.render(url)?),
+            None => self.href(url, url),
+        }
+    }
+
+    /// The place of an href, which is known by another text too.
+    fn href(&mut self, known: &str, text: &str) -> Result<usize, String> {
+        if let Some(place) = self.known.get(known) {
             return Ok(*place);
         }
-        let mut text = url.to_owned();
-        for (name, value) in &self.templates {
-            let value = value.as_str().ok_or_else(|| format!("template `{name}` is no text"))?;
-            for form in [format!("{{{{{name}}}}}"), format!("{{{{ {name} }}}}")] {
-                text = text.replace(&form, value);
-            }
-        }
-        if text.contains("{{") {
-            return Err(format!("the template in `{text}` is not supported"));
-        }
-        let href = self.base.join(&text).map_err(|e| e.to_string())?;
-        if href.is_local() && !self.base.is_local() {
-            return Err(format!("a remote document may not name the local file `{href}`"));
+        let href = resolve(self.base, text)?;
+        self.bytes = self.bytes.saturating_add(known.len() + href.as_str().len());
+        if self.bytes > MAX_HREFS {
+            return Err(format!("the hrefs of the document have more than {MAX_HREFS} bytes"));
         }
         let place = self.hrefs.len();
         self.hrefs.push(href);
-        self.known.insert(url.to_owned(), place);
+        self.known.insert(known.to_owned(), place);
         Ok(place)
+    }
+}
+
+/// An href that references name, relative to where they are.
+pub(super) fn resolve(base: &Href, text: &str) -> Result<Href, String> {
+    let href = base.join(text).map_err(|e| e.to_string())?;
+    if href.is_local() && !base.is_local() {
+        return Err(format!("a remote document may not name the local file `{href}`"));
+    }
+    Ok(href)
+}
+
+impl Target {
+    /// The chunk, whose href is in a list.
+    pub(super) fn chunk(&self, hrefs: &[Href]) -> ChunkRef {
+        match self {
+            Self::Inline(bytes) => ChunkRef::Inline(bytes.clone()),
+            Self::Object(place, range) => match hrefs.get(*place) {
+                Some(href) => ChunkRef::Object { href: href.clone(), range: range.clone(), filter_mask: 0 },
+                None => ChunkRef::Fill,
+            },
+        }
     }
 }
 
 impl References {
     /// The chunk of this key; [`ChunkRef::Fill`] if there is none.
     pub(crate) fn chunk(&self, key: &str) -> ChunkRef {
-        match self.targets.get(key) {
-            None => ChunkRef::Fill,
-            Some(Target::Inline(bytes)) => ChunkRef::Inline(bytes.clone()),
-            Some(Target::Object(place, range)) => match self.hrefs.get(*place) {
-                Some(href) => ChunkRef::Object { href: href.clone(), range: range.clone(), filter_mask: 0 },
-                None => ChunkRef::Fill,
-            },
-        }
+        self.targets.get(key).map_or(ChunkRef::Fill, |target| target.chunk(&self.hrefs))
     }
 }

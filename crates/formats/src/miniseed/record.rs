@@ -9,7 +9,7 @@ use crate::array::{ByteOrder, DType};
 use super::{version2, version3};
 
 /// How samples are stored, by the numbers of the SEED manual.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Encoding(pub(crate) u8);
 
 impl Encoding {

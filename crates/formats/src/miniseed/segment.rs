@@ -13,7 +13,7 @@ use crate::array::{ByteOrder, DType};
 const CHUNK: u64 = 1 << 16;
 
 /// Where a record is and which samples of its segment it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Entry {
     pub(crate) offset: u64,
     /// Position of its first sample in the segment.
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 ///
 /// - Records are in file order; `first` grows from 0 by the samples before.
 /// - A chunk has more samples than any record, so that no two chunks begin in the same record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) dtype: DType,
@@ -69,6 +69,21 @@ impl Segment {
     /// Where the last record ends.
     pub(crate) fn end(&self) -> u64 {
         self.entries.last().map_or(0, |last| last.offset.saturating_add(u64::from(last.length)))
+    }
+
+    /// True if everything holds that reading relies on, for a file of this size.
+    pub(crate) fn is_sound(&self, size: u64) -> bool {
+        let (mut first, mut offset) = (0u64, 0u64);
+        let sound = self.entries.iter().all(|entry| {
+            let (end, length) = (entry.offset.saturating_add(entry.length.into()), entry.length);
+            let fits = entry.first == first && entry.offset >= offset && end <= size && entry.data <= length;
+            let most = entry.encoding.most_samples(length.into()).is_some_and(|n| u64::from(entry.samples) <= n);
+            first = first.saturating_add(entry.samples.into());
+            offset = end;
+            let chunked = u64::from(entry.samples) < self.chunk || self.chunk >= self.samples;
+            fits && most && chunked && entry.samples > 0 && entry.encoding.dtype() == Some(self.dtype)
+        });
+        sound && first == self.samples && self.chunk > 0 && self.samples > 0
     }
 
     /// Bytes of all its records.

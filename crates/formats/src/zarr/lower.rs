@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::metadata::fill_bytes;
 use super::shard::Sharding;
 use super::{ArrayInfo, Element, Zarr, ZarrFormat};
-use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
-use crate::kerchunk::References;
+use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable};
+use crate::kerchunk::{Lazy, References};
 use crate::layout::{Layout, product};
 use crate::{Error, Result};
 
@@ -34,12 +34,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// The href of the object at this position of the grid of objects.
-    ///
-    /// # Errors
-    /// The store's, for a name that cannot be joined.
-    pub(crate) fn href(&self, index: impl Iterator<Item = u64>) -> Result<Href> {
-        Ok(self.folder.join(&self.names.name(index))?)
+    /// The object at this position of the grid of objects.
+    pub(crate) fn get(&self, index: impl Iterator<Item = u64>) -> ChunkRef {
+        // Its name is made of numbers: it can be joined.
+        let href = self.folder.join(&self.names.name(index)).unwrap_or_else(|_| self.folder.clone());
+        ChunkRef::Object { href, range: None, filter_mask: 0 }
     }
 }
 
@@ -89,6 +88,36 @@ pub(crate) enum Place {
     Shards(Arc<Sharding>),
     /// Wherever a document of references says.
     Mapped(Mapped),
+    /// Wherever tables of references say.
+    Lazy(Lazy),
+}
+
+/// Where the chunks of a store are.
+#[derive(Debug)]
+pub(crate) enum Shelf {
+    /// In objects below its root.
+    Objects,
+    /// Where a document of references says.
+    Mapped(Arc<References>),
+}
+
+/// Where the shards of an array are.
+#[derive(Debug, Clone)]
+pub(crate) enum Shards {
+    /// An object each.
+    Objects(Keys),
+    /// Wherever a document of references says.
+    Mapped(Mapped),
+}
+
+impl Shards {
+    /// The shard at this position of the grid of shards.
+    pub(crate) fn get(&self, index: impl Iterator<Item = u64>) -> ChunkRef {
+        match self {
+            Self::Objects(keys) => keys.get(index),
+            Self::Mapped(mapped) => mapped.get(index),
+        }
+    }
 }
 
 /// An array whose chunks a document of references lists.
@@ -102,16 +131,21 @@ pub(crate) struct Mapped {
     pub(crate) references: Arc<References>,
 }
 
+impl Mapped {
+    /// The chunk (or shard) at this position.
+    pub(crate) fn get(&self, index: impl Iterator<Item = u64>) -> ChunkRef {
+        self.references.chunk(&format!("{}{}", self.path, self.names.name(index)))
+    }
+}
+
 impl Zarr {
     /// The arrays as variables. What cannot be read is among the refused.
-    ///
-    /// Their chunks are where `references` say; without them, objects below the root of the store.
-    pub(crate) fn into_meta(self, references: Option<&Arc<References>>) -> FileMeta {
+    pub(crate) fn into_meta(self, shelf: &Shelf) -> FileMeta {
         let mut dims: IndexMap<String, Dim> = IndexMap::new();
         let mut variables = Vec::new();
         let mut refused = self.refused;
         for array in &self.arrays {
-            match lower(array, &self.remote.root, references) {
+            match lower(array, (&self.remote.root, self.record_size), shelf) {
                 Ok(mut variable) => {
                     name_dims(&mut dims, &mut variable);
                     variables.push(variable);
@@ -136,7 +170,7 @@ fn name_dims(dims: &mut IndexMap<String, Dim>, variable: &mut Variable) {
 }
 
 /// One array.
-fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -> Result<Variable> {
+fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &Shelf) -> Result<Variable> {
     let path = array.path.as_str();
     let folder = if path.is_empty() { root.as_folder() } else { root.as_folder().join(&format!("{path}/"))? };
     product(&array.shape, path)?;
@@ -168,20 +202,8 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
     if let (Some(unit), false) = (super::metadata::time_unit(document), attrs.contains_key("units")) {
         attrs.insert("units".to_owned(), AttrValue::Text(format!("{unit} since 1970-01-01")));
     }
-    let (layout, chunk) = match (chain.sharding.take(), references) {
-        (Some(_), Some(_)) => return Err(Error::unsupported(path, "shards behind references")),
-        (None, Some(references)) => {
-            let path = if path.is_empty() { String::new() } else { format!("{path}/") };
-            let mapped = Mapped { path, names, references: references.clone() };
-            (Layout::Zarr(Place::Mapped(mapped)), array.chunk.clone())
-        }
-        (Some(inner), None) => {
-            let sharding = Sharding::new(path, keys, &array.chunk, &inner, (&mut chain, dtype))?;
-            let chunk = sharding.chunk.clone();
-            (Layout::Zarr(Place::Shards(Arc::new(sharding))), chunk)
-        }
-        (None, None) => (Layout::Zarr(Place::Objects(keys)), array.chunk.clone()),
-    };
+    let (place, chunk) = place(array, (keys, record_size.map(|n| (root, n))), shelf, (&mut chain, dtype))?;
+    let layout = Layout::Zarr(place);
     Ok(Variable {
         name: path.to_owned(),
         dims: array.dims.clone(),
@@ -193,6 +215,38 @@ fn lower(array: &ArrayInfo, root: &Href, references: Option<&Arc<References>>) -
         attrs,
         layout,
     })
+}
+
+/// Where the chunks of an array are, and their lengths. Tables of references have a root and a number of rows.
+fn place(
+    array: &ArrayInfo,
+    (keys, tables): (Keys, Option<(&Href, u64)>),
+    shelf: &Shelf,
+    (chain, dtype): (&mut Chain, DType),
+) -> Result<(Place, Vec<u64>)> {
+    let (path, names) = (array.path.as_str(), keys.names);
+    let mapped = |references: &Arc<References>| {
+        let path = if path.is_empty() { String::new() } else { format!("{path}/") };
+        Mapped { path, names, references: references.clone() }
+    };
+    let place = match (chain.sharding.take(), tables, shelf) {
+        (Some(_), Some(_), _) => return Err(Error::unsupported(path, "shards behind tables of references")),
+        (Some(inner), None, shelf) => {
+            let shards = match shelf {
+                Shelf::Objects => Shards::Objects(keys),
+                Shelf::Mapped(references) => Shards::Mapped(mapped(references)),
+            };
+            let sharding = Sharding::new(path, shards, &array.chunk, &inner, (chain, dtype))?;
+            let chunk = sharding.chunk.clone();
+            return Ok((Place::Shards(Arc::new(sharding)), chunk));
+        }
+        (None, _, Shelf::Mapped(references)) => Place::Mapped(mapped(references)),
+        (None, Some((root, record_size)), Shelf::Objects) => {
+            Place::Lazy(Lazy { root: root.clone(), folder: keys.folder, record_size })
+        }
+        (None, None, Shelf::Objects) => Place::Objects(keys),
+    };
+    Ok((place, array.chunk.clone()))
 }
 
 /// `_FillValue` of a float as xarray writes it to Zarr 3: a little-endian double in base64.

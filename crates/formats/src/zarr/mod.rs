@@ -12,11 +12,12 @@ mod storage;
 mod write;
 
 use crate::array::{Attrs, DType};
-pub(crate) use lower::{Keys, Mapped, Place, number};
+pub(crate) use lower::{Keys, Mapped, Place, Shards, Shelf, number};
 pub(crate) use metadata::attributes;
 pub use read::{ArrayInfo, Zarr, open};
 pub(crate) use read::{load, of_documents};
 pub use write::GroupWriter;
+pub(crate) use write::replace;
 
 /// The version of the Zarr format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -54,6 +54,8 @@ pub struct Zarr {
     pub arrays: Vec<ArrayInfo>,
     /// Arrays that cannot be read, by path, and why.
     pub refused: Vec<(String, String)>,
+    /// Rows of a table of references, if its chunks are behind such tables.
+    pub(crate) record_size: Option<u64>,
 }
 
 fn broken(path: &str, why: impl std::fmt::Display) -> Error {
@@ -72,10 +74,11 @@ pub fn open(store: &Store, href: &Href) -> Result<Zarr> {
 /// As [`open`], without blocking.
 pub(crate) async fn load(store: &Store, href: &Href) -> Result<Zarr> {
     let remote = Remote { store: store.clone(), root: href.as_folder() };
-    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new() };
+    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new(), record_size: None };
     if let Some(document) = zarr.document("zarr.json").await? {
         zarr.open_v3(&document).await?;
     } else if let Some(document) = zarr.document(".zmetadata").await? {
+        zarr.record_size = record_size(&document)?;
         zarr.consolidated_v2(&document["metadata"])?;
     } else if zarr.document(".zgroup").await?.is_some() || zarr.document(".zarray").await?.is_some() {
         zarr.walk().await?;
@@ -86,10 +89,21 @@ pub(crate) async fn load(store: &Store, href: &Href) -> Result<Zarr> {
     Ok(zarr)
 }
 
+/// Rows of a table of references, where consolidated metadata are those of such tables.
+fn record_size(document: &Value) -> Result<Option<u64>> {
+    match document.get("record_size") {
+        None => Ok(None),
+        Some(size) => match size.as_u64() {
+            Some(size) if size > 0 => Ok(Some(size)),
+            _ => Err(broken(".zmetadata", "`record_size` is no number above 0")),
+        },
+    }
+}
+
 /// A store whose metadata documents are given by key, as in consolidated metadata of Zarr 2.
 pub(crate) fn of_documents(store: &Store, href: &Href, documents: &Value) -> Result<Zarr> {
     let remote = Remote { store: store.clone(), root: href.folder() };
-    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new() };
+    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new(), record_size: None };
     zarr.consolidated_v2(documents)?;
     zarr.arrays.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(zarr)

@@ -3,13 +3,14 @@
 //! Zarr 3, codec `sharding_indexed`: the index has two little-endian numbers of 64 bits for each chunk (offset and
 //! length; all bits set where there is none), in C order, usually followed by a checksum.
 
-use outcrop_store::{Demand, DriveError, Sparse, Step, Store};
+use outcrop_store::{Demand, DriveError, Sparse, Step};
 use serde_json::Value;
 
-use super::lower::{Chain, Keys};
-use crate::array::{DType, Variable};
+use super::lower::{Chain, Shards};
+use crate::array::{ChunkRef, DType, Variable};
 use crate::codec::crc32c;
 use crate::layout::{position, product};
+use crate::opened::Origin;
 use crate::refs::{Entry, Table};
 use crate::{Error, Result};
 
@@ -21,7 +22,7 @@ const MAX_INDEX: u64 = 16 << 20;
 /// How the chunks of a sharded array are found.
 #[derive(Debug)]
 pub(crate) struct Sharding {
-    pub(crate) keys: Keys,
+    pub(crate) shards: Shards,
     /// Lengths of a chunk.
     pub(crate) chunk: Vec<u64>,
     /// Chunks of a shard along each axis.
@@ -34,7 +35,7 @@ impl Sharding {
     /// Reads the configuration; the codecs of the chunks go to `chain`.
     pub(super) fn new(
         path: &str,
-        keys: Keys,
+        shards: Shards,
         shard: &[u64],
         configuration: &Value,
         (chain, dtype): (&mut Chain, DType),
@@ -65,7 +66,7 @@ impl Sharding {
         };
         let at_start = configuration["index_location"] == "start";
         let per_shard = chunk.iter().zip(shard).map(|(c, s)| s / c).collect();
-        Ok(Self { keys, chunk, per_shard, at_start, checksum })
+        Ok(Self { shards, chunk, per_shard, at_start, checksum })
     }
 
     fn index_bytes(&self, path: &str) -> Result<u64> {
@@ -76,7 +77,7 @@ impl Sharding {
     }
 
     /// Reads the indexes of all shards, several at once. A shard that is not there holds no chunks.
-    pub(crate) async fn locate(&self, store: &Store, variable: &Variable) -> Result<Table> {
+    pub(crate) async fn locate(&self, origin: &Origin, variable: &Variable) -> Result<Table> {
         use futures::{StreamExt, TryStreamExt};
         let counts: Vec<u64> = variable.grid.counts();
         product(&counts, &variable.name)?;
@@ -90,33 +91,26 @@ impl Sharding {
         let read = |linear: u64| {
             let at = position(linear, &shards);
             let counts = &counts;
-            async move { self.shard(store, (&at, counts), (bytes, variable)).await }
+            async move { self.shard(origin, (&at, counts), (bytes, variable)).await }
         };
         let found: Vec<Vec<Entry>> = futures::stream::iter(0..total)
             .map(read)
-            .buffered(store.options().concurrency.max(1))
+            .buffered(origin.store().options().concurrency.max(1))
             .try_collect()
             .await?;
         let mut entries: Vec<Entry> = found.into_iter().flatten().collect();
         entries.sort_by_key(|entry: &Entry| entry.linear);
-        Ok(Table::Shards { keys: self.keys.clone(), per_shard: self.per_shard.clone(), entries })
+        Ok(Table::Shards { shards: self.shards.clone(), per_shard: self.per_shard.clone(), entries })
     }
 
     async fn shard(
         &self,
-        store: &Store,
+        origin: &Origin,
         (at, counts): (&[u64], &[u64]),
         (bytes, variable): (u64, &Variable),
     ) -> Result<Vec<Entry>> {
-        let href = self.keys.href(at.iter().copied())?;
-        let first = if self.at_start { bytes } else { 0 };
-        let mut index = Index { bytes, at_start: self.at_start };
-        let (object, index) = match store.drive(&href, first, &mut index).await {
-            Ok(found) => found,
-            Err(DriveError::Store(e)) if e.is_not_found() => return Ok(Vec::new()),
-            Err(DriveError::Store(e)) => return Err(e.into()),
-            Err(DriveError::Parse(e)) => return Err(e),
-        };
+        let place = self.shards.get(at.iter().copied());
+        let Some((size, index)) = self.index(origin, &place, bytes).await? else { return Ok(Vec::new()) };
         let index = if self.checksum { crc32c::strip(&index)? } else { &index[..] };
         let mut entries = Vec::new();
         for (i, pair) in index.as_chunks::<16>().0.iter().enumerate() {
@@ -125,10 +119,10 @@ impl Sharding {
             if offset == u64::MAX && length == u64::MAX {
                 continue;
             }
-            let end = offset.checked_add(length).filter(|end| *end <= object.size);
+            let end = offset.checked_add(length).filter(|end| *end <= size);
             if end.is_none() {
-                let what = format!("chunk {i} of the shard `{href}` of `{}`", variable.name);
-                return Err(Error::Truncated { what, need: offset.saturating_add(length), have: object.size });
+                let what = format!("chunk {i} of the shard {at:?} of `{}`", variable.name);
+                return Err(Error::Truncated { what, need: offset.saturating_add(length), have: size });
             }
             let inner = position(i as u64, &self.per_shard);
             let index = at.iter().zip(&self.per_shard).zip(inner).map(|((s, per), i)| s * per + i);
@@ -140,10 +134,56 @@ impl Sharding {
     }
 }
 
+impl Sharding {
+    /// The size of a shard and its index; `None` if there is no such shard.
+    async fn index(&self, origin: &Origin, shard: &ChunkRef, bytes: u64) -> Result<Option<(u64, bytes::Bytes)>> {
+        let mut index = Index { bytes, at_start: self.at_start };
+        match shard {
+            ChunkRef::Object { href, range: None, .. } => {
+                let first = if self.at_start { bytes } else { 0 };
+                match origin.store().drive(href, first, &mut index).await {
+                    Ok((object, index)) => Ok(Some((object.size, index))),
+                    // One that references name has to be there.
+                    Err(DriveError::Store(e)) if e.is_not_found() && matches!(self.shards, Shards::Objects(_)) => {
+                        Ok(None)
+                    }
+                    Err(DriveError::Store(e)) => Err(e.into()),
+                    Err(DriveError::Parse(e)) => Err(e),
+                }
+            }
+            ChunkRef::Object { href, range: Some(range), .. } => {
+                let size = range.end.saturating_sub(range.start);
+                let within = index.range(size)?;
+                let place = range.start.saturating_add(within.start)..range.start.saturating_add(within.end);
+                let object = origin.other(href).await?;
+                let found = origin.store().ranges(&object, std::slice::from_ref(&place)).await?.pop();
+                Ok(Some((size, found.unwrap_or_default())))
+            }
+            ChunkRef::Inline(held) => match index.step(&Sparse::whole(held))? {
+                Step::Done(found) => Ok(Some((held.len() as u64, found))),
+                Step::Need(_) => Ok(None),
+            },
+            ChunkRef::Range { .. } | ChunkRef::Fill => Ok(None),
+        }
+    }
+}
+
 /// The bytes of an index, once the size of its shard is known.
 struct Index {
     bytes: u64,
     at_start: bool,
+}
+
+impl Index {
+    /// Its place in a shard of this size.
+    fn range(&self, size: u64) -> Result<std::ops::Range<u64>> {
+        let start = size.checked_sub(self.bytes).ok_or_else(|| {
+            let what = "the index of a shard".to_owned();
+            Error::Truncated { what, need: self.bytes, have: size }
+        })?;
+        let start = if self.at_start { 0 } else { start };
+        Ok(start..start + self.bytes)
+    }
 }
 
 impl Demand for Index {
@@ -151,12 +191,7 @@ impl Demand for Index {
     type Error = Error;
 
     fn step(&mut self, have: &Sparse) -> Result<Step<bytes::Bytes>> {
-        let len = have.len();
-        let start = if self.at_start { 0 } else { len.saturating_sub(self.bytes) };
-        if len < self.bytes {
-            return Err(Error::Truncated { what: "the index of a shard".to_owned(), need: self.bytes, have: len });
-        }
-        let range = start..start + self.bytes;
+        let range = self.range(have.len())?;
         match have.get(&range) {
             Some(bytes) => Ok(Step::Done(bytes)),
             None => Ok(Step::Need(vec![range])),

@@ -383,7 +383,7 @@ fn flush(folder: &Path) -> Result<()> {
 }
 
 /// Puts the new folder in place of the old one, at once where the file system can.
-fn replace(new: &Path, target: &Path) -> Result<()> {
+pub(crate) fn replace(new: &Path, target: &Path) -> Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     if !target.exists() {
         return fs::rename(new, target).map_err(|e| io(target, e));
