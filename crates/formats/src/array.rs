@@ -12,7 +12,10 @@ use outcrop_store::Href;
 use serde::{Deserialize, Serialize};
 
 pub use crate::codec::bitshuffle::Compression;
+pub use crate::codec::checksum::{Sum, SumPlace};
 pub use crate::codec::hdf5::Packing;
+pub use crate::codec::lzma::LzmaFormat;
+pub use crate::codec::numbers::NumberFilter;
 use crate::layout::Layout;
 use crate::tiff::TiffCodec;
 use crate::{Error, Result};
@@ -280,6 +283,22 @@ pub enum Codec {
         /// Its name in the file.
         name: String,
     },
+    /// bzip2 of numcodecs.
+    Bz2,
+    /// LZMA of numcodecs.
+    Lzma {
+        /// The container of the stream.
+        format: LzmaFormat,
+    },
+    /// A checksum of numcodecs.
+    Checksum {
+        /// How it is computed.
+        sum: Sum,
+        /// Where it stands.
+        place: SumPlace,
+    },
+    /// A filter of numcodecs that changes numbers.
+    Numbers(NumberFilter),
 }
 
 /// A regular grid of chunks.
@@ -510,7 +529,18 @@ impl std::fmt::Display for Format {
 impl Codec {
     /// True if it puts a checksum of four bytes behind what it is given.
     pub(crate) fn is_checksum(&self) -> bool {
-        matches!(self, Self::Fletcher32 | Self::Crc32c)
+        matches!(self, Self::Fletcher32 | Self::Crc32c | Self::Checksum { .. })
+    }
+
+    /// The most bytes that it stores for so many decoded ones.
+    pub(crate) fn most_stored(&self, decoded: usize) -> usize {
+        match self {
+            Self::Numbers(filter) => filter.stored_bytes(decoded),
+            codec if codec.is_checksum() => decoded.saturating_add(4),
+            codec if codec.keeps_size() => decoded,
+            // What cannot be compressed grows a little.
+            _ => decoded.saturating_add(decoded / 8 + 4096),
+        }
     }
 
     /// True if it is about the form of an element: undone last, and never left out for a chunk.
@@ -551,6 +581,10 @@ impl std::fmt::Display for Codec {
             Self::Bitshuffle { compression: Compression::Zstd, .. } => f.write_str("bitshuffle+zstd"),
             Self::MiniSeed { encoding } => f.write_str(encoding),
             Self::Tiff(codec) => codec.fmt(f),
+            Self::Bz2 => f.write_str("bz2"),
+            Self::Lzma { .. } => f.write_str("lzma"),
+            Self::Checksum { sum, .. } => f.write_str(sum.name()),
+            Self::Numbers(filter) => f.write_str(filter.name()),
             Self::Unsupported { id: 0, name } => write!(f, "{name} (cannot be decoded)"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use libdeflater::Decompressor;
 
-use crate::array::{ChunkRef, Codec, DType};
+use crate::array::{ChunkRef, Codec, DType, SumPlace};
 use crate::codec::shuffle::Swap;
-use crate::codec::{bits, bitshuffle, blosc, crc32c, deflate, fletcher32, hdf5};
-use crate::codec::{lz4, lzf, order, padding, shuffle, transpose, zstd};
+use crate::codec::{bits, bitshuffle, blosc, bz2, crc32c, deflate, fletcher32, hdf5};
+use crate::codec::{lz4, lzf, lzma, order, padding, shuffle, transpose, zstd};
 use crate::layout::{MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::refs::{ChunkRefs, Table};
@@ -78,7 +78,8 @@ impl Decoder {
             let number = if *id == 0 { String::new() } else { format!(" (HDF5 filter {id})") };
             return Err(Error::unsupported("a chunk", format!("the codec {name}{number}")));
         }
-        let packing = refs.codecs.iter().filter(|codec| !codec.keeps_size() && !codec.is_checksum()).count();
+        let packs = |codec: &&Codec| !codec.keeps_size() && !codec.is_checksum() && !matches!(codec, Codec::Numbers(_));
+        let packing = refs.codecs.iter().filter(packs).count();
         if refs.codecs.len() > 32 || packing > 4 {
             return Err(Error::unsupported("a chunk", "a chain of more than 32 codecs or 4 compressors"));
         }
@@ -179,13 +180,20 @@ impl Decoder {
     /// Undoes the codecs; the last step that moves bytes moves them into `out`. The answer is whether it turned them.
     fn run(&mut self, steps: &[usize], bytes: &[u8], scratch: &mut [Vec<u8>; 2], out: &mut [u8]) -> Result<Swap> {
         let [held, next] = scratch;
-        let (mut in_scratch, mut end) = (false, bytes.len());
+        let (mut in_scratch, mut start, mut end) = (false, 0, bytes.len());
         for (at, step) in steps.iter().enumerate() {
             let codec = &self.codecs[*step];
-            let input = if in_scratch { &held[..end] } else { &bytes[..end] };
+            let input = if in_scratch { &held[start..end] } else { &bytes[start..end] };
             match codec {
-                Codec::Fletcher32 => end = fletcher32::strip(input)?.len(),
-                Codec::Crc32c => end = crc32c::strip(input)?.len(),
+                Codec::Fletcher32 => end = start + fletcher32::strip(input)?.len(),
+                Codec::Crc32c => end = start + crc32c::strip(input)?.len(),
+                Codec::Checksum { sum, place } => {
+                    let data = sum.strip(*place, input)?.len();
+                    match place {
+                        SumPlace::Start => start = end - data,
+                        SumPlace::End => end = start + data,
+                    }
+                }
                 _ => {}
             }
             if codec.is_checksum() {
@@ -203,20 +211,19 @@ impl Decoder {
             let size = if codec.keeps_size() { input.len() } else { self.most_between(left) };
             grow(next, size)?;
             end = apply(codec, &mut self.decompressor, input, &mut next[..size], Swap::No)?;
+            start = 0;
             std::mem::swap(held, next);
             in_scratch = true;
         }
-        self.copy(if in_scratch { &held[..end] } else { &bytes[..end] }, out)?;
+        self.copy(if in_scratch { &held[start..end] } else { &bytes[start..end] }, out)?;
         Ok(Swap::No)
     }
 
     /// Most bytes that codecs which are still to be undone may have been given as input.
     fn most_between(&self, left: &[usize]) -> usize {
-        let codecs = || left.iter().filter_map(|step| self.codecs.get(*step));
-        let checksums = 4 * codecs().filter(|codec| codec.is_checksum()).count();
-        let packed = codecs().any(|codec| !codec.keeps_size() && !codec.is_checksum());
-        // What cannot be compressed grows a little.
-        self.stored_bytes + checksums + if packed { self.stored_bytes / 8 + 4096 } else { 0 }
+        let codecs = left.iter().rev().filter_map(|step| self.codecs.get(*step));
+        let most = 2 * usize::try_from(MAX_CHUNK).unwrap_or(usize::MAX / 2);
+        codecs.fold(self.stored_bytes, |size, codec| codec.most_stored(size).min(most))
     }
 
     /// Turns bytes around where the last codec did not.
@@ -281,6 +288,9 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         Codec::Lz4 => lz4::decode(input, out),
         Codec::Lz4Sized => lz4::sized(input, out),
         Codec::Zstd => zstd::decode(input, out),
+        Codec::Bz2 => bz2::decode(input, out),
+        Codec::Lzma { format } => lzma::decode(*format, input, out),
+        Codec::Numbers(filter) => filter.decode(input, out),
         Codec::Blosc => blosc::decode(input, out),
         Codec::Bitshuffle { element, block, compression } => {
             bitshuffle::decode(input, out, *element, *block, *compression)?;
@@ -288,6 +298,7 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         }
         Codec::Fletcher32
         | Codec::Crc32c
+        | Codec::Checksum { .. }
         | Codec::Bits { .. }
         | Codec::Padded(_)
         | Codec::Member { .. }

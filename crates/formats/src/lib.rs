@@ -33,7 +33,7 @@ mod utc;
 pub mod zarr;
 
 pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, Compression, DType, Dim};
-pub use array::{FileMeta, Format, HeapPlace, Packing, Padding, Variable};
+pub use array::{FileMeta, Format, HeapPlace, LzmaFormat, NumberFilter, Packing, Padding, Sum, SumPlace, Variable};
 pub use decode::Decoder;
 pub use error::{Error, Result};
 pub use locate::Locate;
@@ -43,4 +43,4 @@ pub use raw::RawSpec;
 pub use read::{fill_window, read_variable};
 pub use refs::ChunkRefs;
 pub use saved::{Fresh, REFERENCES, save};
-pub use tiff::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Resampling, TiffCodec, TiffCompression};
+pub use tiff::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, LercPacking, Resampling, TiffCodec, TiffCompression};

@@ -270,6 +270,9 @@ fn fixtures_of_every_kind_have_the_values_that_rasterio_reads() {
 #[test]
 fn metadata_coordinates_and_pages_are_lowered() {
     let bench = Bench::new();
+    let (_, turned) = bench.open(&fixtures().join("orientation.tif"));
+    let what = turned.find("band_data").unwrap().attrs.get("orientation").and_then(|attr| attr.text());
+    assert_eq!(what, Some("rows from the bottom, columns from the right"));
     let (meta, header) = bench.open(&fixtures().join("metadata.tif"));
     let band_data = header.find("band_data").unwrap();
     assert_eq!(band_data.dims, ["band", "y", "x"]);

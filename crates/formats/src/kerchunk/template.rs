@@ -463,7 +463,7 @@ mod tests {
             ("w/7", "7.nc", None),
         ];
         assert_eq!(made.iter().map(|(k, u, r)| (k.as_str(), u.as_str(), *r)).collect::<Vec<_>>(), want);
-        let huge = json!([{"key": "{{i}}", "url": "u", "dimensions": {"i": {"stop": 1 << 40}}}]);
+        let huge = json!([{"key": "{{i}}", "url": "u", "dimensions": {"i": {"stop": 1u64 << 40}}}]);
         assert!(templates().generate(huge.as_array().unwrap()).unwrap_err().contains("more than"));
         let half = json!([{"key": "{{i}}", "url": "u", "offset": "1", "dimensions": {"i": [1]}}]);
         assert!(templates().generate(half.as_array().unwrap()).unwrap_err().contains("one of"));

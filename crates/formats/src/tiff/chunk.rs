@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use libdeflater::{DecompressionError, Decompressor};
 
-use super::codec::TiffCodec;
+use super::codec::{LercPacking, TiffCodec};
 use crate::array::{Codec, DType};
+use crate::codec::lzma::{self, LzmaFormat};
 use crate::codec::shuffle::Swap;
-use crate::codec::{jpeg, lzw, order, packbits, predictor, samples, webp};
+use crate::codec::{jpeg, lerc, lzw, order, packbits, predictor, samples, webp};
 use crate::refs::ChunkRefs;
 use crate::{Error, Result};
 
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 pub(crate) struct ChunkDecoder {
     plan: Plan,
     compression: Compression,
+    /// Bits of the stored bytes are in the other order.
+    is_reversed: bool,
     scratch: Scratch,
 }
 
@@ -58,6 +61,8 @@ enum Compression {
     Zstd,
     Jpeg { tables: Bytes, ycbcr: bool },
     WebP,
+    Lzma,
+    Lerc(LercPacking),
 }
 
 struct Scratch {
@@ -87,7 +92,7 @@ impl ChunkDecoder {
         if !refs.codecs.iter().any(|codec| matches!(codec, Codec::Tiff(_))) {
             return Ok(None);
         }
-        let mut compression = Compression::None;
+        let (mut compression, mut is_reversed) = (Compression::None, false);
         let mut plan = Plan::of(refs);
         for codec in &refs.codecs {
             let Codec::Tiff(codec) = codec else {
@@ -104,6 +109,12 @@ impl ChunkDecoder {
                 TiffCodec::PackBits => compression = Compression::PackBits,
                 TiffCodec::Lzw => compression = Compression::Lzw,
                 TiffCodec::WebP => compression = Compression::WebP,
+                TiffCodec::Lzma => compression = Compression::Lzma,
+                TiffCodec::ReversedBits => is_reversed = true,
+                TiffCodec::Lerc { packing } => {
+                    compression = Compression::Lerc(*packing);
+                    plan.swap = Swap::No;
+                }
                 TiffCodec::Jpeg { tables, ycbcr } => {
                     compression = Compression::Jpeg { tables: tables.clone().into(), ycbcr: *ycbcr };
                 }
@@ -114,7 +125,7 @@ impl ChunkDecoder {
         }
         plan.row = plan.columns.saturating_mul(plan.samples).saturating_mul(plan.bits()).div_ceil(8);
         let scratch = Scratch { decompressor: Decompressor::new(), table: None, stored: Vec::new(), row: Vec::new() };
-        Ok(Some(Self { plan, compression, scratch }))
+        Ok(Some(Self { plan, compression, is_reversed, scratch }))
     }
 
     /// Decodes a chunk into `out`, which has the size of a whole one; rows that are not stored are zero.
@@ -126,6 +137,13 @@ impl ChunkDecoder {
         }
         let mut stored = std::mem::take(&mut self.scratch.stored);
         let target = if plan.is_direct() { &mut out[..whole] } else { &mut stored[..whole] };
+        let turned: Vec<u8>;
+        let bytes = if self.is_reversed {
+            turned = bytes.iter().map(|byte| byte.reverse_bits()).collect();
+            &turned
+        } else {
+            bytes
+        };
         let result = self.decompress(bytes, target).and_then(|got| self.plan.stored_rows(got));
         let result = result.map(|rows| {
             if plan.is_direct() {
@@ -161,6 +179,21 @@ impl ChunkDecoder {
                 jpeg::decode(tables, bytes, jpeg::Shape { columns, rows, samples, ycbcr: *ycbcr }, out)
             }
             Compression::WebP => webp::decode(bytes, (columns, rows, samples), out),
+            Compression::Lzma => lzma::decode(LzmaFormat::Xz, bytes, out),
+            Compression::Lerc(packing) => {
+                let shape = lerc::Shape { columns, rows, samples, dtype: self.plan.dtype };
+                let mut blob = Vec::new();
+                if *packing == LercPacking::None {
+                    return lerc::decode(bytes, shape, out);
+                }
+                // What cannot be compressed grows by a header and a mask.
+                grow(&mut blob, out.len() + out.len() / 8 + (1 << 16))?;
+                let got = match packing {
+                    LercPacking::Zstd => crate::codec::zstd::decode(bytes, &mut blob)?,
+                    _ => inflate(&mut self.scratch.decompressor, bytes, &mut blob)?,
+                };
+                lerc::decode(&blob[..got], shape, out)
+            }
         }
     }
 }

@@ -47,6 +47,26 @@ pub enum TiffCodec {
         /// Its name.
         name: String,
     },
+    /// Fill order 2: the bits of every stored byte, the least significant first.
+    ReversedBits,
+    /// Compression 34925: a stream of xz.
+    Lzma,
+    /// Compression 34887.
+    Lerc {
+        /// How the blob is compressed.
+        packing: LercPacking,
+    },
+}
+
+/// How the LERC blob of a chunk is compressed once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum LercPacking {
+    /// Not at all.
+    None,
+    /// By zlib.
+    Deflate,
+    /// By zstd.
+    Zstd,
 }
 
 impl std::fmt::Display for TiffCodec {
@@ -63,6 +83,11 @@ impl std::fmt::Display for TiffCodec {
             Self::Lzw => f.write_str("lzw"),
             Self::Jpeg { .. } => f.write_str("jpeg"),
             Self::WebP => f.write_str("webp"),
+            Self::ReversedBits => f.write_str("reversed bits"),
+            Self::Lzma => f.write_str("lzma"),
+            Self::Lerc { packing: LercPacking::None } => f.write_str("lerc"),
+            Self::Lerc { packing: LercPacking::Deflate } => f.write_str("lerc+deflate"),
+            Self::Lerc { packing: LercPacking::Zstd } => f.write_str("lerc+zstd"),
             Self::Unsupported { id, name } => write!(f, "{name} (TIFF compression {id}, cannot be decoded)"),
         }
     }

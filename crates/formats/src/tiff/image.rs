@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use outcrop_store::Sparse;
 
-use super::codec::TiffCodec;
+use super::codec::{LercPacking, TiffCodec};
 use super::directory::{Directory, Form, Values};
 use super::index::{Plain, TileIndex};
 use crate::array::{ByteOrder, Codec, DType};
@@ -18,6 +18,8 @@ pub(super) mod tag {
     pub(crate) const PHOTOMETRIC: u16 = 262;
     pub(crate) const FILL_ORDER: u16 = 266;
     pub(crate) const DESCRIPTION: u16 = 270;
+    pub(crate) const ORIENTATION: u16 = 274;
+    pub(crate) const LERC_PARAMETERS: u16 = 50674;
     pub(crate) const STRIP_OFFSETS: u16 = 273;
     pub(crate) const SAMPLES: u16 = 277;
     pub(crate) const ROWS_PER_STRIP: u16 = 278;
@@ -127,6 +129,10 @@ pub(super) struct Image {
     bits: u64,
     is_complex_int: bool,
     compression: u64,
+    /// 2: the bits of stored bytes are in the other order.
+    fill_order: u64,
+    /// How LERC blobs are compressed once more.
+    lerc: u64,
     predictor: u64,
     pub(super) photometric: u64,
     pub(super) is_pixel_interleaved: bool,
@@ -169,8 +175,9 @@ impl Image {
         if block.0 == 0 || block.1 == 0 {
             return Err(broken("its tiles have no cells"));
         }
-        if tags.first(tag::FILL_ORDER).is_some_and(|order| order != 1) {
-            return Err(Error::unsupported(&what, "a fill order of the least significant bit first"));
+        let fill_order = tags.first(tag::FILL_ORDER).unwrap_or(1);
+        if !matches!(fill_order, 1 | 2) {
+            return Err(Error::unsupported(&what, format!("fill order {fill_order}")));
         }
         Ok(Self {
             width,
@@ -181,6 +188,8 @@ impl Image {
             bits,
             is_complex_int: format == 5,
             compression: tags.first(tag::COMPRESSION).unwrap_or(1),
+            fill_order,
+            lerc: tags.all(tag::LERC_PARAMETERS).get(1).copied().unwrap_or(0),
             predictor: tags.first(tag::PREDICTOR).unwrap_or(1),
             photometric: tags.first(tag::PHOTOMETRIC).unwrap_or(1),
             is_pixel_interleaved: tags.first(tag::PLANAR).unwrap_or(1) == 1 && bands > 1,
@@ -245,6 +254,10 @@ impl Image {
         }
         let mut chain: Vec<Codec> = chain.into_iter().map(Codec::Tiff).collect();
         chain.extend(self.compressor()?);
+        // libtiff leaves the streams of JPEG as they are.
+        if self.fill_order == 2 && self.compression != 7 {
+            chain.push(Codec::Tiff(TiffCodec::ReversedBits));
+        }
         Ok(chain)
     }
 
@@ -271,6 +284,19 @@ impl Image {
                 eight_bits("WebP")?;
                 TiffCodec::WebP
             }
+            34887 => {
+                if self.bits != 8 * self.dtype.size() as u64 || self.predictor != 1 {
+                    return Err(format!("LERC of {}-bit samples", self.bits));
+                }
+                let packing = match self.lerc {
+                    0 => LercPacking::None,
+                    1 => LercPacking::Deflate,
+                    2 => LercPacking::Zstd,
+                    other => return Err(format!("LERC with the compression {other}")),
+                };
+                TiffCodec::Lerc { packing }
+            }
+            34925 => TiffCodec::Lzma,
             id => TiffCodec::Unsupported { id, name: compression_name(id).to_owned() },
         })))
     }
@@ -282,8 +308,6 @@ fn compression_name(id: u64) -> &'static str {
         6 => "old JPEG",
         34661 => "JBIG",
         33003 | 33005 | 34712 => "JPEG 2000",
-        34887 => "LERC",
-        34925 => "LZMA",
         50002 | 52546 => "JPEG XL",
         _ => "an unknown compression",
     }

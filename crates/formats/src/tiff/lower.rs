@@ -114,6 +114,9 @@ impl File {
         let fill = nodata::fill(tags.text(tag::GDAL_NODATA).as_deref(), image.dtype, &mut attrs);
         metadata::band_attrs(&items, bands, &mut attrs);
         colours(image, tags, &mut attrs);
+        if let Some(what) = tags.first(tag::ORIENTATION).and_then(orientation) {
+            attrs.insert("orientation".into(), text(what));
+        }
         if geo.is_there() {
             attrs.insert("grid_mapping".into(), text(&format!("spatial_ref{suffix}")));
             self.variables.push(scalar(format!("spatial_ref{suffix}"), geo.spatial_ref()));
@@ -277,6 +280,20 @@ fn axis_attrs(name: &str, is_geographic: Option<bool>) -> Attrs {
     attrs
         .extend([("long_name", long), ("standard_name", standard), ("units", units)].map(|(k, v)| (k.into(), text(v))));
     attrs
+}
+
+/// What stored rows and columns are, where they are not from the top and from the left. Values stay as they are stored.
+fn orientation(tag: u64) -> Option<&'static str> {
+    Some(match tag {
+        2 => "rows from the top, columns from the right",
+        3 => "rows from the bottom, columns from the right",
+        4 => "rows from the bottom, columns from the left",
+        5 => "rows are columns from the left, columns are rows from the top",
+        6 => "rows are columns from the right, columns are rows from the top",
+        7 => "rows are columns from the right, columns are rows from the bottom",
+        8 => "rows are columns from the left, columns are rows from the bottom",
+        _ => return None,
+    })
 }
 
 /// What the samples mean as colours, and the palette.

@@ -18,7 +18,7 @@ mod open;
 mod write;
 
 pub(crate) use chunk::ChunkDecoder;
-pub use codec::TiffCodec;
+pub use codec::{LercPacking, TiffCodec};
 pub(crate) use index::{IndexWalk, TileIndex};
 pub(crate) use open::{OpenWalk, is_tiff};
 pub use write::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Resampling, TiffCompression};

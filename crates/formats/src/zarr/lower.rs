@@ -7,10 +7,11 @@ use indexmap::IndexMap;
 use outcrop_store::Href;
 use serde_json::Value;
 
+use super::codecs::{Chain, native};
 use super::metadata::fill_bytes;
 use super::shard::Sharding;
 use super::{ArrayInfo, Element, Zarr, ZarrFormat};
-use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable};
+use crate::array::{AttrValue, Attrs, ChunkGrid, ChunkRef, DType, Dim, FileMeta, Format, Variable};
 use crate::kerchunk::{Lazy, References};
 use crate::layout::{Layout, product};
 use crate::{Error, Result};
@@ -257,10 +258,6 @@ fn coded_fill(attrs: &Attrs, dtype: DType) -> Option<AttrValue> {
     matches!(dtype, DType::Float16 | DType::Float32 | DType::Float64).then(|| AttrValue::Float64(vec![value]))
 }
 
-fn native() -> ByteOrder {
-    if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big }
-}
-
 /// An element in native byte order as an attribute of its kind.
 pub(crate) fn number(fill: &[u8], dtype: DType) -> Option<AttrValue> {
     match dtype {
@@ -282,87 +279,5 @@ pub(crate) fn number(fill: &[u8], dtype: DType) -> Option<AttrValue> {
         | DType::Text(_)
         | DType::Unicode(_)
         | DType::VlenText(_) => None,
-    }
-}
-
-/// A codec chain while it is read.
-pub(super) struct Chain {
-    pub(super) codecs: Vec<Codec>,
-    pub(super) byte_order: ByteOrder,
-    /// Configuration of `sharding_indexed`.
-    pub(super) sharding: Option<Value>,
-}
-
-impl Chain {
-    fn read_v2(&mut self, document: &Value, chunk: &[u64], dtype: DType) {
-        if document["dtype"].as_str().is_some_and(|text| text.starts_with('>')) {
-            self.byte_order = ByteOrder::Big;
-        } else {
-            self.byte_order = ByteOrder::Little;
-        }
-        if document["order"] == "F" && chunk.len() > 1 {
-            let shape = chunk.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
-            self.codecs.push(Codec::Transpose { order: (0..chunk.len()).rev().collect(), shape });
-        }
-        let filters = document["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
-        for codec in filters.iter().chain(std::iter::once(&document["compressor"])).filter(|codec| !codec.is_null()) {
-            let name = codec["id"].as_str().unwrap_or("without a name");
-            self.codecs.push(bytes_codec(name, codec, dtype));
-        }
-    }
-
-    /// Codecs that are not known, and their parameters, are named when a chunk is to be decoded.
-    pub(super) fn read_v3(&mut self, codecs: &Value, chunk: &[u64], dtype: DType) {
-        for codec in codecs.as_array().map(Vec::as_slice).unwrap_or_default() {
-            let name = codec["name"].as_str().or(codec.as_str()).unwrap_or("without a name");
-            let configuration = &codec["configuration"];
-            match name {
-                "bytes" | "endian" => {
-                    let big = configuration["endian"] == "big";
-                    self.byte_order = if big { ByteOrder::Big } else { ByteOrder::Little };
-                }
-                "sharding_indexed" if self.sharding.is_none() => self.sharding = Some(configuration.clone()),
-                "transpose" => self.codecs.push(transpose(&configuration["order"], chunk)),
-                name => {
-                    let name = name.strip_prefix("numcodecs.").unwrap_or(name);
-                    self.codecs.push(bytes_codec(name, configuration, dtype));
-                }
-            }
-        }
-    }
-}
-
-fn transpose(order: &Value, chunk: &[u64]) -> Codec {
-    let shape: Vec<usize> = chunk.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
-    let order: Option<Vec<usize>> = match order {
-        Value::Array(axes) => axes.iter().map(|axis| axis.as_u64().and_then(|n| usize::try_from(n).ok())).collect(),
-        Value::String(text) if text == "F" => Some((0..chunk.len()).rev().collect()),
-        Value::String(text) if text == "C" => Some((0..chunk.len()).collect()),
-        _ => None,
-    };
-    let sorted = order.clone().map(|mut order| {
-        order.sort_unstable();
-        order
-    });
-    match order {
-        Some(order) if sorted.is_some_and(|axes| axes.iter().copied().eq(0..chunk.len())) => {
-            Codec::Transpose { order, shape }
-        }
-        _ => Codec::Unsupported { id: 0, name: "transpose with an order that is no permutation".to_owned() },
-    }
-}
-
-fn bytes_codec(name: &str, configuration: &Value, dtype: DType) -> Codec {
-    let size = || configuration["elementsize"].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-    match name {
-        "blosc" => Codec::Blosc,
-        "zstd" => Codec::Zstd,
-        "gzip" => Codec::Gzip,
-        "zlib" => Codec::Deflate,
-        "lz4" => Codec::Lz4Sized,
-        "crc32c" => Codec::Crc32c,
-        "fletcher32" => Codec::Fletcher32,
-        "shuffle" => Codec::Shuffle { element: size().unwrap_or(dtype.size()) },
-        other => Codec::Unsupported { id: 0, name: other.to_owned() },
     }
 }

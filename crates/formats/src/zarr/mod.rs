@@ -4,6 +4,7 @@
 //! nothing of xarray's conventions and its file store replaces files in place. Specifications:
 //! <https://zarr-specs.readthedocs.io/>.
 
+mod codecs;
 mod lower;
 mod metadata;
 mod read;

@@ -6,7 +6,8 @@
 use outcrop_store::{Demand, DriveError, Sparse, Step};
 use serde_json::Value;
 
-use super::lower::{Chain, Shards};
+use super::codecs::Chain;
+use super::lower::Shards;
 use crate::array::{ChunkRef, DType, Variable};
 use crate::codec::crc32c;
 use crate::layout::{position, product};
