@@ -9,10 +9,12 @@ use crate::{Error, Result};
 /// A CF calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calendar {
-    /// Gregorian since 1582-10-15, Julian before (`standard`, `gregorian`). Dates before 1582 are read as Gregorian.
+    /// Gregorian since 1582-10-15, the day after Julian 1582-10-04 (`standard`, `gregorian`).
     Standard,
     /// Gregorian at all times.
     ProlepticGregorian,
+    /// Every fourth year has 366 days, at all times (`julian`).
+    Julian,
     /// Years of 365 days (`noleap`, `365_day`).
     NoLeap,
     /// Years of 366 days (`all_leap`, `366_day`).
@@ -28,6 +30,7 @@ impl FromStr for Calendar {
         match name.to_ascii_lowercase().as_str() {
             "standard" | "gregorian" => Ok(Self::Standard),
             "proleptic_gregorian" => Ok(Self::ProlepticGregorian),
+            "julian" => Ok(Self::Julian),
             "noleap" | "365_day" => Ok(Self::NoLeap),
             "all_leap" | "366_day" => Ok(Self::AllLeap),
             "360_day" => Ok(Self::Day360),
@@ -165,7 +168,48 @@ fn offset_seconds(text: &str) -> Option<f64> {
     Some(sign * clock_seconds(text.trim_start_matches(['+', '-']))?)
 }
 
-/// Days since the first of January of year 0 in the calendar.
+/// 1582-10-15 in days since the day before 0001-01-01 of the proleptic Gregorian calendar.
+const FIRST_GREGORIAN: i64 = 577_736;
+
+/// Days since the day before 0001-01-01 of the proleptic Gregorian calendar.
+fn gregorian_number(year: i64, month: u32, day: u32) -> Option<i64> {
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    Some(i64::from(date.num_days_from_ce()))
+}
+
+/// The same of a date of the Julian calendar. The year begins in March, so that the leap day is its last.
+fn julian_number(year: i64, month: u32, day: u32) -> Option<i64> {
+    let leap = year.rem_euclid(4) == 0;
+    let length = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if day > length {
+        return None;
+    }
+    let (from_march, late) = if month > 2 { (i64::from(month) - 3, 0) } else { (i64::from(month) + 9, 1) };
+    let year = year - late;
+    Some(year * 365 + year.div_euclid(4) + (153 * from_march + 2) / 5 + i64::from(day) - 308)
+}
+
+/// The date of the Julian calendar of a day number, and the day of its year.
+fn julian_date(number: i64) -> Option<(i64, u32, u32, u32)> {
+    // Days since 0000-03-01.
+    let days = number + 307;
+    let year = (4 * days + 3).div_euclid(1461);
+    let rest = days - (1461 * year).div_euclid(4);
+    let from_march = (5 * rest + 2) / 153;
+    let day = rest - (153 * from_march + 2) / 5 + 1;
+    let (month, late) = if from_march < 10 { (from_march + 3, 0) } else { (from_march - 9, 1) };
+    let year = year + late;
+    let first = julian_number(year, 1, 1)?;
+    let narrow = |n: i64| u32::try_from(n).ok();
+    Some((year, narrow(month)?, narrow(day)?, narrow(number - first + 1)?))
+}
+
+/// Days since the first of January of year 0 in the calendar; of calendars with leap years as they were kept, since the
+/// day before 0001-01-01 of the proleptic Gregorian calendar.
 fn day_number(calendar: Calendar, year: i64, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year.abs() > 10_000_000 {
         return None;
@@ -173,10 +217,13 @@ fn day_number(calendar: Calendar, year: i64, month: u32, day: u32) -> Option<i64
     let m = usize::try_from(month).ok()?;
     let dom = i64::from(day) - 1;
     Some(match calendar {
-        Calendar::Standard | Calendar::ProlepticGregorian => {
-            let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
-            i64::from(date.num_days_from_ce())
-        }
+        Calendar::ProlepticGregorian => gregorian_number(year, month, day)?,
+        Calendar::Julian => julian_number(year, month, day)?,
+        Calendar::Standard => match (year, month, day) {
+            (1582, 10, 5..=14) => return None,
+            date if date < (1582, 10, 15) => julian_number(year, month, day)?,
+            _ => gregorian_number(year, month, day)?,
+        },
         Calendar::NoLeap => year * 365 + BEFORE[m - 1] + dom,
         Calendar::AllLeap => year * 366 + BEFORE[m - 1] + i64::from(month > 2) + dom,
         Calendar::Day360 => year * 360 + (i64::from(month) - 1) * 30 + dom,
@@ -197,9 +244,14 @@ fn date_of(calendar: Calendar, number: i64) -> Option<(i64, u32, u32, u32)> {
         ))
     };
     match calendar {
+        Calendar::Standard if number < FIRST_GREGORIAN => julian_date(number),
+        Calendar::Julian => julian_date(number),
         Calendar::Standard | Calendar::ProlepticGregorian => {
             let date = NaiveDate::from_num_days_from_ce_opt(i32::try_from(number).ok()?)?;
-            Some((i64::from(date.year()), date.month(), date.day(), date.ordinal()))
+            let year = i64::from(date.year());
+            // In 1582 the standard calendar left out ten days.
+            let first = day_number(calendar, year, 1, 1)?;
+            Some((year, date.month(), date.day(), u32::try_from(number - first + 1).ok()?))
         }
         Calendar::NoLeap => fixed(365, 0),
         Calendar::AllLeap => fixed(366, 1),
