@@ -83,10 +83,17 @@ impl Thrift {
                 }
             }
             Self::Struct(fields) => {
+                let mut last = 0;
                 for (number, value) in fields {
-                    // The long form of a field header: it needs no number before.
-                    out.push(value.kind());
-                    varint(zigzag(i64::from(*number)), out);
+                    // fastparquet knows the short form of a field header only.
+                    match u8::try_from(number - last) {
+                        Ok(step @ 1..=15) => out.push(step << 4 | value.kind()),
+                        _ => {
+                            out.push(value.kind());
+                            varint(zigzag(i64::from(*number)), out);
+                        }
+                    }
+                    last = *number;
                     if !matches!(value, Self::Bool(_)) {
                         value.write(out);
                     }
