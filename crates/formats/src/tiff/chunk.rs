@@ -111,10 +111,8 @@ impl ChunkDecoder {
                 TiffCodec::WebP => compression = Compression::WebP,
                 TiffCodec::Lzma => compression = Compression::Lzma,
                 TiffCodec::ReversedBits => is_reversed = true,
-                TiffCodec::Lerc { packing } => {
-                    compression = Compression::Lerc(*packing);
-                    plan.swap = Swap::No;
-                }
+                // libtiff turns bytes around before it encodes.
+                TiffCodec::Lerc { packing } => compression = Compression::Lerc(*packing),
                 TiffCodec::Jpeg { tables, ycbcr } => {
                     compression = Compression::Jpeg { tables: tables.clone().into(), ycbcr: *ycbcr };
                 }
