@@ -176,6 +176,8 @@ pub(crate) enum FileFormat {
     Netcdf4,
     /// NetCDF-3, in the oldest version that can hold everything.
     Netcdf3,
+    /// Zarr 3.
+    Zarr,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -190,13 +192,13 @@ pub(crate) enum ResamplingName {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    outcrop convert tmin.nc --to tmin.tif --isel time=0:31\n  \
-    outcrop convert scene.tif --to cog.tif --compress zstd:15\n  \
-    outcrop convert https://example.org/year.nc --to january.nc --var tmin,tmax --isel time=0:31")]
+    outcrop convert local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --to tmin.tif --isel time=0:31\n  \
+    outcrop convert tmin.tif --to smaller.tif --compress zstd:15 --tile 256\n  \
+    outcrop convert local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --to tmin.zarr --chunk time=30 --shard time=90")]
 pub(crate) struct ConvertArgs {
     /// File, Zarr store or document of references.
     pub(crate) href: String,
-    /// File to write; its format is that of its name: .tif, .nc.
+    /// File to write; its format is that of its name: .tif, .nc, .zarr.
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) to: String,
     /// Variables; their coordinates and grid mappings come with them [default: all].
@@ -208,13 +210,16 @@ pub(crate) struct ConvertArgs {
     /// The format, where the name does not tell it.
     #[arg(long, value_enum)]
     pub(crate) format: Option<FileFormat>,
-    /// deflate, zstd, lzw or none, with a level where it has one: deflate:9 [default: that of a source of the same
-    /// format, else deflate].
+    /// deflate, zstd, lzw or none, with a level where it has one: deflate:9. What a format has not is refused [default:
+    /// deflate, of Zarr zstd, of a GeoTIFF made from one the same].
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub(crate) compress: Option<String>,
     /// Length of chunks along a dimension: time=1 [default: that of the source].
     #[arg(long, value_name = "DIM=N", value_delimiter = ',')]
     pub(crate) chunk: Vec<String>,
+    /// Length of shards of Zarr along a dimension, whole chunks: time=365.
+    #[arg(long, value_name = "DIM=N", value_delimiter = ',')]
+    pub(crate) shard: Vec<String>,
     /// Rows and columns of a tile of a GeoTIFF [default: those of the source where it is one, else 512].
     #[arg(long, value_name = "N")]
     pub(crate) tile: Option<u64>,

@@ -27,6 +27,8 @@ fn any_format_becomes_any_other_and_back() {
         "convert b.nc --to c.tif --var tmin --isel time=3:10".to_owned(),
         "convert c.tif --to d.tif --compress zstd:3 --tile 64 --resampling mode".to_owned(),
         "convert d.tif --to e.nc".to_owned(),
+        format!("convert {source} --to f.zarr --chunk time=10 --shard time=30 --compress zstd:1"),
+        "convert f.zarr --to g.nc --var tmin".to_owned(),
     ] {
         let said = bench.run(&format!("{line} --json"));
         assert_eq!(said.code, 0, "{line}: {said:?}");
@@ -40,6 +42,8 @@ fn any_format_becomes_any_other_and_back() {
         (source.as_str(), "tmin", "time=4"),
         ("a.nc", "tmin", "time=4"),
         ("b.nc", "tmin", "time=4"),
+        ("f.zarr", "tmin", "time=4"),
+        ("g.nc", "tmin", "time=4"),
         ("d.tif", "band_data", "band=1"),
         ("e.nc", "band_data", "band=1"),
     ] {
@@ -48,7 +52,7 @@ fn any_format_becomes_any_other_and_back() {
     }
     let picture = |name: String| std::fs::read(bench.path(&name)).unwrap();
     let first = picture(format!("tmin-{}.png", source.len()));
-    assert!(first == picture("tmin-4.png".into()));
+    assert!(first == picture("tmin-4.png".into()) && first == picture("tmin-6.png".into()));
     let left = files(bench.folder.path());
     assert!(left.iter().all(|name| !name.contains(".part")), "{left:?}");
 }
@@ -66,6 +70,9 @@ fn what_cannot_be_converted_is_said_with_the_next_step() {
         ("--to a.nc --isel time", "is not DIM=A:B"),
         ("--to a.nc --compress lzw", "--compress lzw"),
         ("--to a.nc --chunk time=0", "is not DIM=N"),
+        ("--to a.nc --shard time=5", "--shard does not go"),
+        ("--to a.tif --chunk time=5", "--chunk does not go"),
+        ("--to a.zarr --tile 64", "--tile"),
         ("--to a.tif --var time", "two dimensions"),
         ("--to a.tif --tile 100", "a multiple of 16"),
         ("--to a.tif --memory much", "is not a size"),

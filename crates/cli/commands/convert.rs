@@ -1,11 +1,13 @@
 //! `outcrop convert`.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use outcrop_compute::{available, human, parse_bytes};
 use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
+use outcrop_formats::zarr::ZarrCompression;
 use outcrop_formats::{Format, GeoTiffOptions, Opened, Resampling, TiffCompression};
 use outcrop_store::Href;
 use serde_json::json;
@@ -42,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
         .wait(async { open(&context.store, &href, args.raw.as_deref()).await.map_err(|error| named(&href, error)) })?;
     let options = ConvertOptions {
         target: target(format, args, &opened)?,
-        chunks: lengths(&args.chunk)?,
+        chunks: lengths("--chunk", &args.chunk)?,
         threads,
         memory,
         progress: context.progress.sink(),
@@ -53,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
         return Err(context.interrupted());
     }
     let seconds = start.elapsed().as_secs_f64();
-    let size = std::fs::metadata(&path).map(|meta| meta.len()).unwrap_or_default();
+    let size = bytes_of(&path);
     if context.json {
         let left: Vec<_> = done.left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
         print::json(&json!({
@@ -70,69 +72,108 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
     Ok(Outcome::of(done.left_out.len()))
 }
 
+/// Bytes of a file, or of all files of a folder; 0 where they cannot be looked at.
+fn bytes_of(path: &Path) -> u64 {
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| bytes_of(&entry.path())).sum(),
+        Err(_) => std::fs::metadata(path).map(|meta| meta.len()).unwrap_or_default(),
+    }
+}
+
 /// The format that was asked for, or that of the name.
 fn format(args: &ConvertArgs) -> Result<FileFormat, Failure> {
     let lower = args.to.to_ascii_lowercase();
     let of_name = match lower.rsplit_once('.').map(|(_, end)| end) {
         Some("tif" | "tiff" | "gtiff") => Some(FileFormat::Cog),
         Some("nc" | "nc4" | "cdf") => Some(FileFormat::Netcdf4),
+        Some("zarr") => Some(FileFormat::Zarr),
         _ => None,
     };
     args.format.or(of_name).ok_or_else(|| {
         Failure::usage(
             format!("the name `{}` does not tell a format", args.to),
-            "end it with .tif or .nc, or add --format",
+            "end it with .tif, .nc or .zarr, or add --format",
         )
     })
 }
 
 fn target(format: FileFormat, args: &ConvertArgs, opened: &Opened) -> Result<Target, Failure> {
-    let compress = args.compress.as_deref().map(|text| text.split_once(':').unwrap_or((text, "")));
-    let wrong = |hint: &str| {
-        let text = args.compress.as_deref().unwrap_or_default();
-        Failure::usage(format!("--compress {text}"), hint.to_owned())
-    };
+    check_flags(format, args)?;
+    let text = args.compress.as_deref();
+    let compress = text.map(|text| text.split_once(':').unwrap_or((text, "")));
+    let wrong = |hint: &str| Failure::usage(format!("--compress {}", text.unwrap_or_default()), hint.to_owned());
     match format {
         FileFormat::Netcdf4 => {
-            let hint = "NetCDF-4 takes deflate:1 to deflate:12, or none";
             let deflate = match compress {
-                None => Some(4),
-                Some(("none", "")) => None,
-                Some(("deflate" | "zlib" | "gzip", level)) => Some(level_of(level, 4, 12).ok_or_else(|| wrong(hint))?),
-                Some(_) => return Err(wrong(hint)),
+                None => Some(Some(4)),
+                Some(("none", "")) => Some(None),
+                Some(("deflate" | "zlib" | "gzip", level)) => level_of(level, 4, 12).map(Some),
+                Some(_) => None,
             };
-            Ok(Target::NetCdf4 { deflate })
+            let hint = "NetCDF-4 takes deflate:1 to deflate:12, or none";
+            Ok(Target::NetCdf4 { deflate: deflate.ok_or_else(|| wrong(hint))? })
         }
         FileFormat::Netcdf3 => match compress {
             None | Some(("none", "")) => Ok(Target::NetCdf3 { version: None }),
             Some(_) => Err(wrong("NetCDF-3 is never compressed; write NetCDF-4")),
         },
-        FileFormat::Cog => {
-            let image = opened.meta.variable("band_data").filter(|_| opened.meta.format == Format::GeoTiff);
-            let mut options = image.map(GeoTiffOptions::like).unwrap_or_default();
-            let hint = "GeoTIFF takes deflate:1 to deflate:12, zstd:1 to zstd:22, lzw or none";
-            options.compression = match compress {
-                None => options.compression,
-                Some(("none", "")) => TiffCompression::None,
-                Some(("lzw", "")) => TiffCompression::Lzw,
-                Some(("deflate", level)) => {
-                    TiffCompression::Deflate { level: level_of(level, 6, 12).ok_or_else(|| wrong(hint))? }
-                }
-                Some(("zstd", level)) => {
-                    TiffCompression::Zstd { level: level_of(level, 9, 22).ok_or_else(|| wrong(hint))? }
-                }
-                Some(_) => return Err(wrong(hint)),
+        FileFormat::Zarr => {
+            let compression = match compress {
+                None => Some(ZarrCompression::Default),
+                Some(("none", "")) => Some(ZarrCompression::None),
+                Some(("zstd", level)) => level_of(level, 0, 22).map(|level| ZarrCompression::Zstd { level }),
+                Some(("gzip", level)) => level_of(level, 5, 9).map(|level| ZarrCompression::Gzip { level }),
+                Some(_) => None,
             };
-            options.tile = args.tile.unwrap_or(options.tile);
-            options.overviews = args.overviews.unwrap_or(options.overviews);
-            options.resampling = args.resampling.map(|name| match name {
-                ResamplingName::Nearest => Resampling::Nearest,
-                ResamplingName::Average => Resampling::Average,
-                ResamplingName::Mode => Resampling::Mode,
-            });
+            let compression =
+                compression.ok_or_else(|| wrong("Zarr takes zstd:1 to zstd:22, gzip:1 to gzip:9, or none"))?;
+            Ok(Target::Zarr { compression, shards: lengths("--shard", &args.shard)? })
+        }
+        FileFormat::Cog => {
+            let mut options = image_options(args, opened);
+            let compression = match compress {
+                None => Some(options.compression),
+                Some(("none", "")) => Some(TiffCompression::None),
+                Some(("lzw", "")) => Some(TiffCompression::Lzw),
+                Some(("deflate", level)) => level_of(level, 6, 12).map(|level| TiffCompression::Deflate { level }),
+                Some(("zstd", level)) => level_of(level, 9, 22).map(|level| TiffCompression::Zstd { level }),
+                Some(_) => None,
+            };
+            let hint = "GeoTIFF takes deflate:1 to deflate:12, zstd:1 to zstd:22, lzw or none";
+            options.compression = compression.ok_or_else(|| wrong(hint))?;
             Ok(Target::GeoTiff(options))
         }
     }
+}
+
+/// Options that the format does not have are mistakes.
+fn check_flags(format: FileFormat, args: &ConvertArgs) -> Result<(), Failure> {
+    let of_image = args.tile.is_some() || args.overviews.is_some() || args.resampling.is_some();
+    for (flag, given, fits) in [
+        ("--shard", !args.shard.is_empty(), format == FileFormat::Zarr),
+        ("--chunk", !args.chunk.is_empty(), format != FileFormat::Cog),
+        ("--tile, --overviews or --resampling", of_image, format == FileFormat::Cog),
+    ] {
+        if given && !fits {
+            let hint = "--shard is for Zarr; --tile, --overviews and --resampling for GeoTIFF; --chunk for all others";
+            return Err(Failure::usage(format!("{flag} does not go with this format"), hint));
+        }
+    }
+    Ok(())
+}
+
+/// As the source is stored where it is a GeoTIFF, with what was asked for.
+fn image_options(args: &ConvertArgs, opened: &Opened) -> GeoTiffOptions {
+    let image = opened.meta.variable("band_data").filter(|_| opened.meta.format == Format::GeoTiff);
+    let mut options = image.map(GeoTiffOptions::like).unwrap_or_default();
+    options.tile = args.tile.unwrap_or(options.tile);
+    options.overviews = args.overviews.unwrap_or(options.overviews);
+    options.resampling = args.resampling.map(|name| match name {
+        ResamplingName::Nearest => Resampling::Nearest,
+        ResamplingName::Average => Resampling::Average,
+        ResamplingName::Mode => Resampling::Mode,
+    });
+    options
 }
 
 fn level_of(text: &str, default: u8, most: u8) -> Option<u8> {
@@ -161,12 +202,13 @@ fn windows(texts: &[String]) -> Result<Vec<(String, Range<u64>)>, Failure> {
 }
 
 /// `DIM=N`.
-fn lengths(texts: &[String]) -> Result<Vec<(String, u64)>, Failure> {
+fn lengths(flag: &str, texts: &[String]) -> Result<Vec<(String, u64)>, Failure> {
     let length = |text: &String| {
         let (dim, len) = text.split_once('=')?;
         Some((dim.trim().to_owned(), len.trim().parse().ok().filter(|len| *len > 0)?))
     };
-    let wrong =
-        |text: &String| Failure::usage(format!("`--chunk {text}` is not DIM=N"), "write it like `--chunk time=1`");
+    let wrong = |text: &String| {
+        Failure::usage(format!("`{flag} {text}` is not DIM=N"), format!("write it like `{flag} time=1`"))
+    };
     texts.iter().map(|text| length(text).ok_or_else(|| wrong(text))).collect()
 }

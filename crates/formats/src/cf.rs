@@ -97,7 +97,8 @@ impl Decoding {
     fn scaled(&self, stored: f64) -> f64 {
         let (scale, offset) = (self.scale.unwrap_or(1.0), self.offset.unwrap_or(0.0));
         if self.result == DType::Float32 {
-            f64::from(narrow(stored) * narrow(scale) + narrow(offset))
+            // Rounded after each step; of single factors the product and the sum in double are those in single.
+            f64::from(narrow(f64::from(narrow(stored * scale)) + offset))
         } else {
             stored * scale + offset
         }
@@ -155,7 +156,6 @@ impl Decoding {
         let stored = raw.as_chunks::<4>().0.iter().map(|b| f32::from_ne_bytes(*b));
         let missing: Vec<f32> = self.missing.iter().map(|v| narrow(*v)).collect();
         let (min, max) = (self.min.map_or(f32::NEG_INFINITY, narrow), self.max.map_or(f32::INFINITY, narrow));
-        let (scale, offset) = (narrow(self.scale.unwrap_or(1.0)), narrow(self.offset.unwrap_or(0.0)));
         let plain = self.scale.is_none() && self.offset.is_none();
         // A comparison with NaN is never true, so absent fill values do no harm.
         let first = missing.first().copied().unwrap_or(f32::NAN);
@@ -169,7 +169,7 @@ impl Decoding {
         }
         for (value, out) in stored.zip(out) {
             let absent = missing.contains(&value) || value < min || value > max;
-            *out = if absent { f32::NAN } else { value * scale + offset };
+            *out = if absent { f32::NAN } else { narrow(self.scaled(f64::from(value))) };
         }
     }
 }
@@ -246,8 +246,18 @@ fn result_dtype(stored: DType, scale: Option<&AttrValue>, offset: Option<&AttrVa
     let small =
         matches!(stored, DType::Int8 | DType::UInt8 | DType::Int16 | DType::UInt16 | DType::Float16 | DType::Float32);
     let wide = matches!(stored, DType::Int32 | DType::UInt32);
+    let float = matches!(stored, DType::Float16 | DType::Float32 | DType::Float64);
+    // Where fill values are there and all of them are NaN, xarray masks nothing and keeps the type.
+    let kept = float && !missing.is_empty() && missing.iter().all(|v| v.is_nan());
     match (scale, offset) {
         _ if !stored.is_real() => stored,
+        _ if kept => {
+            if small {
+                DType::Float32
+            } else {
+                DType::Float64
+            }
+        }
         (None, None) if missing.is_empty() => stored,
         (None, None) if small => DType::Float32,
         (Some(scale), Some(offset)) if single(scale) && single(offset) && !wide => DType::Float32,

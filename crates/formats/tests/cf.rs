@@ -59,7 +59,7 @@ fn values_and_types_are_those_of_xarray() {
         let same = got.iter().zip(&want).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
         // Missing values of half precision come out in single.
         let half = case[3] == "float16" && decoding.result_dtype() == DType::Float32;
-        if (decoding.result_dtype().name() != case[3] && !half) || !same {
+        if (*decoding.result_dtype().name() != case[3] && !half) || !same {
             differ.push(format!("{case}: {} {got:?}", decoding.result_dtype().name()));
         }
     }

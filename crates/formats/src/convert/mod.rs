@@ -18,6 +18,7 @@ use outcrop_store::progress::Sink;
 use crate::array::{Attrs, DType, Dim};
 use crate::netcdf3;
 use crate::tiff::GeoTiffOptions;
+use crate::zarr::ZarrCompression;
 use crate::{Error, Opened, Result};
 
 /// A part of a file.
@@ -42,8 +43,38 @@ pub enum Target {
         /// The version; by default the oldest that can hold everything.
         version: Option<netcdf3::Version>,
     },
+    /// Zarr 3, the arrays in the store itself.
+    Zarr {
+        /// Compression.
+        compression: ZarrCompression,
+        /// Lengths of shards along dimensions, multiples of those of chunks; none is no shards.
+        shards: Vec<(String, u64)>,
+    },
     /// Cloud-optimised GeoTIFF of one variable, or of variables of one grid as bands.
     GeoTiff(GeoTiffOptions),
+}
+
+impl Target {
+    /// The name people use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NetCdf4 { .. } => "NetCDF-4",
+            Self::NetCdf3 { .. } => "NetCDF-3",
+            Self::Zarr { .. } => "Zarr",
+            Self::GeoTiff(_) => "GeoTIFF",
+        }
+    }
+
+    /// True if it has a type of values.
+    fn holds(&self, dtype: DType) -> bool {
+        let is_complex = matches!(dtype, DType::Complex64 | DType::Complex128);
+        match self {
+            Self::NetCdf4 { .. } | Self::NetCdf3 { .. } => {
+                dtype == DType::Char || (dtype.is_real() && dtype != DType::Float16)
+            }
+            Self::Zarr { .. } | Self::GeoTiff(_) => dtype.is_real() || is_complex,
+        }
+    }
 }
 
 /// How to copy.
@@ -128,6 +159,7 @@ pub fn convert(
     let writer: Box<dyn Writer> = match &options.target {
         Target::NetCdf4 { deflate } => Box::new(targets::NetCdf4::create(to, &plan.file, *deflate)?),
         Target::NetCdf3 { version } => Box::new(targets::NetCdf3::create(to, &plan.file, *version)?),
+        Target::Zarr { compression, shards } => Box::new(targets::Zarr::create(to, &plan.file, *compression, shards)?),
         Target::GeoTiff(tiff) => Box::new(targets::GeoTiff::create(opened, to, &mut plan, *tiff)?),
     };
     let mut done = Converted {

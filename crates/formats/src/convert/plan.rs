@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
-use super::{ConvertOptions, NewFile, NewVariable, Part};
-use crate::array::{AttrValue, DType, Dim, FileMeta, Format, Variable};
+use super::{ConvertOptions, NewFile, NewVariable, Part, Target};
+use crate::array::{AttrValue, Dim, FileMeta, Format, Variable};
 use crate::layout::{Layout, virtual_grid};
 use crate::place::text;
 use crate::{Error, Opened, Result};
@@ -35,12 +35,12 @@ type LeftOut = Vec<(String, String)>;
 
 pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Result<(Plan, LeftOut)> {
     let meta = &opened.meta;
-    let (chosen, mut left_out) = choose(meta, part)?;
+    let (chosen, mut left_out) = choose(meta, part, &options.target)?;
     check_windows(meta, part)?;
     let group = common_group(&chosen)?;
     let (mut dims, mut variables, mut copies) = (IndexMap::new(), Vec::new(), Vec::new());
     for variable in chosen {
-        if let Some(why) = unreadable(variable) {
+        if let Some(why) = unfit(variable, &options.target) {
             left_out.push((variable.name.clone(), why));
             continue;
         }
@@ -70,25 +70,32 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
 }
 
 /// Why a variable cannot be copied.
-fn unreadable(variable: &Variable) -> Option<String> {
+fn unfit(variable: &Variable, target: &Target) -> Option<String> {
     match (&variable.layout, variable.dtype) {
         (Layout::Refused(why), _) => Some(format!("{why} cannot be read")),
-        (_, DType::Opaque(_)) => Some("its type cannot be copied".to_owned()),
+        (_, dtype) if !target.holds(dtype) => Some(format!("{} has no values of type {}", target.name(), dtype.name())),
         _ => None,
     }
 }
 
 /// The variables and what they name, in the order of the file; what the file has but cannot be read.
-fn choose<'a>(meta: &'a FileMeta, part: &Part) -> Result<(Vec<&'a Variable>, LeftOut)> {
+fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&'a Variable>, LeftOut)> {
     if part.variables.is_empty() {
         // Overviews can be made again, and have dimensions of their own.
         let keeps = |v: &&Variable| meta.format != Format::GeoTiff || is_of_image(v);
-        return Ok((meta.variables.iter().filter(keeps).collect(), meta.refused.clone()));
+        let is_mask = |v: &&Variable| meta.format == Format::GeoTiff && v.name == "mask";
+        let masks = meta.variables.iter().filter(is_mask).map(|v| {
+            (v.name.clone(), "masks are not copied; where it matters, use a nodata value in the source".to_owned())
+        });
+        return Ok((
+            meta.variables.iter().filter(keeps).collect(),
+            meta.refused.iter().cloned().chain(masks).collect(),
+        ));
     }
     let mut names: Vec<String> = Vec::new();
     for name in &part.variables {
         let variable = meta.find(name)?;
-        if let Some(why) = unreadable(variable) {
+        if let Some(why) = unfit(variable, target) {
             return Err(Error::unsupported(name, why));
         }
         names.push(variable.name.clone());

@@ -10,6 +10,7 @@ use super::{NewFile, NewVariable, Writer};
 use crate::array::{AttrValue, Attrs, DType, Format, Variable};
 use crate::place::{self, Place};
 use crate::tiff::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter};
+use crate::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use crate::{Error, Opened, Result};
 use crate::{netcdf3, netcdf4};
 
@@ -98,6 +99,60 @@ impl Writer for NetCdf3 {
 
     fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()> {
         self.writer.write_chunk(&self.variables[variable].name, index, raw)
+    }
+
+    fn finish(self: Box<Self>, _: usize) -> Result<()> {
+        self.writer.finish()
+    }
+}
+
+/// Zarr 3.
+#[derive(Debug)]
+pub(super) struct Zarr {
+    writer: GroupWriter,
+    names: Vec<String>,
+}
+
+impl Zarr {
+    pub(super) fn create(
+        to: &Path,
+        file: &NewFile,
+        compression: ZarrCompression,
+        shards: &[(String, u64)],
+    ) -> Result<Self> {
+        let mut writer = GroupWriter::create(to, "", ZarrFormat::V3, &file.attrs)?;
+        for variable in &file.variables {
+            let asked = |dim: &String| shards.iter().find(|(name, _)| name == dim).map(|(_, len)| *len);
+            // Whole chunks, not more than the dimension has.
+            let shard = |((dim, chunk), len): ((&String, &u64), &u64)| {
+                let all = (*len).max(1).next_multiple_of(*chunk);
+                asked(dim).unwrap_or(*chunk).next_multiple_of(*chunk).min(all)
+            };
+            let lengths = variable.dims.iter().zip(&variable.chunk).zip(&variable.shape).map(shard).collect();
+            let sharded = variable.dims.iter().any(|dim| asked(dim).is_some());
+            writer.add_array(&ArraySpec {
+                name: variable.name.clone(),
+                dims: variable.dims.clone(),
+                shape: variable.shape.clone(),
+                chunk: variable.chunk.clone(),
+                shard: sharded.then_some(lengths),
+                dtype: Element::Number(variable.dtype),
+                compression,
+                fill: Some(variable.fill.clone()),
+                attrs: variable.attrs.clone(),
+            })?;
+        }
+        Ok(Self { writer, names: file.variables.iter().map(|v| v.name.clone()).collect() })
+    }
+}
+
+impl Writer for Zarr {
+    fn unit(&self, variable: usize) -> Vec<u64> {
+        self.writer.unit(&self.names[variable]).map(<[u64]>::to_vec).unwrap_or_default()
+    }
+
+    fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()> {
+        self.writer.write_chunk_bytes(&self.names[variable], index, raw)
     }
 
     fn finish(self: Box<Self>, _: usize) -> Result<()> {

@@ -86,12 +86,11 @@ impl Thrift {
                 let mut last = 0;
                 for (number, value) in fields {
                     // fastparquet knows the short form of a field header only.
-                    match u8::try_from(number - last) {
-                        Ok(step @ 1..=15) => out.push(step << 4 | value.kind()),
-                        _ => {
-                            out.push(value.kind());
-                            varint(zigzag(i64::from(*number)), out);
-                        }
+                    if let Ok(step @ 1..=15) = u8::try_from(number - last) {
+                        out.push(step << 4 | value.kind());
+                    } else {
+                        out.push(value.kind());
+                        varint(zigzag(i64::from(*number)), out);
                     }
                     last = *number;
                     if !matches!(value, Self::Bool(_)) {

@@ -173,14 +173,18 @@ fn dtype_v2(spec: &ArraySpec) -> Result<String> {
         DType::UInt16 | DType::UInt32 | DType::UInt64 => 'u',
         DType::Float16 | DType::Float32 | DType::Float64 => 'f',
         DType::Complex64 | DType::Complex128 => 'c',
-        DType::Char | DType::Opaque(_) => return Err(unsupported(spec)),
+        DType::Char | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) | DType::Opaque(_) => {
+            return Err(unsupported(spec));
+        }
     };
     Ok(format!("<{kind}{}", dtype.size()))
 }
 
 fn dtype_v3(spec: &ArraySpec) -> Result<Value> {
     match spec.dtype {
-        Element::Number(DType::Char | DType::Opaque(_)) => Err(unsupported(spec)),
+        Element::Number(dtype) if dtype == DType::Char || dtype.is_text() || matches!(dtype, DType::Opaque(_)) => {
+            Err(unsupported(spec))
+        }
         Element::Number(dtype) => Ok(json!(dtype.name())),
         Element::Text { chars } => {
             Ok(json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 4 * chars.max(1)}}))
