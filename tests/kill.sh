@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Kills `outcrop fetch` at random moments, then runs it to its end: every copy must equal its original.
+# Kills `outcrop fetch` and `outcrop convert` at random moments, then runs them to their end: every copy must equal its
+# original, every new file the one of an undisturbed run.
 #   bash tests/kill.sh [ROUNDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,5 +30,21 @@ for round in $(seq "$rounds"); do
     cmp -s "$original" "$(find "$work/local" -name "$(basename "$original")")" || { echo "round $round: $original differs"; bad=1; }
   done
 done
-echo "killed $rounds times: $([ $bad -eq 0 ] && echo every copy is whole || echo FAILED)"
+# The same for files that are made: under the final name lies all of it, or nothing.
+source=$(ls "$work"/demo/archive/*/*tmin*.nc | head -1)
+for to in a.tif a.nc a.zarr; do
+  "$outcrop" --quiet convert "$source" --to "$work/want.$to" --var tmin --threads 1
+  for round in $(seq "$rounds"); do
+    rm -rf "${work:?}/$to"
+    "$outcrop" --quiet convert "$source" --to "$work/$to" --var tmin --threads 1 2>/dev/null & victim=$!
+    sleep "0.$(printf '%03d' $((RANDOM % 400)))"
+    kill -9 "$victim" 2>/dev/null || true
+    wait "$victim" 2>/dev/null || true
+    [ ! -e "$work/$to" ] || diff -rq "$work/want.$to" "$work/$to" || { echo "round $round: torn $to"; bad=1; }
+    "$outcrop" --quiet convert "$source" --to "$work/$to" --var tmin --threads 1
+    diff -rq "$work/want.$to" "$work/$to" || { echo "round $round: $to differs"; bad=1; }
+    [ -z "$(find "$work" -maxdepth 1 -name '.*.part')" ] || { echo "round $round: a part of $to is left"; bad=1; }
+  done
+done
+echo "killed 4 times $rounds times: $([ $bad -eq 0 ] && echo everything is whole || echo FAILED)"
 exit $bad

@@ -58,16 +58,18 @@ for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do
       "target/judged/samples/$name.$form"
   done
 done
+cargo build --release --locked --quiet
+outcrop=target/release/outcrop
 mkdir -p target/judged/converted
 for file in crates/formats/tests/fixtures/tiff/*.tif; do
   name=target/judged/converted/$(basename "$file")
   # What is refused is no file; which ones may be is in the test.
-  cargo run --release --locked --quiet -- --quiet convert "$file" --to "$name" 2>/dev/null || true
+  "$outcrop" --quiet convert "$file" --to "$name" 2>/dev/null || true
 done
 for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do
   for to in "$name" "3_$name --format netcdf3" "$name.zarr"; do
     # shellcheck disable=SC2086
-    cargo run --release --locked --quiet -- --quiet convert "crates/formats/tests/fixtures/$name" \
+    "$outcrop" --quiet convert "crates/formats/tests/fixtures/$name" \
       --to target/judged/converted/$to || [ $? -eq 1 ]
   done
 done

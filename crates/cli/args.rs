@@ -192,9 +192,9 @@ pub(crate) enum ResamplingName {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    outcrop convert local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --to tmin.tif --isel time=0:31\n  \
-    outcrop convert tmin.tif --to smaller.tif --compress zstd:15 --tile 256\n  \
-    outcrop convert local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --to tmin.zarr --chunk time=30 --shard time=90")]
+    outcrop convert local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --to tmin.tif --var tmin\n  \
+    outcrop convert tmin.tif --to january.tif --isel band=0:31 --compress zstd:15\n  \
+    outcrop convert tmin.tif --to tmin.zarr --shard band=30")]
 pub(crate) struct ConvertArgs {
     /// File, Zarr store or document of references.
     pub(crate) href: String,

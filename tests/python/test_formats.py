@@ -266,7 +266,7 @@ def test_geotiff_fixtures_are_what_rasterio_reads(name, want):
         if "transform" in want:
             assert list(f.transform.to_gdal()) == want["transform"]
     if "values" in want:
-        np.testing.assert_array_equal(got.ravel(), want["values"])
+        np.testing.assert_array_equal(got.ravel(), np.array(want["values"], dtype="f8"))
     elif "written" not in want:
         flat = np.arange(got.size, dtype="i8")
         expected = ((flat * 7 + 3) % 101 % want.get("limit", 101)).reshape(got.shape)

@@ -27,6 +27,7 @@ mod raw;
 mod read;
 mod refs;
 mod saved;
+pub mod support;
 mod texts;
 mod tiff;
 mod utc;

@@ -356,6 +356,7 @@ mod tests {
             "+proj=sterea +lat_0=52.1 +lon_0=5.4 +k=0.9999079 +x_0=155000 +y_0=463000 +ellps=bessel +units=m +no_defs",
             "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m +no_defs",
             "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs",
+            "+proj=robin +lon_0=11 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
             "+proj=eqc +lat_ts=30 +lat_0=0 +lon_0=5 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
             "+proj=cea +lat_ts=30 +lon_0=0 +x_0=0 +y_0=0 +ellps=WGS84 +units=m +no_defs",
             "+proj=tmerc +lat_0=0 +lon_0=-75 +k=0.9996 +x_0=300000 +y_0=0 +ellps=clrk66 +units=us-ft +no_defs",

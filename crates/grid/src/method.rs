@@ -153,6 +153,7 @@ impl Method {
             "eqc" => Self::Equirectangular,
             "cea" => Self::CylindricalEqualArea,
             "aeqd" => Self::AzimuthalEquidistant,
+            "robin" => Self::Robinson,
             _ => return None,
         })
     }
@@ -215,7 +216,7 @@ impl Method {
             Self::PolarStereographic => vec![(3081, p.lat_1.unwrap_or(lat_0)), (3095, lon_0), scale],
             Self::Stereographic => vec![centre[0], centre[1], scale],
             Self::LambertAzimuthal | Self::AzimuthalEquidistant => centre.to_vec(),
-            Self::Sinusoidal => vec![centre[1]],
+            Self::Sinusoidal | Self::Robinson => vec![centre[1]],
             Self::Equirectangular => vec![first, centre[0], centre[1]],
             _ => return None,
         };

@@ -38,7 +38,8 @@ impl Href {
         if text.is_empty() || text.contains('\0') {
             return Err(invalid());
         }
-        let text = match scheme(text) {
+        // The name of a scheme may be written in any case.
+        let text = match scheme(text).map(str::to_ascii_lowercase).as_deref() {
             Some("file") => {
                 let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok()).ok_or_else(invalid)?;
                 path.to_str().ok_or_else(invalid)?.to_owned()
@@ -234,6 +235,15 @@ mod tests {
         ("", "folder/item.json", "/folder/item.json"),
         ("/", "folder/item.json", "/folder/item.json"),
     ];
+
+    /// Found by fuzzing: a scheme in capitals was taken for one that is not known.
+    #[test]
+    fn schemes_may_have_capitals() {
+        assert_eq!(Href::parse("FiLe:///a/b.nc").unwrap().as_str(), "/a/b.nc");
+        assert_eq!(Href::parse("HTTP://host/a").unwrap().as_str(), "http://host/a");
+        let base = Href::parse("fiLe:/,/e:///e:").unwrap();
+        assert!(base.is_local() && base.join("..").unwrap().is_local());
+    }
 
     #[test]
     fn joining_follows_the_nine_rows_for_urls_and_paths() {

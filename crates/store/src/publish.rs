@@ -18,6 +18,26 @@ pub fn part_path(path: &Path) -> PathBuf {
     path.with_file_name(format!("{}{}-{serial}.part", part_start(path), std::process::id()))
 }
 
+/// Removes what processes that have ended left of `path`: files and folders under its hidden names.
+pub fn remove_abandoned(path: &Path) {
+    let start = part_start(path);
+    let left = |name: &str| {
+        let run = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".part"))?;
+        let (process, serial) = run.split_once('-')?;
+        serial.parse::<u64>().ok()?;
+        process.parse::<u32>().ok()
+    };
+    let entries = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    for entry in entries.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(left) else { continue };
+        // Where the system does not list processes, nothing is known to have ended.
+        if Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{process}")).exists() {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
 fn part_start(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A final name may use all of the 255 bytes that a component has.
@@ -198,6 +218,24 @@ mod tests {
         remove_parts(&dir.path().join("a.nc"));
         let left: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
         assert_eq!(left, [false, true, true, true, true]);
+    }
+
+    #[test]
+    fn what_ended_processes_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = std::process::id();
+        let gone = [".a.nc.4194999-3.part", ".a.nc.4194998-0.part"];
+        let stay =
+            [format!(".a.nc.{own}-3.part"), ".a.nc.notes.part".into(), ".b.nc.4194999-3.part".into(), "a.nc".into()];
+        fs::create_dir(dir.path().join(gone[0])).unwrap();
+        fs::write(dir.path().join(gone[0]).join("x"), "x").unwrap();
+        fs::write(dir.path().join(gone[1]), "x").unwrap();
+        for name in &stay {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        remove_abandoned(&dir.path().join("a.nc"));
+        assert!(gone.iter().all(|name| !dir.path().join(name).exists()));
+        assert!(stay.iter().all(|name| dir.path().join(name).exists()));
     }
 
     #[test]

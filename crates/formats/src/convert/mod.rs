@@ -141,6 +141,7 @@ trait Writer: Send + Sync + Debug {
 /// Copies an opened file, or a part of it, to `to`, which appears whole at the end. `stop` is asked between regions.
 ///
 /// - It blocks, and must not be called from async code.
+/// - What runs that were killed left of `to` is removed.
 ///
 /// # Errors
 /// Those of reading and writing; [`Error::Unsupported`] for what the target cannot hold.
@@ -156,6 +157,7 @@ pub fn convert(
         let why = left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; ");
         return Err(Error::unsupported("the file", format!("a file without anything to copy ({why})")));
     }
+    outcrop_store::publish::remove_abandoned(to);
     let writer: Box<dyn Writer> = match &options.target {
         Target::NetCdf4 { deflate } => Box::new(targets::NetCdf4::create(to, &plan.file, *deflate)?),
         Target::NetCdf3 { version } => Box::new(targets::NetCdf3::create(to, &plan.file, *version)?),

@@ -37,6 +37,7 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
     let meta = &opened.meta;
     let (chosen, mut left_out) = choose(meta, part, &options.target)?;
     check_windows(meta, part)?;
+    let chosen = if part.variables.is_empty() { one_group(&chosen, &mut left_out) } else { chosen };
     let group = common_group(&chosen)?;
     let (mut dims, mut variables, mut copies) = (IndexMap::new(), Vec::new(), Vec::new());
     for variable in chosen {
@@ -82,14 +83,18 @@ fn unfit(variable: &Variable, target: &Target) -> Option<String> {
 fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&'a Variable>, LeftOut)> {
     if part.variables.is_empty() {
         // Overviews can be made again, and have dimensions of their own.
-        let keeps = |v: &&Variable| meta.format != Format::GeoTiff || is_of_image(v);
+        let is_page = |v: &Variable| v.name.contains("_page_") || v.dims.iter().any(|dim| dim.contains("_page_"));
+        let keeps = |v: &&Variable| meta.format != Format::GeoTiff || (is_of_image(v) && !is_page(v));
         let is_mask = |v: &&Variable| meta.format == Format::GeoTiff && v.name == "mask";
+        let is_further = |v: &&Variable| meta.format == Format::GeoTiff && v.name.starts_with("band_data_page_");
+        let further = meta.variables.iter().filter(is_further);
+        let further = further.map(|v| (v.name.clone(), "one image in one file; choose it with `--var`".to_owned()));
         let masks = meta.variables.iter().filter(is_mask).map(|v| {
             (v.name.clone(), "masks are not copied; where it matters, use a nodata value in the source".to_owned())
         });
         return Ok((
             meta.variables.iter().filter(keeps).collect(),
-            meta.refused.iter().cloned().chain(masks).collect(),
+            meta.refused.iter().cloned().chain(masks).chain(further).collect(),
         ));
     }
     let mut names: Vec<String> = Vec::new();
@@ -158,10 +163,28 @@ fn window(variable: &Variable, part: &Part) -> Result<Vec<Range<u64>>> {
     variable.dims.iter().zip(&variable.grid.shape).map(of).collect()
 }
 
+fn group(variable: &Variable) -> &str {
+    variable.name.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
+/// The variables of the root where it has arrays, else of the first group; the others are left out.
+fn one_group<'a>(chosen: &[&'a Variable], left_out: &mut LeftOut) -> Vec<&'a Variable> {
+    let of = |v: &&Variable| group(v).to_owned();
+    let in_root = chosen.iter().any(|v| group(v).is_empty() && v.dims.len() > 1);
+    let first = || chosen.iter().map(|v| group(v)).find(|group| !group.is_empty()).unwrap_or_default();
+    let kept = if in_root { String::new() } else { first().to_owned() };
+    // Coordinates of a group may be those of the root.
+    let (own, others): (Vec<_>, Vec<_>) =
+        chosen.iter().copied().partition(|v| of(v) == kept || (group(v).is_empty() && v.dims.len() < 2));
+    let why = || "it is in another group; choose it with `--var`".to_owned();
+    left_out.extend(others.into_iter().map(|v: &Variable| (v.name.clone(), why())));
+    own
+}
+
 /// The group that all variables of more than one value are in; names are given without it.
 fn common_group(chosen: &[&Variable]) -> Result<String> {
-    let group = |v: &Variable| v.name.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
-    let mut groups: Vec<String> = chosen.iter().map(|v| group(v)).filter(|group| !group.is_empty()).collect();
+    let mut groups: Vec<String> =
+        chosen.iter().map(|v| group(v).to_owned()).filter(|group| !group.is_empty()).collect();
     groups.sort_unstable();
     groups.dedup();
     let in_root = chosen.iter().filter(|v| group(v).is_empty() && v.dims.len() > 1).count();
@@ -170,10 +193,7 @@ fn common_group(chosen: &[&Variable]) -> Result<String> {
         [one] if in_root == 0 => Ok(one.clone()),
         many => {
             let first: Vec<&str> = many.iter().take(8).map(String::as_str).collect();
-            let why = format!(
-                "variables of several groups ({}) in one file; choose some with `--var`: this",
-                first.join(", ")
-            );
+            let why = format!("copying variables of several groups ({}) into one file", first.join(", "));
             Err(Error::unsupported("the file", why))
         }
     }

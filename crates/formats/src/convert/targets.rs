@@ -303,9 +303,15 @@ fn georeference(opened: &Opened, variable: &Variable, window: &[std::ops::Range<
     let point = opened.meta.attrs.get("AREA_OR_POINT").and_then(AttrValue::text) == Some("Point");
     let raster = if point { RasterType::Point } else { RasterType::Area };
     let (transform, crs, epsg) = match (found, mapping) {
-        (Some(place), _) => {
+        (Some(place), mapping) => {
             check_order(variable, &place)?;
-            (Some(place.transform()), Some(place.crs.clone()), place.epsg)
+            // Of a single cell, coordinates do not tell the size; a written transform does.
+            let single = place.x.step == 0.0 || place.y.step == 0.0;
+            let own = mapping.and_then(written).filter(|_| single || opened.meta.format == Format::GeoTiff);
+            if own.is_none() && place.x.step == 0.0 && place.y.step == 0.0 {
+                return Err(refused("one cell, whose size nothing tells (`GeoTransform` in its grid mapping would)"));
+            }
+            (own.or_else(|| Some(place.transform())), Some(place.crs.clone()), place.epsg)
         }
         // A rotated image has no coordinates of its own.
         (None, Some(mapping)) => {

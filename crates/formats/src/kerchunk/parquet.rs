@@ -510,6 +510,10 @@ fn chunk(
         (9, long(data)),
     ];
     meta.extend(dictionary.map(|at| (11, long(at))));
+    if kind == 2 {
+        // Readers take integers without a count of nulls for floats.
+        meta.push((12, Thrift::Struct(vec![(3, Thrift::Long(0))])));
+    }
     Thrift::Struct(vec![(2, long(dictionary.unwrap_or(data))), (3, Thrift::Struct(meta))])
 }
 

@@ -1,0 +1,218 @@
+//! One contract for all readers and one for all writers: a format is a row of each table.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
+use outcrop_formats::zarr::ZarrCompression;
+use outcrop_formats::{Error, Format, GeoTiffOptions, Opened, Variable, save};
+use outcrop_store::{Href, Store, StoreOptions};
+use outcrop_testkit::Random;
+
+/// A file of each kind: what its format is, and how many variables of it can be read at least.
+const READERS: [(&str, Format, usize); 10] = [
+    ("classic.nc", Format::NetCdf3, 5),
+    ("cdf5.nc", Format::NetCdf3, 3),
+    ("netcdf4.nc", Format::NetCdf4, 3),
+    ("earliest.h5", Format::Hdf5, 10),
+    ("latest.h5", Format::Hdf5, 10),
+    ("filters.h5", Format::Hdf5, 20),
+    ("das_prodml.h5", Format::Hdf5, 1),
+    ("gaps.mseed", Format::MiniSeed, 2),
+    ("version3.mseed", Format::MiniSeed, 2),
+    ("tiff/cog.tif", Format::GeoTiff, 4),
+];
+
+/// Every writer, with the fixture and the variables that it is given.
+fn writers() -> [(&'static str, Target, &'static str, &'static [&'static str]); 6] {
+    let zarr = |shards: &[(&str, u64)]| Target::Zarr {
+        compression: ZarrCompression::Default,
+        shards: shards.iter().map(|(dim, len)| ((*dim).to_owned(), *len)).collect(),
+    };
+    [
+        ("a.nc", Target::NetCdf4 { deflate: Some(4) }, "netcdf4.nc", &[]),
+        ("plain.nc", Target::NetCdf4 { deflate: None }, "classic.nc", &[]),
+        ("a.nc3", Target::NetCdf3 { version: None }, "classic.nc", &[]),
+        ("a.zarr", zarr(&[]), "netcdf4.nc", &[]),
+        ("shards.zarr", zarr(&[("time", 4), ("x", 64)]), "netcdf4.nc", &[]),
+        ("a.tif", Target::GeoTiff(GeoTiffOptions::default()), "tiff/cog.tif", &["band_data"]),
+    ]
+}
+
+struct Bench {
+    runtime: tokio::runtime::Runtime,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
+        Self { runtime, store }
+    }
+
+    fn open(&self, path: &Path) -> Result<Opened, Error> {
+        let mut href = Href::from_path(path);
+        if path.is_dir() {
+            href = href.as_folder();
+        }
+        self.runtime.block_on(Opened::open(&self.store, &href))
+    }
+
+    fn read(&self, opened: &Opened, variable: &Variable, window: &[Range<u64>]) -> Result<Vec<u8>, Error> {
+        self.runtime.block_on(async { opened.read(&opened.locate(variable).await?, window).await })
+    }
+
+    fn all(&self, opened: &Opened, variable: &Variable) -> Result<Vec<u8>, Error> {
+        let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|len| 0..*len).collect();
+        self.read(opened, variable, &window)
+    }
+
+    /// Names and values of all variables that can be read.
+    fn values(&self, opened: &Opened) -> Vec<(String, Vec<u8>)> {
+        let read = |v: &Variable| Some((v.name.clone(), self.all(opened, v).ok()?));
+        opened.meta.variables.iter().filter_map(read).collect()
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn readers_open_locate_and_read() {
+    let bench = Bench::new();
+    for (name, format, least) in READERS {
+        let opened = bench.open(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(opened.meta.format, format, "{name}");
+        let mut read = 0;
+        for variable in &opened.meta.variables {
+            let Ok(all) = bench.all(&opened, variable) else { continue };
+            read += 1;
+            let what = format!("{name}: {}", variable.name);
+            let size = variable.dtype.size() as u64;
+            let elements = variable.elements().unwrap();
+            assert_eq!(all.len() as u64, elements * size, "{what}");
+            assert_eq!(variable.dims.len(), variable.grid.shape.len(), "{what}");
+            assert!(variable.grid.chunk.iter().all(|len| *len > 0), "{what}");
+            let Some(len) = variable.grid.shape.first().copied() else { continue };
+            // Two halves are the whole, and nothing lies outside.
+            let window = |rows: Range<u64>| -> Vec<Range<u64>> {
+                let rest = variable.grid.shape.iter().skip(1).map(|len| 0..*len);
+                std::iter::once(rows).chain(rest).collect()
+            };
+            let mut halves = bench.read(&opened, variable, &window(0..len / 2)).unwrap();
+            halves.extend(bench.read(&opened, variable, &window(len / 2..len)).unwrap());
+            assert!(halves == all, "{what}");
+            let outside = bench.read(&opened, variable, &window(0..len + 1)).unwrap_err();
+            assert!(matches!(outside, Error::Window { .. }), "{what}: {outside}");
+            assert!(bench.read(&opened, variable, &[]).is_err(), "{what}");
+        }
+        assert!(read >= least, "{name}: {read} variables can be read");
+    }
+}
+
+#[test]
+fn readers_say_that_a_file_is_cut_or_give_the_same_values() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(7);
+    for (name, format, _) in READERS {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let want = bench.values(&bench.open(&fixture(name)).unwrap());
+        let len = whole.len() as u64;
+        for cut in [0, 1, len / 4, len / 2, len - 1, random.below(len), random.below(len), random.below(len)] {
+            let path = dir.path().join("cut");
+            std::fs::write(&path, &whole[..usize::try_from(cut).unwrap()]).unwrap();
+            let Ok(opened) = bench.open(&path) else { continue };
+            // A file of records that ends with one is whole, with fewer segments.
+            if format == Format::MiniSeed && cut.is_multiple_of(128) {
+                continue;
+            }
+            for (variable, got) in bench.values(&opened) {
+                let of = |(name, _): &&(String, Vec<u8>)| *name == variable;
+                let same = want.iter().find(of).is_none_or(|(_, want)| *want == got);
+                assert!(same, "{name} cut at {cut}: {variable} has other values");
+            }
+        }
+    }
+}
+
+#[test]
+fn saved_references_give_the_same_values() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, ..) in READERS {
+        let opened = bench.open(&fixture(name)).unwrap();
+        let (bytes, left_out) = bench.runtime.block_on(save(&opened)).unwrap();
+        let path = dir.path().join("a.refs");
+        std::fs::write(&path, bytes).unwrap();
+        let again = bench.open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (want, got) = (bench.values(&opened), bench.values(&again));
+        let kept: Vec<_> = want.into_iter().filter(|(name, _)| left_out.iter().all(|(left, _)| left != name)).collect();
+        assert!(got == kept, "{name}");
+    }
+}
+
+fn options(target: Target) -> ConvertOptions {
+    ConvertOptions {
+        target,
+        chunks: Vec::new(),
+        threads: 2,
+        memory: 1 << 20,
+        progress: outcrop_store::progress::Sink::default(),
+    }
+}
+
+#[test]
+fn writers_write_what_is_read() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, target, source, variables) in writers() {
+        let part = Part { variables: variables.iter().map(|&v| v.to_owned()).collect(), windows: Vec::new() };
+        let to = dir.path().join(name);
+        let opened = bench.open(&fixture(source)).unwrap();
+        // Twice: the new takes the place of the old.
+        for _ in 0..2 {
+            let done = convert(&opened, &part, &to, &options(target.clone()), &|| false).unwrap();
+            assert!(!done.stopped && !done.variables.is_empty(), "{name}");
+            let again = bench.open(&to).unwrap_or_else(|e| panic!("{name}: {e}"));
+            for variable in &done.variables {
+                let (want, got) = (opened.meta.find(variable).unwrap(), again.meta.find(variable).unwrap());
+                assert_eq!(
+                    (&got.grid.shape, &got.dims, got.dtype),
+                    (&want.grid.shape, &want.dims, want.dtype),
+                    "{name}"
+                );
+                assert!(bench.all(&again, got).unwrap() == bench.all(&opened, want).unwrap(), "{name}: {variable}");
+                for attr in ["units", "scale_factor", "add_offset", "calendar", "standard_name"] {
+                    assert_eq!(got.attrs.get(attr), want.attrs.get(attr), "{name}: {variable}: {attr}");
+                }
+            }
+        }
+    }
+    let left = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, writers().len(), "nothing but the files is left");
+}
+
+#[test]
+fn writers_that_end_early_leave_the_old_file_and_nothing_else() {
+    let bench = Bench::new();
+    for (name, target, source, variables) in writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = Part { variables: variables.iter().map(|&v| v.to_owned()).collect(), windows: Vec::new() };
+        let to = dir.path().join(name);
+        let opened = bench.open(&fixture(source)).unwrap();
+        let stopped = convert(&opened, &part, &to, &options(target.clone()), &|| true).unwrap();
+        assert!(stopped.stopped && std::fs::read_dir(dir.path()).unwrap().count() == 0, "{name}");
+        convert(&opened, &part, &to, &options(target.clone()), &|| false).unwrap();
+        let old = bench.values(&bench.open(&to).unwrap());
+        assert!(convert(&opened, &part, &to, &options(target.clone()), &|| true).unwrap().stopped, "{name}");
+        assert!(bench.values(&bench.open(&to).unwrap()) == old, "{name}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{name}");
+        // A folder that is not there and cannot be made.
+        let wrong = fixture(source).join("inside").join(name);
+        assert!(convert(&opened, &part, &wrong, &options(target), &|| false).is_err(), "{name}");
+    }
+}
