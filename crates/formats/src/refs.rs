@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
 use crate::kerchunk::Referenced;
-use crate::layout::Linear;
+use crate::layout::{Linear, position};
 use crate::miniseed::Segment;
 use crate::zarr::{Keys, Mapped, Shards};
 
@@ -199,14 +199,8 @@ impl ChunkRefs {
         }
     }
 
-    fn position(&self, mut linear: u64) -> Vec<u64> {
-        let counts = self.grid.counts();
-        let mut index = vec![0; counts.len()];
-        for (at, count) in index.iter_mut().zip(&counts).rev() {
-            *at = linear % (*count).max(1);
-            linear /= (*count).max(1);
-        }
-        index
+    fn position(&self, linear: u64) -> Vec<u64> {
+        position(linear, &self.grid.counts())
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
 use outcrop_formats::zarr::ZarrCompression;
-use outcrop_formats::{Error, Format, GeoTiffOptions, Opened, Variable, save};
+use outcrop_formats::{AttrValue, Attrs, DType, Error, Format, GeoTiffOptions, Opened, Variable, netcdf4, save};
 use outcrop_store::{Href, Store, StoreOptions};
 use outcrop_testkit::Random;
 
@@ -214,5 +214,36 @@ fn writers_that_end_early_leave_the_old_file_and_nothing_else() {
         // A folder that is not there and cannot be made.
         let wrong = fixture(source).join("inside").join(name);
         assert!(convert(&opened, &part, &wrong, &options(target), &|| false).is_err(), "{name}");
+    }
+}
+
+/// What attributes say of missing values holds, not the fill value that the file was made with.
+#[test]
+fn cells_without_data_stay_so_in_an_image() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["_FillValue", "missing_value"] {
+        let (from, to) = (dir.path().join("a.nc"), dir.path().join("a.tif"));
+        let mut writer = netcdf4::Writer::create(&from, &Attrs::new()).unwrap();
+        writer.add_dim("y", 2).unwrap();
+        writer.add_dim("x", 2).unwrap();
+        let spec = netcdf4::VariableSpec {
+            name: "v".to_owned(),
+            dims: vec!["y".to_owned(), "x".to_owned()],
+            dtype: DType::Int16,
+            chunk: None,
+            deflate: None,
+            fill: None,
+            attrs: Attrs::from([(name.to_owned(), AttrValue::Int(vec![-5]))]),
+        };
+        writer.add_variable(&spec).unwrap();
+        let values: Vec<u8> = [1i16, -5, 3, 4].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        writer.write("v", &values).unwrap();
+        writer.finish().unwrap();
+        let opened = bench.open(&from).unwrap();
+        let target = Target::GeoTiff(GeoTiffOptions::default());
+        convert(&opened, &Part::default(), &to, &options(target), &|| false).unwrap();
+        let image = bench.open(&to).unwrap();
+        assert_eq!(image.meta.find("band_data").unwrap().attrs.get("_FillValue"), spec.attrs.get(name), "{name}");
     }
 }

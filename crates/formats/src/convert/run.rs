@@ -7,6 +7,7 @@ use outcrop_store::progress::{Progress, Unit};
 
 use super::plan::{Copy, Plan};
 use super::{ConvertOptions, Writer};
+use crate::layout::position;
 use crate::refs::ChunkRefs;
 use crate::{Error, Opened, Result};
 
@@ -171,15 +172,6 @@ impl Work<'_> {
         self.progress.advance(values.len() as u64);
         Ok(())
     }
-}
-
-fn position(mut at: u64, counts: &[u64]) -> Vec<u64> {
-    let mut index = vec![0; counts.len()];
-    for (place, count) in index.iter_mut().zip(counts).rev() {
-        *place = at % (*count).max(1);
-        at /= (*count).max(1);
-    }
-    index
 }
 
 /// One unit out of a region, with fill value beyond its edge.

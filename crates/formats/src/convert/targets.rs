@@ -9,7 +9,7 @@ use super::plan::{Copy, Plan, attr, names};
 use super::{NewFile, NewVariable, Writer};
 use crate::array::{AttrValue, Attrs, DType, Format, Variable};
 use crate::place::{self, Place};
-use crate::tiff::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter};
+use crate::tiff::{self, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter};
 use crate::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use crate::{Error, Opened, Result};
 use crate::{netcdf3, netcdf4};
@@ -84,7 +84,10 @@ impl NetCdf3 {
                 dims: variable.dims.clone(),
                 dtype: variable.dtype,
                 chunk: variable.chunk.clone(),
-                fill: variable.attrs.contains_key("_FillValue").then(|| variable.fill.clone()),
+                fill: variable
+                    .attrs
+                    .get("_FillValue")
+                    .map(|_| no_data(variable).unwrap_or_else(|| variable.fill.clone())),
                 attrs: variable.attrs.clone(),
             })?;
         }
@@ -210,7 +213,7 @@ impl GeoTiff {
             height,
             bands,
             dtype: first.dtype,
-            nodata: first.attrs.contains_key("_FillValue").then(|| first.fill.clone()).or_else(|| missing(&first)),
+            nodata: no_data(&first),
             transform,
             control_points,
             keys,
@@ -268,25 +271,24 @@ fn keep_images(plan: &mut Plan) -> Result<()> {
         let all = names(&plan.file.variables);
         return Err(refused(format!("variables differ in dimensions or type ({all}); choose with `--var`")));
     }
-    let same_nodata = |v: &NewVariable| v.fill == first.fill;
+    let same_nodata = |v: &NewVariable| no_data(v) == no_data(first);
     if !plan.file.variables.iter().all(same_nodata) {
         return Err(refused("variables differ in the value of cells without data; choose one with `--var`"));
     }
     Ok(())
 }
 
-/// The value of `missing_value`, where it is one of the type.
-fn missing(variable: &NewVariable) -> Option<Vec<u8>> {
-    let value = variable.attrs.get("missing_value")?.number()?;
-    Some(match variable.dtype {
-        DType::Float32 => {
-            #[expect(clippy::cast_possible_truncation, reason = "the attribute has the type of the variable")]
-            let single = value as f32;
-            single.to_ne_bytes().to_vec()
-        }
-        DType::Float64 => value.to_ne_bytes().to_vec(),
-        _ => return None,
-    })
+/// The value of cells without data, as the attributes say; the fill value of the storage may be another.
+fn no_data(variable: &NewVariable) -> Option<Vec<u8>> {
+    let text = |value: &AttrValue| match value {
+        AttrValue::Text(_) | AttrValue::Texts(_) => None,
+        AttrValue::Int(values) => values.first().map(i64::to_string),
+        AttrValue::UInt(values) => values.first().map(u64::to_string),
+        AttrValue::Float32(values) => values.first().map(|value| f64::from(*value).to_string()),
+        AttrValue::Float64(values) => values.first().map(f64::to_string),
+    };
+    let of = |name: &str| tiff::element(&text(variable.attrs.get(name)?)?, variable.dtype);
+    of("_FillValue").or_else(|| of("missing_value"))
 }
 
 struct Georeference {

@@ -20,5 +20,6 @@ mod write;
 pub(crate) use chunk::ChunkDecoder;
 pub use codec::{LercPacking, TiffCodec};
 pub(crate) use index::{IndexWalk, TileIndex};
+pub(crate) use nodata::element;
 pub(crate) use open::{OpenWalk, is_tiff};
 pub use write::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Resampling, TiffCompression};

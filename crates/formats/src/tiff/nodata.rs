@@ -15,6 +15,11 @@ pub(super) fn fill(text: Option<&str>, dtype: DType, attrs: &mut Attrs) -> Vec<u
     zero
 }
 
+/// One element in native byte order that a text means; `None` if the type has no such value.
+pub(crate) fn element(text: &str, dtype: DType) -> Option<Vec<u8>> {
+    value(text, dtype).map(|(bytes, _)| bytes)
+}
+
 fn value(text: &str, dtype: DType) -> Option<(Vec<u8>, AttrValue)> {
     macro_rules! integer {
         ($int:ty) => {{
