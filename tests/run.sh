@@ -67,11 +67,21 @@ for file in crates/formats/tests/fixtures/tiff/*.tif; do
   "$outcrop" --quiet convert "$file" --to "$name" 2>/dev/null || true
 done
 for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do
-  for to in "$name" "3_$name --format netcdf3" "$name.zarr"; do
+  for to in "$name" "3_$name --format netcdf3" "$name.zarr" "2_$name.zarr --zarr-format 2" "scaled_$name --decode scaled"; do
     # shellcheck disable=SC2086
     "$outcrop" --quiet convert "crates/formats/tests/fixtures/$name" \
       --to target/judged/converted/$to || [ $? -eq 1 ]
   done
+done
+for to in texts.nc texts.nc.zarr "2_texts.nc.zarr --zarr-format 2"; do
+  # shellcheck disable=SC2086
+  "$outcrop" --quiet convert crates/formats/tests/fixtures/texts.nc --to target/judged/converted/$to 2>/dev/null ||
+    [ $? -eq 1 ]
+done
+for file in crates/formats/tests/fixtures/*.mseed; do
+  name=target/judged/converted/$(basename "$file")
+  "$outcrop" --quiet convert "$file" --to "$name" 2>/dev/null || true
+  "$outcrop" --quiet convert "$file" --to "$name.nc" 2>/dev/null || true
 done
 cargo run --release --locked --quiet -- --quiet demo --to target/judged/demo >/dev/null
 cargo run --release --locked --quiet -- --quiet build catalogs/daymet-daily-v4/recipe.toml --to target/judged/daymet

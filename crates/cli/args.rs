@@ -176,8 +176,12 @@ pub(crate) enum FileFormat {
     Netcdf4,
     /// NetCDF-3, in the oldest version that can hold everything.
     Netcdf3,
-    /// Zarr 3.
+    /// Zarr 3, or what `--zarr-format` says.
     Zarr,
+    /// miniSEED 2.
+    Miniseed,
+    /// miniSEED 3.
+    Miniseed3,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -198,7 +202,7 @@ pub(crate) enum ResamplingName {
 pub(crate) struct ConvertArgs {
     /// File, Zarr store or document of references.
     pub(crate) href: String,
-    /// File to write; its format is that of its name: .tif, .nc, .zarr.
+    /// File to write; its format is that of its name: .tif, .nc, .zarr, .mseed.
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) to: String,
     /// Variables; their coordinates and grid mappings come with them [default: all].
@@ -210,8 +214,8 @@ pub(crate) struct ConvertArgs {
     /// The format, where the name does not tell it.
     #[arg(long, value_enum)]
     pub(crate) format: Option<FileFormat>,
-    /// deflate, zstd, lzw or none, with a level where it has one: deflate:9. What a format has not is refused [default:
-    /// deflate, of Zarr zstd, of a GeoTIFF made from one the same].
+    /// deflate, zstd, lzw, steim1, steim2, int32 or none, with a level where it has one: deflate:9. What a format has not is
+    /// refused [default: deflate, of Zarr zstd, of miniSEED steim2, of a GeoTIFF made from one the same].
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub(crate) compress: Option<String>,
     /// Length of chunks along a dimension: time=1 [default: that of the source].
@@ -220,6 +224,12 @@ pub(crate) struct ConvertArgs {
     /// Length of shards of Zarr along a dimension, whole chunks: time=365.
     #[arg(long, value_name = "DIM=N", value_delimiter = ',')]
     pub(crate) shard: Vec<String>,
+    /// Version of Zarr, 2 or 3 [default: 3].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) zarr_format: Option<u8>,
+    /// What becomes of missing values, scale and offset.
+    #[arg(long, value_enum, default_value = "raw")]
+    pub(crate) decode: PolicyName,
     /// Rows and columns of a tile of a GeoTIFF [default: those of the source where it is one, else 512].
     #[arg(long, value_name = "N")]
     pub(crate) tile: Option<u64>,
@@ -245,6 +255,16 @@ pub(crate) struct ConvertArgs {
 pub(crate) enum Pipeline {
     /// First leaf of three plants from tmin, tmax and dayl.
     SpringIndex,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    /// Values as they are stored, with the attributes that say what they mean.
+    Raw,
+    /// Missing values become NaN; scale and offset stay attributes.
+    Masked,
+    /// Physical values as floats, missing ones NaN: what xarray opens by default.
+    Scaled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

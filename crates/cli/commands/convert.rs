@@ -6,15 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use outcrop_compute::{available, human, parse_bytes};
+use outcrop_formats::cf::Policy;
 use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
-use outcrop_formats::zarr::ZarrCompression;
+use outcrop_formats::miniseed::{Encoding, Version, WriteOptions};
+use outcrop_formats::zarr::{ZarrCompression, ZarrFormat};
 use outcrop_formats::{Format, GeoTiffOptions, Opened, Resampling, TiffCompression};
 use outcrop_store::Href;
 use serde_json::json;
 
 use super::info::{named, open};
 use super::located;
-use crate::args::{ConvertArgs, FileFormat, ResamplingName};
+use crate::args::{ConvertArgs, FileFormat, PolicyName, ResamplingName};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -44,6 +46,11 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
         .wait(async { open(&context.store, &href, args.raw.as_deref()).await.map_err(|error| named(&href, error)) })?;
     let options = ConvertOptions {
         target: target(format, args, &opened)?,
+        policy: match args.decode {
+            PolicyName::Raw => Policy::Raw,
+            PolicyName::Masked => Policy::Masked,
+            PolicyName::Scaled => Policy::Scaled,
+        },
         chunks: lengths("--chunk", &args.chunk)?,
         threads,
         memory,
@@ -87,12 +94,14 @@ fn format(args: &ConvertArgs) -> Result<FileFormat, Failure> {
         Some("tif" | "tiff" | "gtiff") => Some(FileFormat::Cog),
         Some("nc" | "nc4" | "cdf") => Some(FileFormat::Netcdf4),
         Some("zarr") => Some(FileFormat::Zarr),
+        Some("mseed" | "miniseed" | "msd" | "ms") => Some(FileFormat::Miniseed),
+        Some("mseed3" | "ms3") => Some(FileFormat::Miniseed3),
         _ => None,
     };
     args.format.or(of_name).ok_or_else(|| {
         Failure::usage(
             format!("the name `{}` does not tell a format", args.to),
-            "end it with .tif, .nc or .zarr, or add --format",
+            "end it with .tif, .nc, .zarr or .mseed, or add --format",
         )
     })
 }
@@ -127,7 +136,20 @@ fn target(format: FileFormat, args: &ConvertArgs, opened: &Opened) -> Result<Tar
             };
             let compression =
                 compression.ok_or_else(|| wrong("Zarr takes zstd:1 to zstd:22, gzip:1 to gzip:9, or none"))?;
-            Ok(Target::Zarr { compression, shards: lengths("--shard", &args.shard)? })
+            let format = if args.zarr_format == Some(2) { ZarrFormat::V2 } else { ZarrFormat::V3 };
+            Ok(Target::Zarr { format, compression, shards: lengths("--shard", &args.shard)? })
+        }
+        FileFormat::Miniseed | FileFormat::Miniseed3 => {
+            let encoding = match compress {
+                None => Some(None),
+                Some(("int32", "")) => Some(Some(Encoding::Int32)),
+                Some(("steim1", "")) => Some(Some(Encoding::Steim1)),
+                Some(("steim2", "")) => Some(Some(Encoding::Steim2)),
+                Some(_) => None,
+            };
+            let version = if format == FileFormat::Miniseed { Version::Two } else { Version::Three };
+            let encoding = encoding.ok_or_else(|| wrong("miniSEED takes steim1, steim2 or int32"))?;
+            Ok(Target::MiniSeed(WriteOptions { version, encoding, ..WriteOptions::default() }))
         }
         FileFormat::Cog => {
             let mut options = image_options(args, opened);
@@ -150,12 +172,13 @@ fn target(format: FileFormat, args: &ConvertArgs, opened: &Opened) -> Result<Tar
 fn check_flags(format: FileFormat, args: &ConvertArgs) -> Result<(), Failure> {
     let of_image = args.tile.is_some() || args.overviews.is_some() || args.resampling.is_some();
     for (flag, given, fits) in [
-        ("--shard", !args.shard.is_empty(), format == FileFormat::Zarr),
+        ("--shard", !args.shard.is_empty(), format == FileFormat::Zarr && args.zarr_format != Some(2)),
+        ("--zarr-format", args.zarr_format.is_some(), format == FileFormat::Zarr),
         ("--chunk", !args.chunk.is_empty(), format != FileFormat::Cog),
         ("--tile, --overviews or --resampling", of_image, format == FileFormat::Cog),
     ] {
         if given && !fits {
-            let hint = "--shard is for Zarr; --tile, --overviews and --resampling for GeoTIFF; --chunk for all others";
+            let hint = "--shard is for Zarr 3, --zarr-format for Zarr; --tile, --overviews and --resampling for GeoTIFF; --chunk for all others";
             return Err(Failure::usage(format!("{flag} does not go with this format"), hint));
         }
     }

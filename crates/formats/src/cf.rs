@@ -5,6 +5,20 @@
 use std::collections::BTreeSet;
 
 use crate::array::{AttrValue, Attrs, DType, Variable};
+use crate::{Error, Result};
+
+/// What becomes of stored values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// They stay as they are stored.
+    #[default]
+    Raw,
+    /// Those that are missing become NaN, in the smallest float type that xarray would take; scale and offset stay in the
+    /// attributes.
+    Masked,
+    /// Those that are missing become NaN, all others physical values in the type that xarray gives them.
+    Scaled,
+}
 
 /// How stored values become physical values.
 ///
@@ -61,6 +75,67 @@ impl Decoding {
     #[must_use]
     pub fn without_limits(self) -> Self {
         Self { min: None, max: None, ..self }
+    }
+
+    /// The rules by which a variable is decoded under a policy; `None` where its values stay as they are stored: numbers
+    /// that nothing is said of, texts, complex numbers, and times (CF, section 4.4), whose values xarray decodes by itself.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for bands of unlike scale or offset, which one rule does not decode.
+    pub fn under(policy: Policy, variable: &Variable) -> Result<Option<Self>> {
+        let attrs = &variable.attrs;
+        let of_time = attrs.get("units").and_then(AttrValue::text).is_some_and(|units| units.contains(" since "));
+        if policy == Policy::Raw || !variable.dtype.is_real() || of_time {
+            return Ok(None);
+        }
+        if policy == Policy::Scaled && (attrs.contains_key("scales") || attrs.contains_key("offsets")) {
+            return Err(Error::unsupported(&variable.name, "scaling bands that have scales or offsets of their own"));
+        }
+        let all = Self::of(variable);
+        let rules = if policy == Policy::Masked { Self { scale: None, offset: None, ..all } } else { all };
+        if rules.is_identity() {
+            return Ok(None);
+        }
+        let scaled = policy == Policy::Scaled;
+        if scaled && (rules.nan_is_missing || !rules.missing.is_empty()) {
+            return Ok(Some(rules));
+        }
+        // Limits make holes too, which whole numbers cannot show.
+        let of = |name: &str| attrs.get(name).filter(|_| scaled);
+        let result = result_dtype(rules.stored, of("scale_factor"), of("add_offset"), &[0.0]);
+        Ok(Some(Self { result, ..rules }))
+    }
+
+    /// The attributes of the decoded values: what was applied is gone, and told by `decoded`.
+    pub fn decoded_attrs(&self, attrs: &Attrs) -> Attrs {
+        let scaled = self.scale.is_some() || self.offset.is_some();
+        let applied = |name: &str| match name {
+            "_FillValue" | "missing_value" | "valid_min" | "valid_max" | "valid_range" | "_Unsigned" => true,
+            "scale_factor" | "add_offset" => scaled,
+            _ => false,
+        };
+        let (gone, mut kept): (Attrs, Attrs) = attrs.clone().into_iter().partition(|(name, _)| applied(name));
+        let nan = if self.result == DType::Float32 {
+            AttrValue::Float32(vec![f32::NAN])
+        } else {
+            AttrValue::Float64(vec![f64::NAN])
+        };
+        kept.insert("_FillValue".into(), nan);
+        let number = |value: &AttrValue| value.numbers().iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+        let text = |value: &AttrValue| value.text().map_or_else(|| number(value), str::to_owned);
+        let said: Vec<String> = gone.iter().map(|(name, value)| format!("{name} {}", text(value))).collect();
+        kept.insert("decoded".into(), AttrValue::Text(format!("{} from {}", said.join(", "), self.stored.name())));
+        kept
+    }
+
+    /// The decoded values of elements in native byte order, as elements of [`Decoding::result_dtype`] in native byte order.
+    pub fn decode(&self, raw: &[u8]) -> Vec<u8> {
+        if self.result != DType::Float32 {
+            return self.to_f64(raw).iter().flat_map(|value| value.to_ne_bytes()).collect();
+        }
+        let mut out = vec![0f32; raw.len() / self.stored.size().max(1)];
+        self.to_f32(raw, &mut out);
+        out.iter().flat_map(|value| value.to_ne_bytes()).collect()
     }
 
     /// The type of the values in memory: of the file, with the sign that `_Unsigned` gives.

@@ -82,8 +82,8 @@ const WRITTEN: [Row; 11] = [
     ],
     [
         "Zarr 2",
-        "blosc (lz4), consolidated metadata",
-        "`outcrop run --zarr-format 2`, `outcrop_formats::zarr::GroupWriter`",
+        "blosc (lz4), zstd, gzip or none; consolidated metadata; fill values only where values are missing",
+        "`outcrop convert` and `outcrop run` with `--zarr-format 2`, `outcrop_formats::zarr::GroupWriter`",
     ],
     [
         "`.refs`",
@@ -98,7 +98,7 @@ const WRITTEN: [Row; 11] = [
     [
         "miniSEED 2, 3",
         "text, int16, int32, float32, float64, Steim1, Steim2; record lengths; checksums of version 3",
-        "`outcrop_formats::miniseed::Writer`",
+        "`outcrop convert`, `outcrop_formats::miniseed::Writer`",
     ],
     ["PNG", "a map with colour bar, axes and title", "`outcrop plot`"],
     [

@@ -1,12 +1,13 @@
 //! Copies what was opened, or a part of it, into a new file: any reader to any writer.
 //!
-//! Values are copied as they are stored, with the attributes that say what they mean (`raw`); nothing is scaled or masked
-//! on the way. The work is cut into regions that are whole units of the writer and, where memory allows, whole chunks of
+//! Values are copied as they are stored, with the attributes that say what they mean, or decoded ([`Policy`]). The work is cut into regions that are whole units of the writer and, where memory allows, whole chunks of
 //! the reader, so that few chunks are decoded twice. Memory: the regions that are worked on, not the size of the file.
 
 mod plan;
 mod run;
 mod targets;
+mod texts;
+mod waveform;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -16,9 +17,11 @@ use indexmap::IndexMap;
 use outcrop_store::progress::Sink;
 
 use crate::array::{Attrs, DType, Dim};
+use crate::cf::Policy;
+use crate::miniseed::WriteOptions;
 use crate::netcdf3;
 use crate::tiff::GeoTiffOptions;
-use crate::zarr::ZarrCompression;
+use crate::zarr::{ZarrCompression, ZarrFormat};
 use crate::{Error, Opened, Result};
 
 /// A part of a file.
@@ -43,13 +46,17 @@ pub enum Target {
         /// The version; by default the oldest that can hold everything.
         version: Option<netcdf3::Version>,
     },
-    /// Zarr 3, the arrays in the store itself.
+    /// Zarr, the arrays in the store itself.
     Zarr {
+        /// The version.
+        format: ZarrFormat,
         /// Compression.
         compression: ZarrCompression,
         /// Lengths of shards along dimensions, multiples of those of chunks; none is no shards.
         shards: Vec<(String, u64)>,
     },
+    /// miniSEED; variables along time alone, named `NET.STA.LOC.CHA`, are segments.
+    MiniSeed(WriteOptions),
     /// Cloud-optimised GeoTIFF of one variable, or of variables of one grid as bands.
     GeoTiff(GeoTiffOptions),
 }
@@ -61,6 +68,7 @@ impl Target {
             Self::NetCdf4 { .. } => "NetCDF-4",
             Self::NetCdf3 { .. } => "NetCDF-3",
             Self::Zarr { .. } => "Zarr",
+            Self::MiniSeed(_) => "miniSEED",
             Self::GeoTiff(_) => "GeoTIFF",
         }
     }
@@ -70,9 +78,11 @@ impl Target {
         let is_complex = matches!(dtype, DType::Complex64 | DType::Complex128);
         match self {
             Self::NetCdf4 { .. } | Self::NetCdf3 { .. } => {
-                dtype == DType::Char || (dtype.is_real() && dtype != DType::Float16)
+                dtype.is_text() || (dtype.is_real() && dtype != DType::Float16)
             }
-            Self::Zarr { .. } | Self::GeoTiff(_) => dtype.is_real() || is_complex,
+            Self::Zarr { .. } => dtype.is_real() || is_complex || dtype.is_text(),
+            Self::GeoTiff(_) => dtype.is_real() || is_complex,
+            Self::MiniSeed(_) => dtype.is_real(),
         }
     }
 }
@@ -82,6 +92,8 @@ impl Target {
 pub struct ConvertOptions {
     /// The format.
     pub target: Target,
+    /// What becomes of missing values, scale and offset.
+    pub policy: Policy,
     /// Lengths of chunks along dimensions; else those of the source.
     pub chunks: Vec<(String, u64)>,
     /// Worker threads, at least 1.
@@ -134,6 +146,11 @@ trait Writer: Send + Sync + Debug {
     /// Writes one unit in C order and native byte order; at the edge, what lies beyond the shape is fill value.
     fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()>;
 
+    /// True if units must come in order, variable by variable.
+    fn in_order(&self) -> bool {
+        false
+    }
+
     /// Puts the file in its place.
     fn finish(self: Box<Self>, threads: usize) -> Result<()>;
 }
@@ -161,7 +178,10 @@ pub fn convert(
     let writer: Box<dyn Writer> = match &options.target {
         Target::NetCdf4 { deflate } => Box::new(targets::NetCdf4::create(to, &plan.file, *deflate)?),
         Target::NetCdf3 { version } => Box::new(targets::NetCdf3::create(to, &plan.file, *version)?),
-        Target::Zarr { compression, shards } => Box::new(targets::Zarr::create(to, &plan.file, *compression, shards)?),
+        Target::Zarr { format, compression, shards } => {
+            Box::new(targets::Zarr::create(to, &plan.file, (*format, *compression), shards)?)
+        }
+        Target::MiniSeed(records) => Box::new(waveform::MiniSeed::create(opened, to, &plan, *records)?),
         Target::GeoTiff(tiff) => Box::new(targets::GeoTiff::create(opened, to, &mut plan, *tiff)?),
     };
     let mut done = Converted {

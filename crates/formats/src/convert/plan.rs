@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
-use super::{ConvertOptions, NewFile, NewVariable, Part, Target};
-use crate::array::{AttrValue, Dim, FileMeta, Format, Variable};
+use super::{ConvertOptions, NewFile, NewVariable, Part, Target, texts, waveform};
+use crate::array::{AttrValue, DType, Dim, FileMeta, Format, Variable};
+use crate::cf::Decoding;
 use crate::layout::{Layout, virtual_grid};
 use crate::place::text;
 use crate::{Error, Opened, Result};
@@ -29,6 +30,18 @@ pub(super) struct Plan {
 pub(super) struct Copy {
     pub(super) from: Variable,
     pub(super) window: Vec<Range<u64>>,
+    pub(super) values: Values,
+}
+
+/// How values come to the writer.
+#[derive(Debug, Clone)]
+pub(super) enum Values {
+    /// As they are stored.
+    Stored,
+    /// Decoded on the way.
+    Decoded(Decoding),
+    /// At hand, in C order and native byte order: texts, in the form that the writer takes.
+    Given(Vec<u8>),
 }
 
 type LeftOut = Vec<(String, String)>;
@@ -37,43 +50,86 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
     let meta = &opened.meta;
     let (chosen, mut left_out) = choose(meta, part, &options.target)?;
     check_windows(meta, part)?;
-    let chosen = if part.variables.is_empty() { one_group(&chosen, &mut left_out) } else { chosen };
-    let group = common_group(&chosen)?;
+    // Segments of one source are told apart by a number, and are no groups.
+    let flat = meta.format == Format::MiniSeed || matches!(options.target, Target::MiniSeed(_));
+    let chosen = if part.variables.is_empty() && !flat { one_group(&chosen, &mut left_out) } else { chosen };
+    let group = if flat { String::new() } else { common_group(&chosen)? };
+    // Without a network a source begins with a dot, which a name in a store cannot.
+    let plain = |name: &str| name.strip_prefix('.').map_or_else(|| name.to_owned(), |rest| format!("_.{rest}"));
+    let within = |name: &str| if flat { plain(&name.replace('/', "_")) } else { within(&group, name) };
     let (mut dims, mut variables, mut copies) = (IndexMap::new(), Vec::new(), Vec::new());
     for variable in chosen {
         if let Some(why) = unfit(variable, &options.target) {
-            left_out.push((variable.name.clone(), why));
+            // Labels of bands are read by the writer itself.
+            let is_label = match options.target {
+                Target::GeoTiff(_) => variable.dims.len() < 2,
+                Target::MiniSeed(_) => variable.dims.is_empty() || variable.dims.contains(&variable.name),
+                _ => false,
+            };
+            left_out.extend((!is_label).then(|| (variable.name.clone(), why)));
             continue;
         }
         let window = window(variable, part)?;
-        let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
-        let names: Vec<String> = variable.dims.iter().map(|dim| within(&group, dim)).collect();
-        for ((name, old), len) in names.iter().zip(&variable.dims).zip(&shape) {
-            let unlimited = meta.dims.get(old).is_some_and(|dim| dim.unlimited);
+        let names: Vec<String> = variable.dims.iter().map(|dim| within(dim)).collect();
+        let (new, values) = match new_variable(opened, variable, (&names, &window), options) {
+            Ok(found) => found,
+            Err(why) if variable.dtype.is_text() && part.variables.is_empty() => {
+                left_out.push((variable.name.clone(), why.to_string()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (at, (name, len)) in new.dims.iter().zip(&new.shape).enumerate() {
+            let old = variable.dims.get(at).and_then(|old| meta.dims.get(old));
+            let unlimited = old.is_some_and(|dim| dim.unlimited);
             let dim = dims.entry(name.clone()).or_insert(Dim { len: *len, unlimited });
             if dim.len != *len {
                 let why = format!("two dimensions `{name}` of lengths {} and {len}, in different groups,", dim.len);
                 return Err(Error::unsupported(&variable.name, why));
             }
         }
-        variables.push(NewVariable {
-            name: within(&group, &variable.name),
-            chunk: chunk(variable, &names, &shape, options),
-            dims: names,
-            shape,
-            dtype: variable.dtype,
-            fill: variable.fill.clone(),
-            attrs: variable.attrs.clone(),
-        });
-        copies.push(Copy { from: variable.clone(), window });
+        variables.push(NewVariable { name: within(&variable.name), ..new });
+        copies.push(Copy { from: variable.clone(), window, values });
     }
     Ok((Plan { file: NewFile { attrs: meta.attrs.clone(), dims, variables }, copies }, left_out))
+}
+
+/// The variable as it will be, and where its values come from.
+fn new_variable(
+    opened: &Opened,
+    from: &Variable,
+    (names, window): (&[String], &[Range<u64>]),
+    options: &ConvertOptions,
+) -> Result<(NewVariable, Values)> {
+    let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
+    let mut new = NewVariable {
+        name: from.name.clone(),
+        chunk: chunk(from, names, &shape, options),
+        dims: names.to_vec(),
+        shape,
+        dtype: from.dtype,
+        fill: from.fill.clone(),
+        attrs: from.attrs.clone(),
+    };
+    let joined = from.dtype == DType::Char && matches!(options.target, Target::Zarr { .. });
+    if joined || (from.dtype.is_text() && from.dtype != DType::Char) {
+        let bytes = texts::give(opened, (from, window), &mut new, &options.target)?;
+        return Ok((new, Values::Given(bytes)));
+    }
+    let Some(decoding) = Decoding::under(options.policy, from)? else { return Ok((new, Values::Stored)) };
+    new.attrs = decoding.decoded_attrs(&new.attrs);
+    new.dtype = decoding.result_dtype();
+    new.fill = if new.dtype == DType::Float32 { f32::NAN.to_ne_bytes().into() } else { f64::NAN.to_ne_bytes().into() };
+    Ok((new, Values::Decoded(decoding)))
 }
 
 /// Why a variable cannot be copied.
 fn unfit(variable: &Variable, target: &Target) -> Option<String> {
     match (&variable.layout, variable.dtype) {
         (Layout::Refused(why), _) => Some(format!("{why} cannot be read")),
+        _ if matches!(target, Target::MiniSeed(_)) && !waveform::is_segment(variable) => Some(
+            "a segment of miniSEED is a variable along time alone, of integers or floats of at most 64 bits".into(),
+        ),
         (_, dtype) if !target.holds(dtype) => Some(format!("{} has no values of type {}", target.name(), dtype.name())),
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use outcrop_store::progress::{Progress, Unit};
 
-use super::plan::{Copy, Plan};
+use super::plan::{Copy, Plan, Values};
 use super::{ConvertOptions, Writer};
 use crate::layout::position;
 use crate::refs::ChunkRefs;
@@ -22,6 +22,8 @@ struct Job<'a> {
     variable: usize,
     copy: &'a Copy,
     refs: ChunkRefs,
+    /// One element of the new file, where nothing is written.
+    fill: &'a [u8],
     shape: Vec<u64>,
     unit: Vec<u64>,
     /// Lengths of a region: whole units.
@@ -54,11 +56,15 @@ pub(super) fn run(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<u64>> {
     let remote = !opened.origin.href().is_local();
-    let threads = options.threads.max(1) * if remote { REMOTE } else { 1 };
+    let threads = if writer.in_order() { 1 } else { options.threads.max(1) * if remote { REMOTE } else { 1 } };
     let (jobs, total) = jobs(opened, plan, writer, options.memory / threads as u64)?;
     let all = jobs.iter().fold(0u64, |sum, job| sum.saturating_add(bytes(&job.shape, &job.refs)));
     let progress = options.progress.begin(format!("copy {}", opened.origin.href()), Some(all), Unit::Bytes);
-    let (next, done, stopped) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    if stop() {
+        return Ok(None);
+    }
+    let given = give(plan, writer)?;
+    let (next, done, stopped) = (AtomicU64::new(0), AtomicU64::new(given), AtomicBool::new(false));
     let work = Work { opened, writer, stop, jobs, progress, total, next, bytes: done, stopped };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (1..threads).map(|_| scope.spawn(|| work.run())).collect();
@@ -73,10 +79,32 @@ fn bytes(lengths: &[u64], refs: &ChunkRefs) -> u64 {
     lengths.iter().fold(refs.dtype.size() as u64, |n, len| n.saturating_mul(*len))
 }
 
+/// Writes the values that are at hand; their bytes.
+fn give(plan: &Plan, writer: &dyn Writer) -> Result<u64> {
+    let mut all = 0;
+    for (at, (new, copy)) in plan.file.variables.iter().zip(&plan.copies).enumerate() {
+        let Values::Given(values) = &copy.values else { continue };
+        all += values.len() as u64;
+        let unit = writer.unit(at);
+        let units: Vec<u64> = new.shape.iter().zip(&unit).map(|(len, unit)| len.div_ceil(*unit)).collect();
+        let cells = unit.iter().fold(new.fill.len() as u64, |n, len| n.saturating_mul(*len));
+        let mut raw = vec![0; usize::try_from(cells).unwrap_or(usize::MAX)];
+        for linear in 0..units.iter().product() {
+            let index = position(linear, &units);
+            cut((values, &new.shape), (&index, &unit), &new.fill, &mut raw);
+            writer.write(at, &index, &raw)?;
+        }
+    }
+    Ok(all)
+}
+
 fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -> Result<(Vec<Job<'a>>, u64)> {
     let (mut jobs, mut first) = (Vec::new(), 0u64);
     let runtime = opened.origin.store().runtime().clone();
     for (variable, copy) in plan.copies.iter().enumerate() {
+        if matches!(copy.values, Values::Given(_)) {
+            continue;
+        }
         let refs = runtime.block_on(opened.locate(&copy.from))?;
         let shape: Vec<u64> = copy.window.iter().map(|w| w.end - w.start).collect();
         let unit = writer.unit(variable);
@@ -85,7 +113,8 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
         let regions = counts.iter().try_fold(1u64, |n, count| n.checked_mul(*count));
         let many = || Error::Limit { what: "number of regions".into(), value: u64::MAX, limit: u64::MAX };
         let after = regions.and_then(|n| first.checked_add(n)).ok_or_else(many)?;
-        jobs.push(Job { variable, copy, refs, shape, unit, region, counts, first });
+        let fill = &plan.file.variables[variable].fill;
+        jobs.push(Job { variable, copy, refs, fill, shape, unit, region, counts, first });
         first = after;
     }
     Ok((jobs, first))
@@ -157,19 +186,25 @@ impl Work<'_> {
             part.iter().zip(&job.copy.window).map(|(p, w)| w.start + p.start..w.start + p.end).collect();
         let runtime = self.opened.origin.store().runtime();
         let named = |error: Error| error.of_variable(&job.copy.from.name);
-        let values = runtime.block_on(self.opened.read(&job.refs, &window)).map_err(named)?;
+        let stored = runtime.block_on(self.opened.read(&job.refs, &window)).map_err(named)?;
+        let read = stored.len() as u64;
+        let values = match &job.copy.values {
+            Values::Decoded(decoding) => decoding.decode(&stored),
+            _ => stored,
+        };
         let lengths: Vec<u64> = part.iter().map(|p| p.end - p.start).collect();
         let units: Vec<u64> = lengths.iter().zip(&job.unit).map(|(len, unit)| len.div_ceil(*unit)).collect();
-        let mut raw = vec![0; usize::try_from(bytes(&job.unit, &job.refs)).unwrap_or(usize::MAX)];
+        let cells = job.unit.iter().fold(job.fill.len() as u64, |n, len| n.saturating_mul(*len));
+        let mut raw = vec![0; usize::try_from(cells).unwrap_or(usize::MAX)];
         for at in 0..units.iter().product() {
             let inner = position(at, &units);
             let index: Vec<u64> =
                 inner.iter().zip(&part).zip(&job.unit).map(|((i, p), unit)| p.start / unit + i).collect();
-            cut((&values, &lengths), (&inner, &job.unit), &job.refs.fill, &mut raw);
+            cut((&values, &lengths), (&inner, &job.unit), job.fill, &mut raw);
             self.writer.write(job.variable, &index, &raw)?;
         }
-        self.bytes.fetch_add(values.len() as u64, Ordering::Relaxed);
-        self.progress.advance(values.len() as u64);
+        self.bytes.fetch_add(read, Ordering::Relaxed);
+        self.progress.advance(read);
         Ok(())
     }
 }

@@ -109,7 +109,7 @@ impl Writer for NetCdf3 {
     }
 }
 
-/// Zarr 3.
+/// Zarr 2 and 3.
 #[derive(Debug)]
 pub(super) struct Zarr {
     writer: GroupWriter,
@@ -120,11 +120,20 @@ impl Zarr {
     pub(super) fn create(
         to: &Path,
         file: &NewFile,
-        compression: ZarrCompression,
+        (format, compression): (ZarrFormat, ZarrCompression),
         shards: &[(String, u64)],
     ) -> Result<Self> {
-        let mut writer = GroupWriter::create(to, "", ZarrFormat::V3, &file.attrs)?;
+        let mut writer = GroupWriter::create(to, "", format, &file.attrs)?;
         for variable in &file.variables {
+            let mut attrs = variable.attrs.clone();
+            let fill = match format {
+                ZarrFormat::V3 => Some(variable.fill.clone()),
+                // In version 2 the fill value is what marks missing values.
+                ZarrFormat::V2 => {
+                    let fill = variable.attrs.get("_FillValue").and_then(|value| exactly(value, variable.dtype));
+                    attrs.shift_remove("_FillValue").and(fill)
+                }
+            };
             let asked = |dim: &String| shards.iter().find(|(name, _)| name == dim).map(|(_, len)| *len);
             // Whole chunks, not more than the dimension has.
             let shard = |((dim, chunk), len): ((&String, &u64), &u64)| {
@@ -139,10 +148,13 @@ impl Zarr {
                 shape: variable.shape.clone(),
                 chunk: variable.chunk.clone(),
                 shard: sharded.then_some(lengths),
-                dtype: Element::Number(variable.dtype),
+                dtype: match variable.dtype {
+                    DType::Unicode(chars) => Element::Text { chars },
+                    dtype => Element::Number(dtype),
+                },
                 compression,
-                fill: Some(variable.fill.clone()),
-                attrs: variable.attrs.clone(),
+                fill: fill.filter(|_| !variable.dtype.is_text()),
+                attrs,
             })?;
         }
         Ok(Self { writer, names: file.variables.iter().map(|v| v.name.clone()).collect() })
@@ -280,15 +292,20 @@ fn keep_images(plan: &mut Plan) -> Result<()> {
 
 /// The value of cells without data, as the attributes say; the fill value of the storage may be another.
 fn no_data(variable: &NewVariable) -> Option<Vec<u8>> {
-    let text = |value: &AttrValue| match value {
+    let of = |name: &str| exactly(variable.attrs.get(name)?, variable.dtype);
+    of("_FillValue").or_else(|| of("missing_value"))
+}
+
+/// The first number of an attribute as an element of a type, in native byte order.
+fn exactly(value: &AttrValue, dtype: DType) -> Option<Vec<u8>> {
+    let text = match value {
         AttrValue::Text(_) | AttrValue::Texts(_) => None,
         AttrValue::Int(values) => values.first().map(i64::to_string),
         AttrValue::UInt(values) => values.first().map(u64::to_string),
         AttrValue::Float32(values) => values.first().map(|value| f64::from(*value).to_string()),
         AttrValue::Float64(values) => values.first().map(f64::to_string),
     };
-    let of = |name: &str| tiff::element(&text(variable.attrs.get(name)?)?, variable.dtype);
-    of("_FillValue").or_else(|| of("missing_value"))
+    tiff::element(&text?, dtype)
 }
 
 struct Georeference {

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use base64::Engine;
 use bytes::Bytes;
 use outcrop_store::{Href, Store};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::template::Templates;
 use crate::array::{ChunkRef, FileMeta};
-use crate::{Error, Result, zarr};
+use crate::{Error, zarr};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Most bytes of all hrefs of a document.
 const MAX_HREFS: usize = 256 << 20;
@@ -20,7 +24,7 @@ const MAX_HREFS: usize = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct References {
     hrefs: Vec<Href>,
-    targets: HashMap<String, Target>,
+    targets: HashMap<Box<str>, Target>,
 }
 
 /// Where a reference leads.
@@ -49,31 +53,19 @@ pub fn looks_like(head: &[u8]) -> bool {
 /// a remote document names local files.
 pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta> {
     let broken = |why: String| Error::malformed(format!("the document of references `{href}`"), why);
-    let document: Value = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
-    let refs = match document.get("refs") {
-        Some(refs) => refs,
-        None => &document,
-    };
-    let refs = refs.as_object().ok_or_else(|| broken("`refs` is no object".to_owned()))?;
-    let templates = document["templates"].as_object().cloned().unwrap_or_default();
-    let templates = Templates::new(&templates).map_err(broken)?;
-    let generated = document["gen"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let generated = templates.generate(generated).map_err(broken)?;
-    let mut reader = Reader { base: href, templates, known: HashMap::new(), hrefs: Vec::new(), bytes: 0 };
-    let mut documents = Map::new();
-    let mut targets = HashMap::new();
-    for (key, value) in refs {
-        let name = key.rsplit('/').next().unwrap_or(key);
-        if matches!(name, ".zgroup" | ".zarray" | ".zattrs" | ".zmetadata" | "zarr.json") {
-            documents.insert(key.clone(), metadata(value).ok_or_else(|| broken(format!("`{key}` is no JSON")))?);
-            continue;
-        }
-        let target = reader.target(value).map_err(|why| broken(format!("`{key}`: {why}")))?;
-        targets.insert(key.clone(), target);
-    }
+    let Around { refs, templates, generated } = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
+    let templates = Templates::new(&templates.unwrap_or_default()).map_err(broken)?;
+    let generated = templates.generate(&generated.unwrap_or_default()).map_err(broken)?;
+    let reader = Reader { base: href, templates, known: HashMap::new(), hrefs: Vec::new(), bytes: 0 };
+    let mut all = Gather { reader, documents: Map::new(), targets: HashMap::new() };
+    // The references are by far the most of the document: they never become a tree.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = if refs.is_some() { Within(&mut all).deserialize(&mut json) } else { (&mut all).deserialize(&mut json) };
+    read.map_err(|e| broken(e.to_string()))?;
+    let Gather { mut reader, documents, mut targets } = all;
     for (key, url, range) in generated {
         let target = reader.object(&url, range).map_err(|why| broken(format!("`{key}`: {why}")))?;
-        targets.insert(key, target);
+        targets.insert(key.into(), target);
     }
     if documents.is_empty() {
         return Err(broken("it holds no metadata of Zarr".to_owned()));
@@ -81,6 +73,83 @@ pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta>
     let references = Arc::new(References { hrefs: reader.hrefs, targets });
     let zarr = zarr::of_documents(store, href, &Value::Object(documents))?;
     Ok(zarr.into_meta(&zarr::Shelf::Mapped(references)))
+}
+
+/// What a document has beside its references; those of version 0 are the document itself.
+#[derive(Deserialize)]
+struct Around {
+    refs: Option<IgnoredAny>,
+    templates: Option<Map<String, Value>>,
+    #[serde(rename = "gen")]
+    generated: Option<Vec<Value>>,
+}
+
+/// Gathers references while they are read.
+struct Gather<'a> {
+    reader: Reader<'a>,
+    documents: Map<String, Value>,
+    targets: HashMap<Box<str>, Target>,
+}
+
+/// The references of a document, under `refs`.
+struct Within<'g, 'a>(&'g mut Gather<'a>);
+
+impl<'de> DeserializeSeed<'de> for Within<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Within<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a document of references")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            if name == "refs" {
+                members.next_value_seed(&mut *self.0)?;
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Gather<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Gather<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("references by key")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = members.next_entry::<String, Value>()? {
+            let failed = |why: String| A::Error::custom(format!("`{key}`: {why}"));
+            let name = key.rsplit('/').next().unwrap_or(&key);
+            if matches!(name, ".zgroup" | ".zarray" | ".zattrs" | ".zmetadata" | "zarr.json") {
+                let document = metadata(&value).ok_or_else(|| failed("no JSON".to_owned()))?;
+                self.documents.insert(key, document);
+                continue;
+            }
+            let target = self.reader.target(&value).map_err(failed)?;
+            self.targets.insert(key.into(), target);
+        }
+        Ok(())
+    }
 }
 
 /// A metadata document, as JSON or as text that holds JSON.

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 const WINDOW: u64 = 32 << 20;
 /// Most records of a file.
 const MAX_RECORDS: u64 = 16 << 20;
+/// Most segments of a file: each is a variable with attributes, about 3 kB.
+const MAX_SEGMENTS: usize = 1 << 16;
 
 /// Reads the headers of all records of a file.
 #[derive(Debug, Default)]
@@ -79,6 +81,11 @@ impl Scan {
         if self.records > MAX_RECORDS {
             let what = "number of miniSEED records".to_owned();
             return Err(Error::Limit { what, value: self.records, limit: MAX_RECORDS });
+        }
+        let segments = self.joiner.segments.len();
+        if segments > MAX_SEGMENTS {
+            let what = "number of miniSEED segments".to_owned();
+            return Err(Error::Limit { what, value: segments as u64, limit: MAX_SEGMENTS as u64 });
         }
         Ok(())
     }

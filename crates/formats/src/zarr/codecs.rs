@@ -65,6 +65,33 @@ impl Chain {
     }
 }
 
+/// True for codecs that turn bytes into bytes, or numbers into numbers.
+pub(super) fn is_known(name: &str) -> bool {
+    let name = name.strip_prefix("numcodecs.").unwrap_or(name);
+    let plain = [
+        "blosc",
+        "zstd",
+        "gzip",
+        "zlib",
+        "lz4",
+        "bz2",
+        "lzma",
+        "fletcher32",
+        "crc32c",
+        "crc32",
+        "adler32",
+        "shuffle",
+        "delta",
+        "fixedscaleoffset",
+        "astype",
+        "quantize",
+        "packbits",
+        "transpose",
+        NOTHING_TO_UNDO,
+    ];
+    plain.contains(&name)
+}
+
 fn transpose(order: &Value, chunk: &[u64]) -> Codec {
     let shape: Vec<usize> = chunk.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
     let order: Option<Vec<usize>> = match order {

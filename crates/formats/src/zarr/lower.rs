@@ -191,6 +191,11 @@ fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &S
     let keys = Keys { folder, names };
     let mut attrs = array.attrs.clone();
     let fill = fill_bytes(&document["fill_value"], dtype);
+    let said = &document["fill_value"];
+    // Objects of NumPy have a fill value of their own kind.
+    if fill.is_none() && !said.is_null() && dtype.is_real() {
+        return Err(Error::malformed(path, format!("its fill value {said} is no {}", dtype.name())));
+    }
     if let Some(value) = coded_fill(&attrs, dtype) {
         attrs.insert("_FillValue".to_owned(), value);
     }

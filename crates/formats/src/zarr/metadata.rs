@@ -128,7 +128,7 @@ fn check_level(spec: &ArraySpec) -> Result<()> {
 /// Attributes of an array of version 3; the `_FillValue` of floats as xarray writes it, a double in base64.
 fn array_attributes_v3(spec: &ArraySpec) -> Value {
     let mut attrs = attributes(&spec.attrs);
-    let float = matches!(spec.dtype, Element::Number(DType::Float16 | DType::Float32 | DType::Float64));
+    let float = matches!(spec.dtype, Element::Number(dtype) if is_float(dtype));
     if let (true, Some(fill)) = (float, spec.attrs.get("_FillValue").and_then(AttrValue::number)) {
         let coded = base64::engine::general_purpose::STANDARD.encode(fill.to_le_bytes());
         attrs.insert("_FillValue".to_owned(), coded.into());
@@ -214,11 +214,19 @@ pub(super) fn fill_element(spec: &ArraySpec) -> Result<Vec<u8>> {
     }
 }
 
+fn is_float(dtype: DType) -> bool {
+    matches!(dtype, DType::Float16 | DType::Float32 | DType::Float64)
+}
+
 fn fill(spec: &ArraySpec, format: ZarrFormat) -> Result<Value> {
     let element = fill_element(spec)?;
     let Element::Number(dtype) = spec.dtype else {
         return Ok(if format == ZarrFormat::V2 { json!(null) } else { json!("") });
     };
+    // In version 2 it marks missing values, of which whole numbers need not have any.
+    if format == ZarrFormat::V2 && spec.fill.is_none() && !is_float(dtype) {
+        return Ok(json!(null));
+    }
     let value = match dtype {
         DType::Complex64 => json!([fill_part(&element[..4], DType::Float32), fill_part(&element[4..], DType::Float32)]),
         DType::Complex128 => {
@@ -317,6 +325,12 @@ pub(super) fn parse_v2(path: &str, zarray: &Value, zattrs: &Value) -> Result<Arr
         Some(AttrValue::Text(dim)) if shape.len() == 1 => vec![dim],
         _ => (0..shape.len()).map(|axis| format!("dim_{axis}")).collect(),
     };
+    if zarray["zarr_format"] != 2 {
+        return Err(broken(path, format!("`zarr_format` is {}, not 2", zarray["zarr_format"])));
+    }
+    if !matches!(zarray["order"].as_str(), Some("C" | "F")) {
+        return Err(broken(path, format!("the order {} is neither C nor F", zarray["order"])));
+    }
     let dtype = zarray["dtype"].as_str().ok_or_else(|| broken(path, "structured types are not supported"))?;
     let name = |codec: &Value| codec["id"].as_str().map(str::to_owned);
     let filters = zarray["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -337,6 +351,7 @@ pub(super) fn parse_v2(path: &str, zarray: &Value, zattrs: &Value) -> Result<Arr
 /// An array from `zarr.json`.
 pub(super) fn parse_v3(path: &str, document: &Value) -> Result<ArrayInfo> {
     let shape = lengths(path, &document["shape"], "shape")?;
+    check_v3(path, document, shape.len())?;
     let names = document["dimension_names"].as_array().map(Vec::as_slice).unwrap_or_default();
     let dim = |axis: usize| names.get(axis).and_then(Value::as_str).map_or(format!("dim_{axis}"), str::to_owned);
     let data_type = &document["data_type"];
@@ -356,11 +371,65 @@ pub(super) fn parse_v3(path: &str, document: &Value) -> Result<ArrayInfo> {
     })
 }
 
-/// A document as `zarrs` takes it: it has no null for texts, which is how zarr-python writes Zarr 2.
+/// What version 3 says that a document of an array must have, and must not.
+fn check_v3(path: &str, document: &Value, rank: usize) -> Result<()> {
+    const MEMBERS: [&str; 12] = [
+        "zarr_format",
+        "node_type",
+        "shape",
+        "data_type",
+        "chunk_grid",
+        "chunk_key_encoding",
+        "fill_value",
+        "codecs",
+        "attributes",
+        "dimension_names",
+        "storage_transformers",
+        "consolidated_metadata",
+    ];
+    let members = document.as_object().ok_or_else(|| broken(path, "its document is no object"))?;
+    let must =
+        |(name, value): &(&String, &Value)| !MEMBERS.contains(&name.as_str()) && value["must_understand"] != false;
+    if let Some((name, _)) = members.iter().find(must) {
+        return Err(broken(path, format!("it has `{name}`, which must be understood and is not")));
+    }
+    let grid = document["chunk_grid"]["name"].as_str().unwrap_or_default();
+    if grid != "regular" {
+        return Err(broken(path, format!("the chunk grid `{grid}` is not supported; `regular` is")));
+    }
+    if document["dimension_names"].as_array().is_some_and(|names| names.len() != rank) {
+        return Err(broken(path, format!("`dimension_names` are not {rank}")));
+    }
+    if document["storage_transformers"].as_array().is_some_and(|list| !list.is_empty()) {
+        return Err(broken(path, "storage transformers are not supported"));
+    }
+    check_codecs(path, &document["codecs"])
+}
+
+/// One codec makes bytes of numbers. Of codecs that are not known it is not known which one does.
+pub(super) fn check_codecs(path: &str, codecs: &Value) -> Result<()> {
+    let list = codecs.as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = |codec: &Value| codec["name"].as_str().or(codec.as_str()).unwrap_or_default().to_owned();
+    let serializes = |name: &String| matches!(name.as_str(), "bytes" | "endian" | "sharding_indexed" | "vlen-utf8");
+    let count = list.iter().map(name).filter(serializes).count();
+    let all: Vec<String> = list.iter().map(name).collect();
+    match count {
+        1 => Ok(()),
+        0 if all.iter().any(|name| !super::codecs::is_known(name)) => Ok(()),
+        _ => Err(broken(path, format!("of its codecs ({}) {count} make bytes of numbers, not one", all.join(", ")))),
+    }
+}
+
+/// A document as `zarrs` takes it: it has no null for texts and complex numbers, which is how zarr-python writes Zarr 2.
 pub(super) fn parse_metadata(path: &str, document: &Value) -> Result<ArrayMetadata> {
     let mut document = document.clone();
-    if document["fill_value"].is_null() && document["dtype"].as_str().is_some_and(|d| d.contains('U')) {
-        document["fill_value"] = json!("");
+    let kind = document["dtype"].as_str().and_then(|text| text.chars().nth(1));
+    if document["fill_value"].is_null() {
+        match kind {
+            Some('U') => document["fill_value"] = json!(""),
+            Some('c') => document["fill_value"] = json!([0.0, 0.0]),
+            _ => {}
+        }
     }
     serde_json::from_value(document).map_err(|e| broken(path, e.to_string()))
 }

@@ -15,8 +15,10 @@ use crate::{Error, Result};
 
 /// Largest array that is read whole, in elements.
 const MAX_ELEMENTS: u64 = 1 << 32;
-/// Most groups and arrays of a store.
-const MAX_NODES: usize = 100_000;
+/// Most groups and arrays of a store: each takes about 4 kB.
+const MAX_NODES: usize = 1 << 15;
+/// Largest document of metadata, in bytes: as a tree it takes up to sixteen times as much.
+const MAX_DOCUMENT: usize = 16 << 20;
 /// Deepest group.
 const MAX_DEPTH: usize = 32;
 
@@ -112,6 +114,10 @@ pub(crate) fn of_documents(store: &Store, href: &Href, documents: &Value) -> Res
 impl Zarr {
     async fn document(&self, key: &str) -> Result<Option<Value>> {
         let Some(bytes) = self.remote.bytes(key).await? else { return Ok(None) };
+        if bytes.len() > MAX_DOCUMENT {
+            let what = format!("size of the document `{key}` in bytes");
+            return Err(Error::Limit { what, value: bytes.len() as u64, limit: MAX_DOCUMENT as u64 });
+        }
         serde_json::from_slice(&bytes).map(Some).map_err(|e| broken(key, e))
     }
 

@@ -32,7 +32,6 @@ pub struct GroupWriter {
     format: ZarrFormat,
     attrs: Map<String, Value>,
     staging: PathBuf,
-    folder: Arc<Folder>,
     arrays: IndexMap<String, Member>,
 }
 
@@ -76,17 +75,8 @@ impl GroupWriter {
             publish::part_path(&root.join(group))
         };
         fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
-        let folder = Arc::new(Folder { path: staging.clone() });
         let attrs = metadata::attributes(attrs);
-        Ok(Self {
-            root: root.to_owned(),
-            group: group.to_owned(),
-            format,
-            attrs,
-            staging,
-            folder,
-            arrays: IndexMap::new(),
-        })
+        Ok(Self { root: root.to_owned(), group: group.to_owned(), format, attrs, staging, arrays: IndexMap::new() })
     }
 
     /// Adds an array; its chunks are fill value until they are written.
@@ -123,8 +113,9 @@ impl GroupWriter {
         }
         let document = metadata::array(spec, self.format)?;
         let parsed = metadata::parse_metadata(name, &document)?;
-        let storage: Arc<dyn WritableStorageTraits> = self.folder.clone();
-        let array = Array::new_with_metadata(storage, &format!("/{name}"), parsed).map_err(|e| failed(name, e))?;
+        // Each array is a store of its own to `zarrs`, which takes no names like those that xarray makes up (`__…`).
+        let storage: Arc<dyn WritableStorageTraits> = Arc::new(Folder { path: self.staging.join(name) });
+        let array = Array::new_with_metadata(storage, "/", parsed).map_err(|e| failed(name, e))?;
         self.arrays.insert(name.to_owned(), Member { spec: spec.clone(), array });
         Ok(())
     }

@@ -1,0 +1,71 @@
+//! Texts of any form as the new file holds them: characters along one more dimension in NetCDF (CF, section 2.2), UTF-32 of
+//! fixed length in Zarr.
+
+use std::ops::Range;
+
+use super::{NewVariable, Target};
+use crate::array::{AttrValue, DType, Variable};
+use crate::{Error, Opened, Result, texts};
+
+/// Longest text of an array, in bytes or characters: all others take as much.
+const LONGEST: usize = 1 << 16;
+/// Most bytes of the texts of a variable.
+const MOST: u64 = 256 << 20;
+
+/// Makes a variable of texts one of the target's; its elements in C order and native byte order.
+pub(super) fn give(
+    opened: &Opened,
+    (from, window): (&Variable, &[Range<u64>]),
+    new: &mut NewVariable,
+    target: &Target,
+) -> Result<Vec<u8>> {
+    let runtime = opened.origin.store().runtime().clone();
+    let texts = if from.dtype == DType::Char {
+        // The last dimension is that of the characters, as in xarray.
+        let length = new.shape.pop().unwrap_or(1).max(1);
+        drop((new.dims.pop(), new.chunk.pop()));
+        let whole = DType::Text(usize::try_from(length).unwrap_or(usize::MAX));
+        let refs = runtime.block_on(opened.locate(from))?;
+        let bytes = runtime.block_on(opened.read(&refs, window))?;
+        texts::fixed(whole, &bytes, &from.name).unwrap_or_else(|| Ok(Vec::new()))?
+    } else {
+        runtime.block_on(opened.read_texts(from, window))?
+    };
+    spread(new, &texts, target)
+}
+
+fn spread(new: &mut NewVariable, texts: &[String], target: &Target) -> Result<Vec<u8>> {
+    let wide = matches!(target, Target::Zarr { .. });
+    let length = |text: &String| if wide { text.chars().count() } else { text.len() };
+    let longest = texts.iter().map(length).max().unwrap_or_default().max(1);
+    if longest > LONGEST {
+        let what = format!("length of a text of `{}`", new.name);
+        return Err(Error::Limit { what, value: longest as u64, limit: LONGEST as u64 });
+    }
+    let size = longest * if wide { 4 } else { 1 };
+    if texts.len().saturating_mul(size) as u64 > MOST {
+        let (value, limit) = (texts.len().saturating_mul(size) as u64, MOST);
+        return Err(Error::Limit { what: format!("size of the texts of `{}` in bytes", new.name), value, limit });
+    }
+    let mut bytes = Vec::with_capacity(texts.len() * size);
+    for text in texts {
+        let end = bytes.len() + size;
+        if wide {
+            bytes.extend(text.chars().flat_map(|c| u32::from(c).to_ne_bytes()));
+        } else {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes.resize(end, 0);
+    }
+    new.attrs.retain(|name, _| !matches!(name.as_str(), "_FillValue" | "missing_value" | "_Encoding"));
+    if wide {
+        (new.dtype, new.fill) = (DType::Unicode(longest), vec![0; size]);
+        return Ok(bytes);
+    }
+    (new.dtype, new.fill) = (DType::Char, vec![0]);
+    new.dims.push(format!("string{longest}"));
+    new.shape.push(longest as u64);
+    new.chunk.push(longest as u64);
+    new.attrs.insert("_Encoding".into(), AttrValue::Text("utf-8".into()));
+    Ok(bytes)
+}
