@@ -153,7 +153,8 @@ pub(crate) struct FetchArgs {
     outcrop info local#pr-1980\n  \
     outcrop info local/pr/pr-1980/daymet_v4_daily_pr_tmin_1980.nc --save-references tmin.json")]
 pub(crate) struct InfoArgs {
-    /// File, Zarr store, document of references (kerchunk), item document or CATALOG#ID.
+    /// File, Zarr store, document of references (kerchunk), item document or CATALOG#ID: a path, or a URL of http(s), s3,
+    /// gs, az or abfs(s).
     pub(crate) href: String,
     /// List the chunk references of each variable.
     #[arg(long)]
@@ -200,7 +201,7 @@ pub(crate) enum ResamplingName {
     outcrop convert tmin.tif --to january.tif --isel band=0:31 --compress zstd:15\n  \
     outcrop convert tmin.tif --to tmin.zarr --shard band=30")]
 pub(crate) struct ConvertArgs {
-    /// File, Zarr store or document of references.
+    /// File, Zarr store or document of references: a path, or a URL of http(s), s3, gs, az or abfs(s).
     pub(crate) href: String,
     /// File to write; its format is that of its name: .tif, .nc, .zarr, .mseed.
     #[arg(long, short = 'o', value_name = "FILE")]

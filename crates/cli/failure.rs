@@ -120,7 +120,9 @@ fn of_store(error: &outcrop_store::Error) -> Option<&'static str> {
         }
         E::Status { status: 408 | 429 | 500..=599, .. } => Some("the host is busy; try again later or raise --retries"),
         E::Truncated { .. } => Some("fetch the file again"),
-        E::InvalidHref { .. } => Some("give a path or an http(s) URL"),
+        E::InvalidHref { .. } | E::Scheme { .. } => Some("give a path or a URL of http(s), s3, gs, az or abfs(s)"),
+        E::Forbidden { href, signed, .. } => Some(of_bucket((href.scheme().as_deref(), *signed))),
+        E::Settings { .. } => Some("docs/guide/object-stores.md says which settings there are"),
         E::Answer { .. } => {
             Some("something between here and the host may alter files, such as a proxy; ask its people")
         }
@@ -129,6 +131,24 @@ fn of_store(error: &outcrop_store::Error) -> Option<&'static str> {
             known.or(Some("check the network and the host name, or try again later"))
         }
         _ => None,
+    }
+}
+
+/// The next step where an object store refuses a request with or without credentials.
+fn of_bucket(who: (Option<&str>, bool)) -> &'static str {
+    match who {
+        (Some("s3"), false) => {
+            "check the spelling, which a missing object may hide behind; for what is not public set AWS_PROFILE, or \
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        (Some("s3"), true) => {
+            "check the credentials; AWS_NO_SIGN_REQUEST=YES reads public archives, AWS_REQUEST_PAYER=requester those \
+             whose reader pays"
+        }
+        (Some("gs"), false) => "check the spelling; for what is not public set GOOGLE_APPLICATION_CREDENTIALS",
+        (Some("gs"), true) => "check the credentials; GS_NO_SIGN_REQUEST=YES reads public archives",
+        (_, false) => "check the spelling; for what is not public set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN",
+        (_, true) => "check the credentials; AZURE_NO_SIGN_REQUEST=YES reads public archives",
     }
 }
 

@@ -31,7 +31,9 @@ Data go to stdout, all else to stderr. Long work shows progress bars on a termin
 ## Sources
 
 `SOURCE` is a local path or a URL of a catalog, a collection, an item, an item collection (GeoJSON) or a file of items,
-one a line (`.ndjson`). A folder means its `catalog.json` or `collection.json`. `SOURCE#ID` names one item.
+one a line (`.ndjson`). A folder means its `catalog.json` or `collection.json`. `SOURCE#ID` names one item. URLs are those
+of http, https, s3, gs, az, abfs and abfss; [archives in object stores](../guide/object-stores.md) says which settings
+they take.
 
 ## Exit codes
 

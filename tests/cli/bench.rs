@@ -73,6 +73,14 @@ impl Bench {
         for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
             command.env_remove(proxy);
         }
+        // Nobody's own credentials.
+        let stores = ["AWS_", "GOOGLE_", "GS_", "AZURE_", "STORAGE_EMULATOR_HOST"];
+        for (name, _) in std::env::vars_os() {
+            if stores.iter().any(|with| name.to_string_lossy().starts_with(with)) {
+                command.env_remove(name);
+            }
+        }
+        command.env("HOME", self.folder.path());
         command
     }
 

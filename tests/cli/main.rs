@@ -9,5 +9,6 @@ mod fetching;
 mod files;
 mod help;
 mod kill;
+mod object_stores;
 mod references;
 mod sources;

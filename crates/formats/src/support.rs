@@ -53,8 +53,8 @@ fn row(format: Format) -> Row {
 
 const REFERENCES: Row = [
     "kerchunk",
-    "references in JSON (versions 0 and 1, templates, `gen`) and in Parquet (a folder), inline or to ranges of local and \
-     HTTP(S) files; shards behind references",
+    "references in JSON (versions 0 and 1, templates, `gen`) and in Parquet (a folder), inline or to ranges of files \
+     wherever they are; shards behind references",
     "info, convert, run",
 ];
 

@@ -16,7 +16,9 @@ pub enum Error {
         href: String,
     },
     /// No transport exists for the scheme of the href.
-    #[error("cannot read `{href}`: scheme `{scheme}` is not supported, use a path or an http(s) URL")]
+    #[error(
+        "cannot read `{href}`: scheme `{scheme}` is not supported, use a path or a URL of http(s), s3, gs, az or abfs(s)"
+    )]
     Scheme {
         /// The object.
         href: Href,
@@ -36,6 +38,24 @@ pub enum Error {
         href: Href,
         /// The HTTP status code.
         status: u16,
+    },
+    /// An object store does not give the object to this user.
+    #[error("`{href}` may not be read {}: {code}", if *signed { "with these credentials" } else { "without credentials" })]
+    Forbidden {
+        /// The object.
+        href: Href,
+        /// What the store says: its error code, or the HTTP status.
+        code: String,
+        /// Whether the request carried credentials.
+        signed: bool,
+    },
+    /// The settings for an object store (environment, profile, files of credentials) cannot be used.
+    #[error("cannot read `{href}`: {why}")]
+    Settings {
+        /// The object.
+        href: Href,
+        /// What is wrong, without secrets.
+        why: String,
     },
     /// The request failed before an answer was complete.
     #[error("cannot read `{href}`{}", after(*tries))]
@@ -132,6 +152,10 @@ fn after(tries: u32) -> String {
 }
 
 impl Error {
+    pub(crate) fn settings(href: &Href, why: impl Into<String>) -> Self {
+        Self::Settings { href: href.clone(), why: why.into() }
+    }
+
     pub(crate) fn answer(href: &Href, why: impl Into<String>) -> Self {
         Self::Answer { href: href.clone(), why: why.into() }
     }

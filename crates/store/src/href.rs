@@ -2,6 +2,9 @@
 //!
 //! An href is a local path or an absolute URL. Joining follows RFC 3986 for both, so a trailing slash counts
 //! (STAC best practices, "Use of links": `/folder` + `item.json` is `/item.json`).
+//!
+//! What follows the bucket in an href of an object store (`s3://bucket/a b%20c?d`) is the key as it is, as for the AWS
+//! command line and fsspec: nothing in it is percent-decoded, and `?` and `#` have no meaning.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,31 @@ fn scheme(text: &str) -> Option<&str> {
     valid.then_some(scheme)
 }
 
+/// Schemes of object stores.
+const OBJECT_STORES: [&str; 5] = ["s3", "gs", "az", "abfs", "abfss"];
+
+/// True for an href of an object store.
+fn names_object(text: &str) -> bool {
+    scheme(text).is_some_and(|scheme| OBJECT_STORES.iter().any(|known| scheme.eq_ignore_ascii_case(known)))
+}
+
+/// An href of an object store with its scheme in lower case and a slash after the bucket; `None` if it is malformed.
+fn object(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let scheme = scheme.to_ascii_lowercase();
+    let is_name = |name: &str| {
+        (1..=255).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))
+    };
+    let valid = match authority.split_once('@').filter(|_| scheme.starts_with("abfs")) {
+        Some((container, host)) => is_name(container) && is_name(host),
+        None => is_name(authority),
+    };
+    // A URL cannot carry these components to a server.
+    let dots = key.split('/').any(|part| matches!(part, "." | ".."));
+    (valid && !dots).then(|| format!("{scheme}://{authority}/{key}"))
+}
+
 impl Href {
     /// Parses a path or URL.
     ///
@@ -45,6 +73,7 @@ impl Href {
                 path.to_str().ok_or_else(invalid)?.to_owned()
             }
             Some("http" | "https") => Url::parse(text).map_err(|_| invalid())?.to_string(),
+            _ if names_object(text) => object(text).ok_or_else(invalid)?,
             _ => text.to_owned(),
         };
         Ok(Self { text })
@@ -80,6 +109,17 @@ impl Href {
         Url::parse(&self.text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     }
 
+    /// Bucket with its scheme (`s3://bucket/`) and key, if it is an href of an object store.
+    pub(crate) fn bucket_and_key(&self) -> Option<(&str, &str)> {
+        split_root(&self.text).filter(|_| names_object(&self.text))
+    }
+
+    /// Where the path ends: a query or fragment follows in URLs, not in paths and keys.
+    fn path_end(&self) -> usize {
+        let whole = self.is_local() || names_object(&self.text);
+        if whole { self.text.len() } else { self.text.find(['?', '#']).unwrap_or(self.text.len()) }
+    }
+
     /// Resolves a reference found in the document at `self`.
     ///
     /// # Errors
@@ -87,6 +127,9 @@ impl Href {
     pub fn join(&self, reference: &str) -> Result<Self> {
         if scheme(reference).is_some() {
             return Self::parse(reference);
+        }
+        if let Some((root, key)) = self.bucket_and_key() {
+            return Self::parse(&format!("{root}{}", joined_key(key, reference)));
         }
         if !self.is_local() {
             let base = Url::parse(&self.text).map_err(|_| Error::InvalidHref { href: redact(&self.text) })?;
@@ -109,8 +152,7 @@ impl Href {
     /// The folder that holds the object, with a slash at the end (`./` for a bare name).
     #[must_use]
     pub fn folder(&self) -> Self {
-        let end = self.text.split(['?', '#']).next().map_or(0, str::len);
-        let text = match self.text[..end].rfind('/') {
+        let text = match self.text[..self.path_end()].rfind('/') {
             Some(slash) => self.text[..=slash].to_owned(),
             None => "./".to_owned(),
         };
@@ -119,9 +161,7 @@ impl Href {
 
     /// The last component of the path, without query; `None` for a folder.
     pub fn file_name(&self) -> Option<&str> {
-        let path = self.text.split(['?', '#']).next()?;
-        let path = if self.is_local() { self.text.as_str() } else { path };
-        path.rsplit('/').next().filter(|name| !name.is_empty())
+        self.text[..self.path_end()].rsplit('/').next().filter(|name| !name.is_empty())
     }
 
     /// `self` as a reference from the document `base`: `./a.json`, `../b/c.json`, or whole if they share no root.
@@ -166,6 +206,28 @@ fn split_root(text: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// A reference against a key: `.` and `..` are resolved as in URLs (RFC 3986, 5.2.4), empty components stay.
+fn joined_key(key: &str, reference: &str) -> String {
+    let path = match reference.strip_prefix('/') {
+        Some(rest) => rest.to_owned(),
+        None => format!("{}{reference}", key.rfind('/').map_or("", |slash| &key[..=slash])),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    if path.ends_with("/.") || path.ends_with("/..") || matches!(path.as_str(), "." | "..") {
+        parts.push("");
+    }
+    parts.join("/")
+}
+
 /// Removes `.` and `..` from a path (RFC 3986, 5.2.4); leading `..` of a relative path stay.
 fn normalise(path: &str) -> String {
     let rooted = path.starts_with('/');
@@ -189,6 +251,9 @@ fn normalise(path: &str) -> String {
 
 /// Hides user information and the values of query parameters.
 fn redact(text: &str) -> String {
+    if names_object(text) {
+        return redact_object(text);
+    }
     let Ok(mut url) = Url::parse(text) else {
         return text.split('?').next().unwrap_or_default().to_owned();
     };
@@ -205,6 +270,24 @@ fn redact(text: &str) -> String {
         let _ = url.set_username("***");
     }
     url.to_string()
+}
+
+/// Keys have no queries, but a signature may have been pasted with one, or a key and secret before the bucket.
+fn redact_object(text: &str) -> String {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let shown = match path.split_once("://") {
+        Some((scheme, rest)) if rest.split('/').next().is_some_and(|authority| authority.contains([':', '@'])) => {
+            let (user, host) = rest.split_once('@').unwrap_or(("", rest));
+            let secret = !scheme.to_ascii_lowercase().starts_with("abfs") || user.contains(':');
+            if secret { format!("{scheme}://***@{host}") } else { path.to_owned() }
+        }
+        _ => path.to_owned(),
+    };
+    match (text.len() > path.len(), query.contains('=')) {
+        (true, true) => format!("{shown}?***"),
+        (true, false) => format!("{shown}?{query}"),
+        _ => shown,
+    }
 }
 
 impl fmt::Display for Href {
@@ -271,6 +354,47 @@ mod tests {
             assert_eq!(target.relative_to(&base), want);
             assert_eq!(base.join(want).unwrap(), target);
         }
+    }
+
+    #[test]
+    fn keys_are_taken_as_they_are() {
+        let parse = |text: &str| Href::parse(text).unwrap();
+        let key = "s3://b/a b%20c+d//e?f#g.nc";
+        assert_eq!(parse(key).as_str(), key);
+        assert_eq!(parse(key).file_name(), Some("e?f#g.nc"));
+        assert_eq!(parse(key).folder().as_str(), "s3://b/a b%20c+d//");
+        assert_eq!(parse("S3://Bucket").as_str(), "s3://Bucket/");
+        assert_eq!(parse("s3://b/x").folder().as_str(), "s3://b/");
+        assert_eq!(parse("s3://b").file_name(), None);
+        assert_eq!(parse("s3://b/d/x").as_folder().as_str(), "s3://b/d/x/");
+        assert_eq!(parse(key).bucket_and_key(), Some(("s3://b/", "a b%20c+d//e?f#g.nc")));
+        let rows = [
+            ("s3://b/d/cat.json", "./a%20b.nc", "s3://b/d/a%20b.nc"),
+            ("s3://b/d/cat.json", "../e f/g", "s3://b/e f/g"),
+            ("s3://b/d/cat.json", "../../../g", "s3://b/g"),
+            ("s3://b/d/cat.json", "/g", "s3://b/g"),
+            ("s3://b/d/cat.json", "..", "s3://b/"),
+            ("s3://b/d//cat.json", "x//y", "s3://b/d//x//y"),
+            ("s3://b/d/cat.json", "gs://c/g", "gs://c/g"),
+            ("abfss://c@a.dfs.core.windows.net/d/cat.json", "g", "abfss://c@a.dfs.core.windows.net/d/g"),
+            ("https://h/cat.json", "s3://b/a?b", "s3://b/a?b"),
+        ];
+        for (base, reference, want) in rows {
+            assert_eq!(parse(base).join(reference).unwrap().as_str(), want, "{base} + {reference}");
+        }
+        assert_eq!(parse("s3://b/d/e/a b.nc").relative_to(&parse("s3://b/d/cat.json")), "./e/a b.nc");
+        assert_eq!(parse("s3://c/a.nc").relative_to(&parse("s3://b/cat.json")), "s3://c/a.nc");
+    }
+
+    #[test]
+    fn malformed_buckets_are_refused_without_their_secrets() {
+        for bad in ["s3:///a", "s3://b c/a", "s3://b/../a", "s3://b/a/./c", "s3://arn:aws:s3:::b/a", "gs://a@b/c"] {
+            assert!(Href::parse(bad).is_err(), "{bad}");
+        }
+        let error = Href::parse("s3://AKIA:hush@b/a.nc").unwrap_err().to_string();
+        assert!(!error.contains("hush") && error.contains("s3://***@b/a.nc"), "{error}");
+        assert_eq!(Href::parse("az://c/a.nc?sv=1&sig=hush").unwrap().to_string(), "az://c/a.nc?***");
+        assert_eq!(Href::parse("s3://b/a b?c").unwrap().to_string(), "s3://b/a b?c");
     }
 
     #[test]

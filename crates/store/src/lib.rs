@@ -1,11 +1,13 @@
 //! Turns an href into bytes and bytes into an object, wherever they live.
 //!
-//! One handle, [`Store`], reads whole objects, byte ranges and listings of local files and HTTP(S) archives, and
-//! publishes local files atomically. It knows nothing of file formats: a parser says which bytes it needs
+//! One handle, [`Store`], reads whole objects, byte ranges and listings of local files, HTTP(S) archives and object
+//! stores (S3, Google Cloud Storage, Azure Blob Storage), and publishes local files atomically. It knows nothing of file formats: a parser says which bytes it needs
 //! ([`Demand`]) and [`Store::drive`] brings them.
 
+mod bucket;
 mod coalesce;
 mod demand;
+mod environment;
 mod error;
 mod href;
 mod http;
@@ -21,6 +23,7 @@ mod store;
 
 pub use coalesce::coalesce;
 pub use demand::{Demand, DriveError, Sparse, Step};
+pub use environment::Environment;
 pub use error::{Error, Result};
 pub use href::Href;
 pub use listing::{Entry, EntryKind, parse as parse_listing};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use scraper::{Html, Selector};
 
@@ -142,7 +143,7 @@ fn thredds(href: &Href, xml: &str) -> Result<Vec<Entry>> {
 
 fn attr(tag: &BytesStart<'_>, name: &str) -> Option<String> {
     let found = tag.attributes().flatten().find(|a| a.key.local_name().as_ref() == name.as_bytes())?;
-    found.unescape_value().ok().map(std::borrow::Cow::into_owned)
+    found.normalized_value(XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned)
 }
 
 fn bytes_per(units: &str) -> Option<f64> {

@@ -12,12 +12,13 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::bucket::Ask;
 use crate::demand::{Demand, DriveError, Sparse, Step};
 use crate::http::{Body, Http};
 use crate::listing::{self, Entry};
 use crate::progress::Progress;
 use crate::publish::{self, Staged};
-use crate::{Error, Href, Result, coalesce, local, retry, sniff};
+use crate::{Environment, Error, Href, Result, coalesce, local, retry, sniff};
 
 /// Limits and habits of a [`Store`].
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct StoreOptions {
     pub max_request: u64,
     /// Requests in flight (default 16).
     pub concurrency: usize,
+    /// Settings and credentials of object stores (default those of the process).
+    pub environment: Environment,
 }
 
 impl Default for StoreOptions {
@@ -57,6 +60,7 @@ impl Default for StoreOptions {
             gap: 0,
             max_request: 16 << 20,
             concurrency: 16,
+            environment: Environment::of_process(),
         }
     }
 }
@@ -93,9 +97,9 @@ impl ObjectMeta {
 /// What has been read so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Requests answered by HTTP servers.
+    /// Requests answered by HTTP servers and object stores.
     pub requests: u64,
-    /// Bytes of bodies from HTTP servers.
+    /// Bytes of bodies from them.
     pub remote_bytes: u64,
     /// Bytes read from local files.
     pub local_bytes: u64,
@@ -171,7 +175,7 @@ impl Store {
     async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {
         let _permit = self.in_flight.acquire().await;
         if remote(href)? {
-            let (bytes, media) = self.http.get(href, self.options.max_document).await?;
+            let (bytes, media) = self.http.get(&Ask::whole(href), self.options.max_document).await?;
             self.count_remote(bytes.len() as u64);
             return Ok((bytes, media));
         }
@@ -299,13 +303,24 @@ impl Store {
         blocking(href, move |_, path| publish::write(path, &bytes)).await
     }
 
-    /// The members of a folder: local, or an index page (Apache, nginx and alike), or a THREDDS `catalog.xml`.
+    /// The members of a folder: local, or below a prefix of an object store (all pages), or of an index page (Apache,
+    /// nginx and alike) or a THREDDS `catalog.xml`.
     ///
     /// # Errors
-    /// [`Error::Listing`] if the page is neither, [`Error::NotFound`], and the transport's.
+    /// [`Error::Listing`] if the page is none of these, [`Error::NotFound`], and the transport's.
     pub async fn list(&self, href: &Href) -> Result<Vec<Entry>> {
         if !remote(href)? {
             return blocking(href, local::list).await;
+        }
+        if let Some(bucket) = self.http.bucket(href)? {
+            let mut pages = bucket.pages(href);
+            while let Some(query) = pages.query() {
+                let _permit = self.in_flight.acquire().await;
+                let (bytes, _) = self.http.get(&Ask::page(href, &query), self.options.max_document).await?;
+                self.count_remote(bytes.len() as u64);
+                pages.add(&bytes)?;
+            }
+            return pages.finish();
         }
         let (bytes, media) = self.get_with_media(href).await?;
         listing::parse(href, &bytes, &media)
@@ -362,7 +377,7 @@ impl Store {
         staged: &mut Staged,
         (want, progress): (Option<u64>, &Progress),
     ) -> Result<u64> {
-        let answer = self.http.send(href, None, None).await?;
+        let answer = self.http.send(&Ask::whole(href)).await?;
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let (declared, is_html) = (answer.size, answer.is_html);
         let name = href.file_name().unwrap_or_default();
@@ -416,11 +431,12 @@ impl Store {
     }
 }
 
-/// True for http(s), false for a path; other schemes have no transport here.
+/// True for http(s) and object stores, false for a path; other schemes have no transport here.
 fn remote(href: &Href) -> Result<bool> {
     match href.scheme() {
         None => Ok(false),
         Some(scheme) if scheme == "http" || scheme == "https" => Ok(true),
+        Some(_) if href.bucket_and_key().is_some() => Ok(true),
         Some(scheme) => Err(Error::Scheme { href: href.clone(), scheme }),
     }
 }

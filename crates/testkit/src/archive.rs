@@ -1,6 +1,7 @@
 //! An HTTP archive on loopback that can misbehave: bytes by path, with faults that polite servers cannot produce.
 //!
-//! One request per connection, a thread for each; what was asked is kept. Not here: what the faults are (`fault`).
+//! One request per connection, a thread for each; what was asked is kept. Not here: what the faults are (`fault`), the
+//! listings of object stores (`bucket`).
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -8,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::bucket;
 use crate::fault::{Answer, Ending, Fault, Times};
 
 /// What a client asked.
@@ -158,9 +160,17 @@ fn respond(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let answer = {
         let mut state = lock(state);
         state.log.push(request.clone());
-        match state.objects.get_mut(without_query(&request.target)) {
-            Some(object) => object.answer(&request),
-            None => Answer::status(404),
+        let listing = bucket::Listing::of(&request.target);
+        let page = listing.map(|listing| listing.page(state.objects.iter()));
+        match (state.objects.get_mut(without_query(&request.target)), page) {
+            // An object in place of the bucket has the faults of its listings.
+            (Some(object), Some(page)) => {
+                object.bytes = page;
+                object.answer(&request)
+            }
+            (None, Some(page)) => Object::new(page).answer(&request),
+            (Some(object), None) => object.answer(&request),
+            (None, None) => Answer::status(404),
         }
     };
     send(&mut stream, &answer)

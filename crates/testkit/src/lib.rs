@@ -2,6 +2,7 @@
 //! workspace.
 
 mod archive;
+mod bucket;
 mod fault;
 
 use std::fs::File;

@@ -103,9 +103,9 @@ pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Liste
     let Some(listing) = &recipe.listing else { return Ok(Listed::default()) };
     let root =
         Href::parse(&listing.href).map_err(|source| Error::Source { source_text: listing.href.clone(), source })?;
-    // A page such as `catalog.xml` stays as it is; what names no file is a folder.
-    let is_page =
-        root.file_name().is_some_and(|name| name.contains('.')) && root.to_path().is_none_or(|path| !path.is_dir());
+    // A page such as `catalog.xml` stays as it is; what names no file is a folder, and in a bucket all is.
+    let named = root.file_name().is_some_and(|name| name.contains('.'));
+    let is_page = named && (root.to_url().is_some() || root.to_path().is_some_and(|path| !path.is_dir()));
     let root = if is_page { root } else { root.as_folder() };
     let (files, mut failed) = files_below(store, &root, listing.depth).await?;
     let mut items: IndexMap<String, ItemPlan> = IndexMap::new();

@@ -1,7 +1,7 @@
 //! GDAL's metadata (tag 42112): an XML document of items, of the file or of one band.
 
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use crate::array::{AttrValue, Attrs};
 
@@ -57,7 +57,7 @@ fn resolved(entity: &quick_xml::events::BytesRef<'_>) -> Option<String> {
 fn item(start: &BytesStart<'_>) -> Item {
     let mut item = Item::default();
     for attribute in start.attributes().flatten() {
-        let Ok(value) = attribute.unescape_value() else { continue };
+        let Ok(value) = attribute.normalized_value(XmlVersion::Implicit1_0) else { continue };
         match attribute.key.as_ref() {
             b"name" => item.name = value.into_owned(),
             b"sample" => item.band = value.trim().parse().ok(),

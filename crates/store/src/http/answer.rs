@@ -35,6 +35,20 @@ pub(super) struct Refusal {
     pub(super) may_pass: bool,
 }
 
+impl Refusal {
+    /// The status of a bucket in another region.
+    const MOVED: u16 = 301;
+
+    /// The bucket is in another region, which is known now.
+    pub(super) fn moved(href: &Href) -> Self {
+        Self { error: Error::Status { href: href.clone(), status: Self::MOVED }, told: None, may_pass: true }
+    }
+
+    pub(super) fn is_moved(&self) -> bool {
+        self.may_pass && matches!(self.error, Error::Status { status: Self::MOVED, .. })
+    }
+}
+
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

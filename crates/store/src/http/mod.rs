@@ -4,11 +4,13 @@ mod answer;
 mod body;
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, IF_MATCH, RANGE};
-use reqwest::{Client, Method, Response};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use reqwest::{Client, ClientBuilder, Response};
 
+use crate::bucket::{Ask, Bucket, Buckets, Verdict};
 use crate::store::{ObjectMeta, StoreOptions};
 use crate::{Error, Href, Result, redirect, retry};
 
@@ -21,6 +23,9 @@ const WHOLE_BODY_LIMIT: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: Client,
+    /// For signed requests, made when first needed.
+    signed: Arc<OnceLock<Client>>,
+    buckets: Buckets,
     options: StoreOptions,
 }
 
@@ -28,36 +33,48 @@ impl Http {
     pub(crate) fn new(options: &StoreOptions) -> Result<Self> {
         // A second installation in the same process is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("outcrop/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.read_timeout)
-            .redirect(redirect::policy())
-            // A signed URL would reach the next host as `Referer`.
-            .referer(false)
-            .build()
-            .map_err(|e| Error::Transport {
-                href: Href::from_path("https:".as_ref()),
-                tries: 0,
-                source: Box::new(e),
-            })?;
-        Ok(Self { client, options: options.clone() })
+        let client = built(builder(options).redirect(redirect::policy()), "https:")?;
+        let buckets = Buckets::new(&options.environment);
+        Ok(Self { client, signed: Arc::default(), buckets, options: options.clone() })
+    }
+
+    /// The client for object stores: a redirect would take tokens and signatures to another host.
+    fn signed(&self) -> Result<Client> {
+        if let Some(client) = self.signed.get() {
+            return Ok(client.clone());
+        }
+        let client = built(builder(&self.options).redirect(reqwest::redirect::Policy::none()), "s3:")?;
+        Ok(self.signed.get_or_init(|| client).clone())
+    }
+
+    /// The bucket of an href of an object store.
+    pub(crate) fn bucket(&self, href: &Href) -> Result<Option<Arc<Bucket>>> {
+        self.buckets.of(href, || self.signed())
     }
 
     /// Sends a request until it is answered, with the retries of the options.
-    pub(crate) async fn send(&self, href: &Href, range: Option<&Range<u64>>, etag: Option<&str>) -> Result<Answer> {
-        let mut tries = 0;
+    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer> {
+        let bucket = self.bucket(ask.href)?;
+        let (mut tries, mut moved) = (0, false);
         loop {
             tries += 1;
-            let Refusal { error, told, may_pass } = match self.send_once(href, range, etag).await {
-                Ok(response) => match classify(href, response, range) {
+            let region = bucket.as_ref().map(|bucket| bucket.region()).unwrap_or_default();
+            let place = bucket.as_deref().map(|bucket| (bucket, region.as_str()));
+            let Refusal { error, told, may_pass } = match self.send_once(ask, place).await? {
+                Ok(response) => match judge(ask, place, response).await {
                     Ok(answer) => return Ok(answer),
+                    // The region is known now; it cannot move on and on.
+                    Err(refusal) if refusal.is_moved() && !moved => {
+                        moved = true;
+                        tries -= 1;
+                        continue;
+                    }
                     Err(refusal) => *refusal,
                 },
                 Err(source) => {
                     let may_pass = !answer::is_final(&source);
-                    let source = Box::new(plain(&source, &self.options));
-                    Refusal { error: Error::Transport { href: href.clone(), tries, source }, told: None, may_pass }
+                    let source = Box::new(plain(&source.without_url(), &self.options));
+                    Refusal { error: Error::Transport { href: ask.href.clone(), tries, source }, told: None, may_pass }
                 }
             };
             if tries > self.options.retries || !may_pass {
@@ -67,20 +84,13 @@ impl Http {
         }
     }
 
-    async fn send_once(
-        &self,
-        href: &Href,
-        range: Option<&Range<u64>>,
-        etag: Option<&str>,
-    ) -> reqwest::Result<Response> {
-        let mut request = self.client.request(Method::GET, href.as_str()).header(ACCEPT_ENCODING, "identity");
-        if let Some(range) = range {
-            request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
-            if let Some(etag) = etag {
-                request = request.header(IF_MATCH, etag);
-            }
+    async fn send_once(&self, ask: &Ask<'_>, place: Option<(&Bucket, &str)>) -> Result<reqwest::Result<Response>> {
+        if let Some((bucket, region)) = place {
+            let request = bucket.request(ask, region).await?;
+            return Ok(self.signed()?.execute(request).await);
         }
-        request.send().await
+        let request = self.client.get(ask.href.as_str()).header(ACCEPT_ENCODING, "identity");
+        Ok(request.headers(ask.headers()).send().await)
     }
 
     /// One range of an object, checked against what was asked for.
@@ -95,7 +105,7 @@ impl Http {
     }
 
     async fn range_once(&self, meta: &ObjectMeta, range: &Range<u64>) -> Result<Bytes> {
-        let answer = self.send(&meta.href, Some(range), meta.strong_etag()).await?;
+        let answer = self.send(&Ask::range(&meta.href, range, meta.strong_etag())).await?;
         let other_tag = answer.etag.is_some() && meta.etag.is_some() && answer.etag != meta.etag;
         if other_tag || answer.size.is_some_and(|size| size != meta.size) {
             return Err(Error::Changed { href: meta.href.clone() });
@@ -119,7 +129,11 @@ impl Http {
 
     async fn head_once(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
         let range = 0..len.max(1);
-        let answer = self.send(href, Some(&range), None).await?;
+        let answer = match self.send(&Ask::range(href, &range, None)).await {
+            // S3 does not say with this status that the object has no bytes.
+            Err(Error::Status { status: 416, .. }) if href.bucket_and_key().is_some() => self.empty(href).await?,
+            other => other?,
+        };
         if answer.is_empty {
             return Ok((ObjectMeta::new(href.clone(), 0), Bytes::new()));
         }
@@ -133,19 +147,27 @@ impl Http {
         Ok((meta, bytes.slice(..wanted)))
     }
 
+    /// The answer for an object of which no first byte can be had; it must have none.
+    async fn empty(&self, href: &Href) -> Result<Answer> {
+        let mut answer = self.send(&Ask::whole(href)).await?;
+        answer.is_empty = answer.size == Some(0);
+        if answer.is_empty { Ok(answer) } else { Err(Error::NoRanges { href: href.clone() }) }
+    }
+
     /// A whole body of at most `limit` bytes, and its media type.
-    pub(crate) async fn get(&self, href: &Href, limit: u64) -> Result<(Bytes, String)> {
+    pub(crate) async fn get(&self, ask: &Ask<'_>, limit: u64) -> Result<(Bytes, String)> {
         let mut tries = 0;
         loop {
-            match self.get_once(href, limit).await {
-                Err(error) => self.before_next(&mut tries, href, error).await?,
+            match self.get_once(ask, limit).await {
+                Err(error) => self.before_next(&mut tries, ask.href, error).await?,
                 done => return done,
             }
         }
     }
 
-    async fn get_once(&self, href: &Href, limit: u64) -> Result<(Bytes, String)> {
-        let answer = self.send(href, None, None).await?;
+    async fn get_once(&self, ask: &Ask<'_>, limit: u64) -> Result<(Bytes, String)> {
+        let href = ask.href;
+        let answer = self.send(ask).await?;
         let media = answer.response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let media = media.unwrap_or_default().to_owned();
         let too_large = || Error::TooLarge { href: href.clone(), limit };
@@ -191,6 +213,36 @@ impl Http {
             }
             other => Err(other),
         }
+    }
+}
+
+fn builder(options: &StoreOptions) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("outcrop/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.read_timeout)
+        // A signed URL would reach the next host as `Referer`.
+        .referer(false)
+}
+
+fn built(builder: ClientBuilder, what: &str) -> Result<Client> {
+    let failed = |e| Error::Transport { href: Href::from_path(what.as_ref()), tries: 0, source: Box::new(e) };
+    builder.build().map_err(failed)
+}
+
+/// Sorts an answer into usable or not, as the kind of host wants it.
+async fn judge(
+    ask: &Ask<'_>,
+    place: Option<(&Bucket, &str)>,
+    response: Response,
+) -> std::result::Result<Answer, Box<Refusal>> {
+    let Some((bucket, region)) = place.filter(|_| !response.status().is_success()) else {
+        return classify(ask.href, response, ask.range);
+    };
+    match bucket.judge(ask, response, region).await {
+        Verdict::Use(response) => classify(ask.href, response, ask.range),
+        Verdict::Moved => Err(Box::new(Refusal::moved(ask.href))),
+        Verdict::Failed(error, told, may_pass) => Err(Box::new(Refusal { error, told, may_pass })),
     }
 }
 

@@ -1,0 +1,224 @@
+//! Buckets of object stores: where their objects are over HTTP, and how requests to them are signed.
+//!
+//! Signatures and tokens are those of the crate `object_store`; requests are sent by `http`, so that retries, checks of
+//! ranges and limits are the same as for any other host. Not here: writing.
+
+mod aws;
+mod azure;
+mod connector;
+mod gcs;
+mod page;
+mod profile;
+mod refusal;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use object_store::client::{HttpRequest, HttpRequestBody};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_MATCH, RANGE};
+use reqwest::{Client, Method, Request};
+use url::Url;
+
+use crate::environment::Environment;
+use crate::{Error, Href, Result};
+
+pub(crate) use connector::Connector;
+use page::Dialect;
+pub(crate) use page::Pages;
+pub(crate) use refusal::Verdict;
+
+/// All but the unreserved characters of RFC 3986, which every store's signature wants encoded.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH: &AsciiSet = &QUERY.remove(b'/');
+
+/// What is asked of a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) href: &'a Href,
+    /// Of a bucket: a query to the bucket in place of the object.
+    pub(crate) query: Option<&'a str>,
+    pub(crate) range: Option<&'a Range<u64>>,
+    pub(crate) etag: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    /// The whole object.
+    pub(crate) fn whole(href: &'a Href) -> Self {
+        Self { href, query: None, range: None, etag: None }
+    }
+
+    /// A page of the listing of a folder.
+    pub(crate) fn page(href: &'a Href, query: &'a str) -> Self {
+        Self { query: Some(query), ..Self::whole(href) }
+    }
+
+    /// A range, of the object that has this ETag.
+    pub(crate) fn range(href: &'a Href, range: &'a Range<u64>, etag: Option<&'a str>) -> Self {
+        Self { range: Some(range), etag, ..Self::whole(href) }
+    }
+
+    /// The headers of the range.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(range) = self.range {
+            let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+            headers.extend(HeaderValue::try_from(bytes).ok().map(|value| (RANGE, value)));
+            headers.extend(self.etag.and_then(|etag| HeaderValue::try_from(etag).ok()).map(|value| (IF_MATCH, value)));
+        }
+        headers
+    }
+}
+
+/// The kinds of stores, with the settings of one bucket.
+enum Service {
+    Aws(aws::Aws),
+    Gcs(gcs::Gcs),
+    Azure(azure::Azure),
+}
+
+/// One bucket or container.
+pub(crate) struct Bucket {
+    service: Service,
+}
+
+/// Credentials of `object_store` show themselves in `Debug`, therefore none of them is shown.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bucket({}, signed: {})", self.base(&self.region()), self.is_signed())
+    }
+}
+
+impl Bucket {
+    fn new(href: &Href, root: &str, environment: &Environment, connector: &Connector) -> Result<Self> {
+        let (scheme, authority) = root.split_once("://").unwrap_or_default();
+        let name = authority.trim_end_matches('/');
+        let service = match scheme {
+            "s3" => Service::Aws(aws::Aws::new(href, name, environment, connector)?),
+            "gs" => Service::Gcs(gcs::Gcs::new(href, name, environment, connector)?),
+            _ => Service::Azure(azure::Azure::new(href, name, environment, connector)?),
+        };
+        Ok(Self { service })
+    }
+
+    /// The URL of the bucket, without a slash at the end.
+    fn base(&self, region: &str) -> String {
+        match &self.service {
+            Service::Aws(aws) => aws.base(region),
+            Service::Gcs(gcs) => gcs.base(),
+            Service::Azure(azure) => azure.base(),
+        }
+    }
+
+    /// True if requests carry credentials.
+    fn is_signed(&self) -> bool {
+        match &self.service {
+            Service::Aws(aws) => aws.is_signed(),
+            Service::Gcs(gcs) => gcs.is_signed(),
+            Service::Azure(azure) => azure.is_signed(),
+        }
+    }
+
+    /// The region that the next request goes to, of S3.
+    pub(crate) fn region(&self) -> String {
+        match &self.service {
+            Service::Aws(aws) => aws.region(),
+            _ => String::new(),
+        }
+    }
+
+    /// The signed request. It may hold secrets, in its URL too.
+    pub(crate) async fn request(&self, ask: &Ask<'_>, region: &str) -> Result<Request> {
+        let key = ask.href.bucket_and_key().map_or("", |(_, key)| key);
+        let base = self.base(region);
+        let url = match ask.query {
+            Some(query) => format!("{base}?{query}"),
+            None => format!("{base}/{}", utf8_percent_encode(key, PATH)),
+        };
+        let broken = || Error::settings(ask.href, "the endpoint and the bucket do not make a URL");
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = url.parse().map_err(|_| broken())?;
+        *request.headers_mut() = ask.headers();
+        match &self.service {
+            Service::Aws(aws) => aws.sign(ask.href, region, &mut request).await?,
+            Service::Gcs(gcs) => gcs.sign(ask.href, &mut request).await?,
+            Service::Azure(azure) => azure.sign(ask.href, &mut request).await?,
+        }
+        let (parts, _) = request.into_parts();
+        let mut request = Request::new(Method::GET, Url::parse(&parts.uri.to_string()).map_err(|_| broken())?);
+        *request.headers_mut() = parts.headers;
+        // After the signature: proxies change it.
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(request)
+    }
+
+    /// The pages of a listing of the folder.
+    pub(crate) fn pages(&self, href: &Href) -> Pages {
+        let dialect = match self.service {
+            Service::Azure(_) => Dialect::Blobs,
+            Service::Aws(_) | Service::Gcs(_) => Dialect::Objects,
+        };
+        Pages::new(href, dialect)
+    }
+}
+
+/// The buckets that have been used, each set up once.
+#[derive(Debug, Clone)]
+pub(crate) struct Buckets {
+    environment: Environment,
+    known: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+}
+
+impl Buckets {
+    pub(crate) fn new(environment: &Environment) -> Self {
+        Self { environment: environment.clone(), known: Arc::default() }
+    }
+
+    /// The bucket of an href; `None` if it is of no object store.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if the settings for it cannot be used.
+    pub(crate) fn of(&self, href: &Href, client: impl FnOnce() -> Result<Client>) -> Result<Option<Arc<Bucket>>> {
+        let Some((root, _)) = href.bucket_and_key() else { return Ok(None) };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = known.get(root) {
+            return Ok(Some(bucket.clone()));
+        }
+        let bucket = Arc::new(Bucket::new(href, root, &self.environment, &Connector::new(client()?))?);
+        known.insert(root.to_owned(), bucket.clone());
+        Ok(Some(bucket))
+    }
+}
+
+/// An endpoint that was set: http or https, without secrets, query and slash at the end.
+fn endpoint(href: &Href, variable: &str, text: &str) -> Result<String> {
+    let valid = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+    });
+    match valid.filter(|url| url.query().is_none() && url.fragment().is_none()) {
+        Some(url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        None => Err(Error::settings(href, format!("{variable} is not an http(s) URL"))),
+    }
+}
+
+/// Why credentials cannot be had, in words that hold none.
+fn no_credentials(href: &Href, from: &str, error: &object_store::Error) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut why = match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            "the service of tokens refuses".to_owned()
+        }
+        _ => "they cannot be used".to_owned(),
+    };
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<object_store::client::HttpError>().is_some() {
+            "the service of tokens does not answer".clone_into(&mut why);
+        } else if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            why = io.to_string();
+        }
+        cause = inner.source();
+    }
+    Error::settings(href, format!("no credentials from {from}: {why}"))
+}
