@@ -163,10 +163,37 @@ pub(crate) struct InfoArgs {
     /// name: `dtype=<i2,shape=1000x200,offset=512,dims=time:distance`.
     #[arg(long, value_name = "SPEC")]
     pub(crate) raw: Option<String>,
+    /// Open with GDAL what other readers know too, and files that name others as a VRT does (needs a program that was
+    /// built with `--features gdal`).
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) gdal: bool,
     /// Write the chunk references of all variables: kerchunk JSON if FILE ends with .json, a folder of kerchunk's
     /// tables if it ends with .parq or .parquet (xarray opens both through zarr), else a compact file that `outcrop` opens in place of the original.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_references: Option<String>,
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum How<'a> {
+    /// By what its header says.
+    Header,
+    /// As it is declared.
+    Raw(&'a str),
+    /// With GDAL, whatever it is.
+    Gdal,
+}
+
+impl InfoArgs {
+    pub(crate) fn how(&self) -> How<'_> {
+        if self.gdal { How::Gdal } else { self.raw.as_deref().map_or(How::Header, How::Raw) }
+    }
+}
+
+impl ConvertArgs {
+    pub(crate) fn how(&self) -> How<'_> {
+        if self.gdal { How::Gdal } else { self.raw.as_deref().map_or(How::Header, How::Raw) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -243,6 +270,9 @@ pub(crate) struct ConvertArgs {
     /// A file without a header: as for `outcrop info --raw`.
     #[arg(long, value_name = "SPEC")]
     pub(crate) raw: Option<String>,
+    /// Open with GDAL: as for `outcrop info --gdal`.
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) gdal: bool,
     /// Most memory for values, like 500MB or 2GiB [default: 512 MiB, at most a quarter of what is
     /// free].
     #[arg(long, value_name = "SIZE")]

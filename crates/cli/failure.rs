@@ -162,6 +162,7 @@ fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     match format_error(error)? {
         Format::Truncated { .. } => Some("fetch the file again"),
+        Format::WithoutGdal => Some("`cargo install --path . --features gdal`, with libgdal-dev installed"),
         Format::Window { .. } => {
             Some("positions count from 0, the second is not included; `outcrop info` says the lengths")
         }

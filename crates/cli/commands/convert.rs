@@ -42,8 +42,8 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let opened = context
-        .wait(async { open(&context.store, &href, args.raw.as_deref()).await.map_err(|error| named(&href, error)) })?;
+    let opened =
+        context.wait(async { open(&context.store, &href, args.how()).await.map_err(|error| named(&href, error)) })?;
     let options = ConvertOptions {
         target: target(format, args, &opened)?,
         policy: match args.decode {

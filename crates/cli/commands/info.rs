@@ -12,7 +12,7 @@ use outcrop_store::{Href, Store};
 use serde_json::{Map, Value, json};
 
 use super::{located, search_options, source};
-use crate::args::{InfoArgs, Selection};
+use crate::args::{How, InfoArgs, Selection};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &InfoArgs) -> Result<Outcome, Failure
         return items(context, args);
     }
     if let Some(file) = &args.save_references {
-        return save(context, &href, file, args.raw.as_deref());
+        return save(context, &href, file, args.how());
     }
     let (text, summary) = describe(context, &href, args)?;
     if context.json {
@@ -49,9 +49,9 @@ async fn is_references(store: &Store, href: &Href) -> Result<bool, Failure> {
 }
 
 /// Writes the chunk references of all variables; what Zarr cannot express is named.
-fn save(context: &Context, href: &Href, file: &str, raw: Option<&str>) -> Result<Outcome, Failure> {
+fn save(context: &Context, href: &Href, file: &str, how: How<'_>) -> Result<Outcome, Failure> {
     let (href, to) = (href.absolute(), Href::parse(file.trim_end_matches('/'))?.absolute());
-    let (variables, left_out) = context.wait(save_references(&context.store, &href, (&to, raw)))?;
+    let (variables, left_out) = context.wait(save_references(&context.store, &href, (&to, how)))?;
     let written = variables - left_out.len();
     if context.json {
         let left: Vec<Value> = left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect();
@@ -69,11 +69,12 @@ fn save(context: &Context, href: &Href, file: &str, raw: Option<&str>) -> Result
 async fn save_references(
     store: &Store,
     href: &Href,
-    (to, raw): (&Href, Option<&str>),
+    (to, how): (&Href, How<'_>),
 ) -> Result<(usize, kerchunk::LeftOut), Failure> {
     let parquet = [".parq", ".parquet"].iter().any(|end| to.as_str().ends_with(end));
-    let opened = open(store, href, raw).await.map_err(|e| named(href, e))?;
+    let opened = open(store, href, how).await.map_err(|e| named(href, e))?;
     let count = opened.meta.variables.len();
+    outcrop_formats::check_references(&opened).map_err(|e| named(href, e))?;
     if !parquet && !is_json(to.as_str()) {
         let (bytes, left_out) = outcrop_formats::save(&opened).await.map_err(|e| named(href, e))?;
         store.put(to, bytes.into()).await?;
@@ -137,17 +138,18 @@ fn describe(context: &Context, href: &Href, args: &InfoArgs) -> Result<(String, 
     context.wait(opened_text(&context.store, href, args))
 }
 
-/// By its header, or as the array that it is declared to be.
-pub(super) async fn open(store: &Store, href: &Href, raw: Option<&str>) -> outcrop_formats::Result<Opened> {
-    match raw {
-        Some(raw) => Opened::open_raw(store, href, &raw.parse()?).await,
-        None => Opened::open(store, href).await,
+/// By its header, as the array that it is declared to be, or with GDAL.
+pub(super) async fn open(store: &Store, href: &Href, how: How<'_>) -> outcrop_formats::Result<Opened> {
+    match how {
+        How::Raw(raw) => Opened::open_raw(store, href, &raw.parse()?).await,
+        How::Gdal => Opened::open_gdal(store, href).await,
+        How::Header => Opened::open(store, href).await,
     }
 }
 
 async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(String, Value), Failure> {
     let before = store.stats();
-    let opened = open(store, href, args.raw.as_deref()).await.map_err(|e| named(href, e))?;
+    let opened = open(store, href, args.how()).await.map_err(|e| named(href, e))?;
     let after = store.stats();
     let meta = &opened.meta;
     let mut text = String::new();
@@ -266,6 +268,7 @@ async fn references_text(text: &mut String, opened: &Opened, variable: &Variable
             ChunkRef::Object { href, range: Some(range), .. } => {
                 writeln!(text, "    {index:?} {href} offset {} length {}", range.start, range.end - range.start)?;
             }
+            ChunkRef::Opaque { driver, window, .. } => writeln!(text, "    {index:?} GDAL {driver} window {window:?}")?,
             ChunkRef::Inline(bytes) => writeln!(text, "    {index:?} inline {} bytes", bytes.len())?,
             ChunkRef::Fill => writeln!(text, "    {index:?} fill")?,
         }

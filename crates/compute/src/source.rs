@@ -208,7 +208,7 @@ impl Source {
             ChunkRef::Range { length, .. } => length,
             ChunkRef::Object { range: Some(range), .. } => range.end - range.start,
             // How large an object is, only its store knows; what cannot be compressed is as large as it is decoded.
-            ChunkRef::Object { range: None, .. } => self.chunk_bytes(),
+            ChunkRef::Object { range: None, .. } | ChunkRef::Opaque { .. } => self.chunk_bytes(),
             ChunkRef::Inline(_) | ChunkRef::Fill => 0,
         };
         self.chunks_in(window).iter().map(length).sum()

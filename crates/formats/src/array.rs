@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -299,6 +300,11 @@ pub enum Codec {
     },
     /// A filter of numcodecs that changes numbers.
     Numbers(NumberFilter),
+    /// Whatever a driver of GDAL does.
+    Gdal {
+        /// Its short name: `JP2OpenJPEG`.
+        driver: String,
+    },
 }
 
 /// A regular grid of chunks.
@@ -339,6 +345,15 @@ pub enum ChunkRef {
         range: Option<Range<u64>>,
         /// Bit `i` set: codec `i` was not applied to this chunk.
         filter_mask: u32,
+    },
+    /// A window of what only a foreign library reads (GDAL): no bytes of the file.
+    Opaque {
+        /// The driver of the library.
+        driver: Arc<str>,
+        /// Which array of the file, counted from 0.
+        array: usize,
+        /// Positions along each dimension, within the shape.
+        window: Vec<Range<u64>>,
     },
     /// Encoded bytes held here.
     Inline(Bytes),
@@ -384,6 +399,15 @@ pub enum Format {
     Raw,
     /// TIFF or BigTIFF, with or without a place on Earth.
     GeoTiff,
+    /// What GDAL reads: JPEG 2000, GRIB, HDF4 and more (feature `gdal`).
+    Gdal,
+}
+
+impl Format {
+    /// True if its variables are images of bands, rows and columns.
+    pub fn is_image(self) -> bool {
+        matches!(self, Self::GeoTiff | Self::Gdal)
+    }
 }
 
 /// A dimension.
@@ -521,6 +545,7 @@ impl std::fmt::Display for Format {
             Self::MiniSeed => "miniSEED",
             Self::Raw => "raw",
             Self::GeoTiff => "GeoTIFF",
+            Self::Gdal => "GDAL",
             Self::Zarr => "Zarr",
         })
     }
@@ -585,6 +610,7 @@ impl std::fmt::Display for Codec {
             Self::Lzma { .. } => f.write_str("lzma"),
             Self::Checksum { sum, .. } => f.write_str(sum.name()),
             Self::Numbers(filter) => f.write_str(filter.name()),
+            Self::Gdal { driver } => write!(f, "GDAL {driver}"),
             Self::Unsupported { id: 0, name } => write!(f, "{name} (cannot be decoded)"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }

@@ -1,5 +1,6 @@
 //! From the stored bytes of one chunk to its elements.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use libdeflater::Decompressor;
@@ -8,6 +9,7 @@ use crate::array::{ChunkRef, Codec, DType, SumPlace};
 use crate::codec::shuffle::Swap;
 use crate::codec::{bits, bitshuffle, blosc, bz2, crc32c, deflate, fletcher32, hdf5};
 use crate::codec::{lz4, lzf, lzma, order, padding, shuffle, transpose, zstd};
+use crate::gdal;
 use crate::layout::{MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::refs::{ChunkRefs, Table};
@@ -28,6 +30,8 @@ pub struct Decoder {
     swap: Swap,
     fill: Vec<u8>,
     chunk_bytes: usize,
+    /// Lengths of a chunk.
+    chunk: Vec<u64>,
     /// Bytes of a chunk of whole elements, where the variable is a member of them.
     stored_bytes: usize,
     cut_at_edge: bool,
@@ -89,6 +93,7 @@ impl Decoder {
             swap: if refs.byte_order.is_native() || refs.dtype.word() == 1 { Swap::No } else { Swap::Yes },
             fill: refs.fill.clone(),
             chunk_bytes,
+            chunk: refs.grid.chunk.clone(),
             stored_bytes,
             cut_at_edge: refs.is_virtual(),
             records: match &refs.table {
@@ -135,7 +140,22 @@ impl Decoder {
                 }
             }
             ChunkRef::Object { filter_mask, .. } => self.stored(bytes, *filter_mask, out),
+            ChunkRef::Opaque { window, .. } => self.spread(window, bytes, out),
         }
+    }
+
+    /// What a foreign library has decoded.
+    fn spread(&self, window: &[Range<u64>], values: &[u8], out: &mut [u8]) -> Result<()> {
+        let size = self.dtype.size();
+        let lengths: Vec<u64> = window.iter().map(|w| w.end.saturating_sub(w.start)).collect();
+        let bytes = lengths.iter().fold(size as u64, |n, len| n.saturating_mul(*len));
+        let fits = lengths.len() == self.chunk.len() && lengths.iter().zip(&self.chunk).all(|(n, most)| n <= most);
+        if values.len() as u64 != bytes || !fits {
+            let expected = usize::try_from(bytes).unwrap_or(usize::MAX);
+            return Err(Error::ChunkLength { step: "reading", expected, actual: values.len() });
+        }
+        gdal::spread((&lengths, &self.chunk), size, values, out);
+        Ok(())
     }
 
     fn fill(&self, out: &mut [u8]) {
@@ -304,6 +324,7 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         | Codec::Member { .. }
         | Codec::MiniSeed { .. }
         | Codec::Tiff(_)
+        | Codec::Gdal { .. }
         | Codec::Unsupported { .. } => Ok(0),
     }
 }

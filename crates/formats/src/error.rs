@@ -148,6 +148,19 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// GDAL failed, or warned of data that it would have made up.
+    #[error("GDAL cannot {action} `{object}`: {why}")]
+    Gdal {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        object: String,
+        /// What GDAL says.
+        why: String,
+    },
+    /// GDAL was asked for in a program without it.
+    #[error("this program was built without GDAL: build it with `--features gdal`")]
+    WithoutGdal,
     /// Bytes cannot be had or published.
     #[error(transparent)]
     Store(#[from] outcrop_store::Error),

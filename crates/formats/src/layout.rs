@@ -31,6 +31,9 @@ pub(crate) enum Layout {
     Zarr(crate::zarr::Place),
     /// The arrays of strips or tiles of a TIFF image.
     Tiff(crate::tiff::TileIndex),
+    /// An array that only GDAL reads.
+    #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "only GDAL makes it"))]
+    Opaque(crate::gdal::OpaqueArray),
     /// The chunks were found before: references that were saved.
     Found(Arc<Table>),
     /// Nothing was ever written.

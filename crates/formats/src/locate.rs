@@ -56,6 +56,7 @@ impl Locate {
                 Err(Error::Truncated { what, need: segment.end(), have: have.len() })
             }
             Layout::Records(segment) => Ok(Table::Records(Arc::clone(segment))),
+            Layout::Opaque(array) => Ok(Table::Opaque(array.clone())),
             Layout::Found(table) => Ok((**table).clone()),
             Layout::Zarr(Place::Mapped(mapped)) => Ok(Table::Mapped(mapped.clone())),
             Layout::Zarr(Place::Objects(keys)) => Ok(Table::Objects(keys.clone())),

@@ -6,6 +6,7 @@ use outcrop_store::{Demand, Sparse, Step};
 
 use crate::array::{FileMeta, Format};
 use crate::das;
+use crate::gdal;
 use crate::hdf5;
 use crate::miniseed;
 use crate::netcdf3;
@@ -104,7 +105,7 @@ fn sniff(have: &Sparse) -> Result<Step<State>> {
         return Ok(Step::Done(State::MiniSeed(Box::default())));
     }
     if let Some(looks) = looks_like(&head) {
-        return Err(Error::NotRecognised { looks: looks.to_owned() });
+        return Err(Error::NotRecognised { looks });
     }
     let places: Vec<Range<u64>> = magic_places(len);
     let missing: Vec<Range<u64>> = places.iter().filter(|place| have.get(place).is_none()).cloned().collect();
@@ -114,7 +115,7 @@ fn sniff(have: &Sparse) -> Result<Step<State>> {
     let found = places.iter().find(|place| have.get(place).is_some_and(|bytes| bytes[..] == HDF5_MAGIC[..]));
     match found {
         Some(place) => Ok(Step::Done(State::Hdf5(hdf5::OpenWalk::new(place.start)))),
-        None => Err(Error::NotRecognised { looks: "something else".to_owned() }),
+        None => Err(Error::NotRecognised { looks: format!("something else{}", gdal::MAYBE) }),
     }
 }
 
@@ -124,21 +125,26 @@ fn magic_places(len: u64) -> Vec<Range<u64>> {
 }
 
 /// A name for what the first bytes are, where they are something known.
-fn looks_like(head: &[u8]) -> Option<&'static str> {
-    const KNOWN: [(&[u8], &str); 12] = [
+fn looks_like(head: &[u8]) -> Option<String> {
+    const KNOWN: [(&[u8], &str); 8] = [
         (b"\x1f\x8b", "gzip (decompress it first)"),
         (b"PK\x03\x04", "a zip archive"),
-        (b"GRIB", "a GRIB message"),
-        (b"\x0e\x03\x13\x01", "an HDF4 file"),
         (b"BZh", "bzip2 (decompress it first)"),
         (b"\xfd7zXZ", "xz (decompress it first)"),
         (b"\x28\xb5\x2f\xfd", "zstd (decompress it first)"),
-        (b"\x89PNG", "a PNG image"),
-        (b"\xff\xd8\xff", "a JPEG image"),
         (b"%PDF", "a PDF document"),
         (b"CDF", "an unknown version of NetCDF classic"),
         (b"{", "a JSON document"),
     ];
+    if let Some(name) = plain(head) {
+        return Some(name.to_owned());
+    }
+    let foreign = gdal::looks_like(head).map(|name| format!("{name}{}", gdal::HINT));
+    foreign.or_else(|| KNOWN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| (*name).to_owned()))
+}
+
+/// A name for what has no signature.
+fn plain(head: &[u8]) -> Option<&'static str> {
     if head.is_empty() {
         return Some("an empty file");
     }
@@ -146,16 +152,13 @@ fn looks_like(head: &[u8]) -> Option<&'static str> {
     if text.starts_with("<!doctype html") || text.starts_with("<html") || text.contains("<head>") {
         return Some("an HTML page");
     }
-    if text.starts_with("<?xml") {
+    if text.starts_with("<?xml") && !text.contains("<vrtdataset") {
         return Some("an XML document");
     }
     if head.iter().all(|b| *b == 0) {
         return Some("zero bytes (an unfinished download?)");
     }
-    if head.len() < 8 {
-        return Some("a truncated file of a few bytes");
-    }
-    KNOWN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, name)| *name)
+    (head.len() < 8).then_some("a truncated file of a few bytes")
 }
 
 #[cfg(test)]

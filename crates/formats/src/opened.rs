@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use outcrop_store::{Demand, DriveError, Href, ObjectMeta, Sparse, Step, Store, coalesce};
 
 use crate::array::{ChunkRef, DType, FileMeta, Variable};
+use crate::gdal::{self, Scope};
 use crate::hdf5::Texts;
 use crate::kerchunk;
 use crate::layout::Layout;
@@ -44,6 +45,7 @@ pub struct Origin {
     store: Store,
     href: Href,
     file: Option<ObjectMeta>,
+    gdal: Option<Arc<gdal::Source>>,
     /// A chunk that has no object was never written (Zarr); behind references it is an error.
     sparse: bool,
     /// Objects that references name, once their sizes are known.
@@ -87,8 +89,41 @@ impl Opened {
     async fn of_file(store: &Store, href: &Href, (object, head): (ObjectMeta, &Bytes)) -> Result<Self> {
         let mut have = Sparse::new(object.size);
         have.insert(0, head);
-        let meta = store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(driven)?;
+        let meta = match store.drive_with(&object, &mut have, &mut Open::new()).await.map_err(driven) {
+            Err(Error::NotRecognised { looks }) if cfg!(feature = "gdal") && object.size > 0 => {
+                return Self::of_gdal(store, Some(object), (href, Scope::Contained))
+                    .await
+                    .map_err(|e| foreign(&looks, e));
+            }
+            meta => meta?,
+        };
         Ok(Self { meta, origin: Origin::new(store, href, Some(object)).into(), have, fresh: Fresh::Read })
+    }
+
+    /// Opens a file or folder with GDAL, also one that this crate reads itself, or (a local one) that names other files
+    /// as a VRT does.
+    ///
+    /// # Errors
+    /// [`Error::WithoutGdal`] in a program without the feature `gdal`; [`Error::Gdal`]; [`Error::Store`].
+    pub async fn open_gdal(store: &Store, href: &Href) -> Result<Self> {
+        let object = if href.to_path().is_some_and(|path| path.is_dir()) {
+            None
+        } else {
+            let (object, _) = store.head(href, 1).await?;
+            if object.is_html() {
+                return Err(outcrop_store::Error::HtmlPage { href: href.clone() }.into());
+            }
+            Some(object)
+        };
+        Self::of_gdal(store, object, (href, Scope::All)).await
+    }
+
+    async fn of_gdal(store: &Store, object: Option<ObjectMeta>, (href, scope): (&Href, Scope)) -> Result<Self> {
+        let size = object.as_ref().map(|object| object.size);
+        let (meta, source) = gdal::Source::open(store, (href, size), scope).await?;
+        let have = Sparse::new(size.unwrap_or(0));
+        let origin = Origin { gdal: Some(source), ..Origin::new(store, href, object) };
+        Ok(Self { meta, origin: origin.into(), have, fresh: Fresh::Read })
     }
 
     /// Of references that were saved, if the file is still the one they were made of; else the file is read again.
@@ -186,7 +221,7 @@ impl Opened {
 
 impl Origin {
     fn new(store: &Store, href: &Href, file: Option<ObjectMeta>) -> Self {
-        Self { store: store.clone(), href: href.clone(), file, sparse: false, others: Mutex::default() }
+        Self { store: store.clone(), href: href.clone(), file, gdal: None, sparse: false, others: Mutex::default() }
     }
 
     /// Of an object whose size is known.
@@ -258,6 +293,11 @@ impl Origin {
     async fn one(&self, chunk: &ChunkRef, decoded: u64) -> Result<(ChunkRef, Bytes)> {
         match chunk {
             ChunkRef::Object { href, range: None, .. } => self.whole(chunk, href, decoded).await,
+            ChunkRef::Opaque { driver, array, window } => {
+                let without = || Error::unsupported(self.href.to_string(), format!("a chunk of GDAL's {driver}"));
+                let source = self.gdal.as_ref().ok_or_else(without)?;
+                Ok((chunk.clone(), source.read(&self.store, (*array, window)).await?))
+            }
             _ => Ok((chunk.clone(), Bytes::new())),
         }
     }
@@ -337,6 +377,14 @@ fn range_of(chunk: &ChunkRef) -> Option<(Option<&Href>, Range<u64>)> {
         ChunkRef::Range { offset, length, .. } => Some((None, *offset..offset.saturating_add(*length))),
         ChunkRef::Object { href, range: Some(range), .. } => Some((Some(href), range.clone())),
         _ => None,
+    }
+}
+
+/// What neither this crate nor GDAL knows.
+fn foreign(looks: &str, error: Error) -> Error {
+    match error {
+        Error::Gdal { action: "open", why, .. } => Error::NotRecognised { looks: format!("{looks} (GDAL: {why})") },
+        other => other,
     }
 }
 

@@ -121,7 +121,7 @@ fn batches(chunks: &[(Vec<u64>, ChunkRef)], decoded: u64) -> Vec<&[(Vec<u64>, Ch
         let bytes = match reference {
             ChunkRef::Range { length, .. } => *length,
             ChunkRef::Object { range: Some(range), .. } => range.end.saturating_sub(range.start),
-            ChunkRef::Object { range: None, .. } => decoded,
+            ChunkRef::Object { range: None, .. } | ChunkRef::Opaque { .. } => decoded,
             ChunkRef::Inline(_) | ChunkRef::Fill => 0,
         };
         if held > 0 && held.saturating_add(bytes) > MAX_HELD {

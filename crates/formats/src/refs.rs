@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::array::{ByteOrder, ChunkGrid, ChunkRef, Codec, DType, Variable};
+use crate::gdal::OpaqueArray;
 use crate::kerchunk::Referenced;
 use crate::layout::{Linear, position};
 use crate::miniseed::Segment;
@@ -57,6 +58,8 @@ pub(crate) enum Table {
     Mapped(Mapped),
     /// Chunks that tables of references list.
     Referenced(Arc<Referenced>),
+    /// Windows of an array that only GDAL reads.
+    Opaque(OpaqueArray),
     /// Chunks within objects; sorted by `linear`.
     Shards { shards: Shards, per_shard: Vec<u64>, entries: Vec<Entry> },
     /// No chunk at all.
@@ -106,6 +109,7 @@ impl ChunkRefs {
                 found.map_or(ChunkRef::Fill, |entry| entry.within(shards.get(shard)))
             }
             (Table::Inline(bytes), _) => ChunkRef::Inline(bytes.clone()),
+            (Table::Opaque(array), _) => array.chunk(&self.grid, index),
             (Table::Linear(linear), Some(at)) => {
                 let (len, chunk) = (self.grid.shape.first().copied(), self.grid.chunk.first().copied());
                 let (len, start) = (len.unwrap_or(0), at.saturating_mul(chunk.unwrap_or(1)));
@@ -152,7 +156,7 @@ impl ChunkRefs {
     /// Bytes that are stored for the variable: after compression, without chunks that were never written; `None` where
     /// only the objects themselves know.
     pub fn stored_bytes(&self) -> Option<u64> {
-        if matches!(self.table, Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_)) {
+        if matches!(self.table, Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) | Table::Opaque(_)) {
             return None;
         }
         Some(match &self.table {
@@ -165,7 +169,12 @@ impl ChunkRefs {
             }
             Table::Inline(bytes) => bytes.len() as u64,
             Table::Records(segment) => segment.stored_bytes(),
-            Table::Empty | Table::Linear(_) | Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) => 0,
+            Table::Empty
+            | Table::Linear(_)
+            | Table::Objects(_)
+            | Table::Mapped(_)
+            | Table::Referenced(_)
+            | Table::Opaque(_) => 0,
         })
     }
 
@@ -188,6 +197,7 @@ impl ChunkRefs {
             | Table::Linear(_)
             | Table::Records(_)
             | Table::Objects(_)
+            | Table::Opaque(_)
             | Table::Mapped(_) => {
                 let total = self.grid.counts().iter().fold(1u64, |n, c| n.saturating_mul(*c));
                 Box::new((0..total).map(|linear| {

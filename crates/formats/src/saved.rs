@@ -11,6 +11,7 @@ use outcrop_store::{Href, ObjectMeta, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::array::{Attrs, ByteOrder, ChunkGrid, Codec, DType, Dim, FileMeta, Format, Variable};
+use crate::gdal;
 use crate::layout::{Layout, Linear, MAX_DIMS, product};
 use crate::miniseed::Segment;
 use crate::opened::Opened;
@@ -107,12 +108,14 @@ fn modified(href: &Href) -> Option<u64> {
 /// The second part names the variables that are not among them, and why.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a store of many objects, which has no header to save; the store's.
+/// [`Error::Unsupported`] for a store of many objects, which has no header to save, and for what GDAL reads; the
+/// store's.
 pub async fn save(opened: &Opened) -> Result<(Vec<u8>, Vec<(String, String)>)> {
     let href = opened.origin.href().absolute();
     let Some(object) = opened.origin.object() else {
         return Err(Error::unsupported(href.to_string(), "saving references of a store of many objects"));
     };
+    gdal::check_references(opened)?;
     let (mut variables, mut left_out) = (Vec::new(), Vec::new());
     let mut refused = opened.meta.refused.clone();
     for (variable, refs) in opened.locate_all().await {
@@ -185,7 +188,9 @@ fn table(refs: &ChunkRefs) -> Option<SavedTable> {
         Table::Linear(linear) => SavedTable::Linear(*linear),
         Table::Empty => SavedTable::Empty,
         Table::Records(segment) => SavedTable::Records((**segment).clone()),
-        Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) | Table::Shards { .. } => return None,
+        Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) | Table::Opaque(_) | Table::Shards { .. } => {
+            return None;
+        }
     })
 }
 

@@ -7,8 +7,16 @@ use crate::array::Format;
 /// A row of a table: the format, what of it, and the commands (or the type of this crate) that do it.
 pub type Row = [&'static str; 3];
 
-const ALL: [Format; 7] =
-    [Format::NetCdf3, Format::NetCdf4, Format::Hdf5, Format::GeoTiff, Format::MiniSeed, Format::Raw, Format::Zarr];
+const ALL: [Format; 8] = [
+    Format::NetCdf3,
+    Format::NetCdf4,
+    Format::Hdf5,
+    Format::GeoTiff,
+    Format::MiniSeed,
+    Format::Raw,
+    Format::Zarr,
+    Format::Gdal,
+];
 
 /// What is read of a format.
 fn row(format: Format) -> Row {
@@ -48,6 +56,9 @@ fn row(format: Format) -> Row {
             "versions 2 and 3, by consolidated metadata or by listing; shards (their chunks as byte ranges)",
             EVERY,
         ],
+        Format::Gdal => {
+            ["GDAL", "with feature `gdal`: JPEG 2000, GRIB, HDF4, ENVI, PNG and whatever else GDAL opens", EVERY]
+        }
     }
 }
 

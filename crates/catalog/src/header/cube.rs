@@ -1,7 +1,7 @@
 //! Fields of the datacube extension 2.3.0 and `bands` of STAC 1.1, from the header of a file.
 
 use outcrop_formats::place::{Place, is_coordinate, is_named, numbers, text};
-use outcrop_formats::{AttrValue, FileMeta, Format, Variable};
+use outcrop_formats::{AttrValue, FileMeta, Variable};
 use serde_json::{Map, Value, json};
 
 use super::axes::TimeSpan;
@@ -104,7 +104,7 @@ pub(super) fn bands(meta: &FileMeta) -> Value {
         band
     };
     let data = || meta.variables.iter().filter(|v| is_data(meta, v));
-    if meta.format == Format::GeoTiff {
+    if meta.format.is_image() {
         return Value::Array(data().flat_map(raster_bands).collect());
     }
     Value::Array(data().map(band).collect())

@@ -6,7 +6,7 @@ mod cube;
 use std::ops::Range;
 
 use outcrop_formats::place::{self, Place, is_named, numbers};
-use outcrop_formats::{FileMeta, Format, Opened, Variable};
+use outcrop_formats::{Codec, FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
 use outcrop_store::{Href, Store};
 use serde_json::Value;
@@ -143,6 +143,7 @@ impl Header {
                 "image/tiff; application=geotiff; profile=cloud-optimized"
             }
             Format::GeoTiff => "image/tiff; application=geotiff",
+            Format::Gdal => media_type_of(&self.meta),
             _ => "application/x-hdf5",
         }
     }
@@ -166,6 +167,25 @@ impl Header {
 
     pub(crate) fn bands(&self) -> Value {
         cube::bands(&self.meta)
+    }
+}
+
+/// The media type of what a driver of GDAL reads.
+fn media_type_of(meta: &FileMeta) -> &'static str {
+    let driver = meta.variables.iter().flat_map(|v| &v.codecs).find_map(|codec| match codec {
+        Codec::Gdal { driver } => Some(driver.as_str()),
+        _ => None,
+    });
+    match driver.unwrap_or_default() {
+        name if name.starts_with("JP2") || name == "JPEG2000" => "image/jp2",
+        "PNG" => "image/png",
+        "JPEG" => "image/jpeg",
+        "GIF" | "BIGGIF" => "image/gif",
+        "WEBP" => "image/webp",
+        "GRIB" => "application/wmo-GRIB2",
+        "HDF4" | "HDF4Image" => "application/x-hdf",
+        "AAIGrid" => "text/plain",
+        _ => "application/octet-stream",
     }
 }
 

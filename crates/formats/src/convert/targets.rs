@@ -7,7 +7,7 @@ use outcrop_grid::{GeoKeys, RasterType};
 
 use super::plan::{Copy, Plan, attr, names};
 use super::{NewFile, NewVariable, Writer};
-use crate::array::{AttrValue, Attrs, DType, Format, Variable};
+use crate::array::{AttrValue, Attrs, DType, Variable};
 use crate::place::{self, Place};
 use crate::tiff::{self, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter};
 use crate::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
@@ -326,7 +326,7 @@ fn georeference(opened: &Opened, variable: &Variable, window: &[std::ops::Range<
             check_order(variable, &place)?;
             // Of a single cell, coordinates do not tell the size; a written transform does.
             let single = place.x.step == 0.0 || place.y.step == 0.0;
-            let own = mapping.and_then(written).filter(|_| single || opened.meta.format == Format::GeoTiff);
+            let own = mapping.and_then(written).filter(|_| single || opened.meta.format.is_image());
             if own.is_none() && place.x.step == 0.0 && place.y.step == 0.0 {
                 return Err(refused("one cell, whose size nothing tells (`GeoTransform` in its grid mapping would)"));
             }
@@ -382,7 +382,7 @@ fn attributes(opened: &Opened, plan: &Plan) -> Result<Attrs> {
         attrs.retain(|name, _| !name.starts_with("STATISTICS_"));
     }
     // What an image says of its bands is all that there is to say.
-    if plan.copies.len() == 1 && opened.meta.format == Format::GeoTiff {
+    if plan.copies.len() == 1 && opened.meta.format.is_image() {
         select_bands(&mut attrs, &plan.copies[0]);
         return Ok(attrs);
     }

@@ -97,6 +97,6 @@ fn resolved(step: Step<Vec<String>>) -> Step<Values> {
 fn range(chunk: &ChunkRef) -> Option<Range<u64>> {
     match chunk {
         ChunkRef::Range { offset, length, .. } => Some(*offset..offset.saturating_add(*length)),
-        ChunkRef::Object { .. } | ChunkRef::Inline(_) | ChunkRef::Fill => None,
+        ChunkRef::Object { .. } | ChunkRef::Opaque { .. } | ChunkRef::Inline(_) | ChunkRef::Fill => None,
     }
 }

@@ -180,6 +180,9 @@ fn target(variable: &Variable, chunk: ChunkRef, own: &Href) -> Option<Result<Tar
             Target::Range(own.clone(), Some(offset..offset.saturating_add(length)))
         }
         ChunkRef::Object { href, range, .. } => Target::Range(href, range),
+        ChunkRef::Opaque { .. } => {
+            return Some(Err(Error::unsupported(&variable.name, "what only GDAL reads, in references,")));
+        }
         ChunkRef::Inline(bytes) => Target::Inline(bytes),
         ChunkRef::Fill => return None,
     }))

@@ -4,6 +4,7 @@ use outcrop_grid::{Crs, GeoKeys, wkt_to_epsg};
 
 use super::image::{Tags, tag};
 use crate::array::{AttrValue, Attrs};
+use crate::raster::describe_crs;
 
 /// What a directory says about place.
 #[derive(Debug, Default)]
@@ -74,36 +75,11 @@ impl Geo {
     }
 }
 
-/// What the keys say about the CRS: its code, PROJ string, WKT, and the numbers of a CF grid mapping. Keys that are not
-/// understood leave the name that the file gives, and why.
+/// What the keys say about the CRS.
 fn crs_attrs(keys: &GeoKeys, attrs: &mut Attrs) {
-    let mut put = |name: &str, value: AttrValue| drop(attrs.insert(name.to_owned(), value));
-    let text = |text: &str| AttrValue::Text(text.to_owned());
-    let code = keys.epsg().or_else(|| wkt_to_epsg(keys.wkt()?));
-    if let Some(code) = code {
-        put("epsg", AttrValue::Int(vec![i64::from(code)]));
-    }
-    if let Some(citation) = keys.citation() {
-        put("crs_name", text(citation));
-    }
     let crs = keys.proj().and_then(|proj| Crs::from_proj(&proj));
-    let own = code.and_then(Crs::wkt_of_epsg).or_else(|| keys.wkt()).map(str::to_owned);
-    if let Some(wkt) = own.or_else(|| crs.as_ref().ok().and_then(Crs::wkt2)) {
-        put("crs_wkt", text(&wkt));
-    }
-    match &crs {
-        Ok(crs) => {
-            put("proj4", text(crs.proj_string()));
-            let (name, numbers) = crs.cf().unzip();
-            if let Some(name) = name {
-                put("grid_mapping_name", text(name));
-            }
-            for (name, numbers) in numbers.into_iter().flatten() {
-                put(name, AttrValue::Float64(numbers));
-            }
-        }
-        Err(error) => put("crs_error", AttrValue::Text(error.to_string())),
-    }
+    let code = keys.epsg().or_else(|| wkt_to_epsg(keys.wkt()?));
+    describe_crs(&crs, (code, keys.citation(), keys.wkt()), attrs);
 }
 
 /// From pixel scale and the first tie point. The second scale is that of rows going down, whatever its sign.

@@ -1,6 +1,5 @@
 //! From directories to variables: the image, its overviews, masks and coordinates.
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use outcrop_store::Sparse;
 
@@ -9,8 +8,9 @@ use super::geo::Geo;
 use super::image::{Image, Tags, tag};
 use super::metadata;
 use super::nodata;
-use crate::array::{AttrValue, Attrs, ByteOrder, ChunkGrid, DType, Dim, FileMeta, Format, Variable};
-use crate::layout::{Layout, Linear, linear_grid};
+use crate::array::{AttrValue, Attrs, ChunkGrid, DType, Dim, FileMeta, Format, Variable};
+use crate::layout::{Layout, Linear};
+use crate::raster::{axis_attrs, linear, scalar};
 use crate::{Error, Result};
 
 /// Lowers the directories of a file. What is wrong with the first is an error, what is wrong with another is told.
@@ -231,55 +231,6 @@ impl File {
         let (dtype, byte_order) = (image.dtype, image.order);
         self.variables.push(Variable { name, dims, dtype, byte_order, grid, codecs, fill, attrs, layout });
     }
-}
-
-fn native() -> ByteOrder {
-    if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big }
-}
-
-fn linear(name: String, len: u64, dtype: DType, (values, attrs): (Linear, Attrs)) -> Variable {
-    Variable {
-        dims: vec![name.clone()],
-        name,
-        dtype,
-        byte_order: native(),
-        grid: linear_grid(len),
-        codecs: Vec::new(),
-        fill: vec![0; dtype.size()],
-        attrs,
-        layout: Layout::Linear(values),
-    }
-}
-
-/// A variable of no dimensions that is there for its attributes.
-fn scalar(name: String, attrs: Attrs) -> Variable {
-    Variable {
-        name,
-        dims: Vec::new(),
-        dtype: DType::Int64,
-        byte_order: native(),
-        grid: ChunkGrid { shape: Vec::new(), chunk: Vec::new() },
-        codecs: Vec::new(),
-        fill: vec![0; 8],
-        attrs,
-        layout: Layout::Inline(Bytes::from_static(&[0; 8])),
-    }
-}
-
-/// CF attributes of a coordinate, as rioxarray writes them.
-fn axis_attrs(name: &str, is_geographic: Option<bool>) -> Attrs {
-    let is_x = name == "x";
-    let mut attrs = Attrs::from([("axis".to_owned(), text(if is_x { "X" } else { "Y" }))]);
-    let (standard, long, units) = match (is_geographic, is_x) {
-        (None, _) => return attrs,
-        (Some(true), true) => ("longitude", "longitude", "degrees_east"),
-        (Some(true), false) => ("latitude", "latitude", "degrees_north"),
-        (Some(false), true) => ("projection_x_coordinate", "x coordinate of projection", "metre"),
-        (Some(false), false) => ("projection_y_coordinate", "y coordinate of projection", "metre"),
-    };
-    attrs
-        .extend([("long_name", long), ("standard_name", standard), ("units", units)].map(|(k, v)| (k.into(), text(v))));
-    attrs
 }
 
 /// What stored rows and columns are, where they are not from the top and from the left. Values stay as they are stored.

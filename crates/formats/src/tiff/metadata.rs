@@ -7,13 +7,13 @@ use crate::array::{AttrValue, Attrs};
 
 /// One item.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Item {
-    pub(super) name: String,
+pub(crate) struct Item {
+    pub(crate) name: String,
     /// Band, from 0; `None` for an item of the file.
-    pub(super) band: Option<usize>,
-    role: String,
-    domain: String,
-    value: String,
+    pub(crate) band: Option<usize>,
+    pub(crate) role: String,
+    pub(crate) domain: String,
+    pub(crate) value: String,
 }
 
 /// The items of a document; what follows a syntax error is left out.
@@ -101,7 +101,7 @@ fn key(item: &Item) -> String {
 /// - Scale and offset are `scale_factor` and `add_offset` if all bands have the same, else the lists `scales` and
 ///   `offsets`, which no reader applies by itself.
 /// - What differs between bands is a list by band.
-pub(super) fn band_attrs(items: &[Item], bands: usize, attrs: &mut Attrs) {
+pub(crate) fn band_attrs(items: &[Item], bands: usize, attrs: &mut Attrs) {
     let role = |role: &'static str| move |item: &Item| item.role == role;
     if let Some(names) = of_bands(items, bands, role("description")) {
         attrs.insert("long_name".into(), texts(&names));

@@ -20,6 +20,10 @@ mod write;
 pub(crate) use chunk::ChunkDecoder;
 pub use codec::{LercPacking, TiffCodec};
 pub(crate) use index::{IndexWalk, TileIndex};
+#[cfg(feature = "gdal")]
+pub(crate) use metadata::{Item, band_attrs};
 pub(crate) use nodata::element;
+#[cfg(feature = "gdal")]
+pub(crate) use nodata::fill as nodata_value;
 pub(crate) use open::{OpenWalk, is_tiff};
 pub use write::{GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Resampling, TiffCompression};

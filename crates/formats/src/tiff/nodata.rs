@@ -4,7 +4,7 @@ use crate::array::{AttrValue, Attrs, DType};
 
 /// Sets `_FillValue` and gives the fill value of chunks that were never written: 0 where the file has no value, or one
 /// that its samples cannot have (which is kept as the attribute `nodata`).
-pub(super) fn fill(text: Option<&str>, dtype: DType, attrs: &mut Attrs) -> Vec<u8> {
+pub(crate) fn fill(text: Option<&str>, dtype: DType, attrs: &mut Attrs) -> Vec<u8> {
     let zero = vec![0; dtype.size()];
     let Some(text) = text.map(str::trim) else { return zero };
     if let Some((bytes, value)) = value(text, dtype) {

@@ -164,7 +164,7 @@ impl Sharding {
                 Step::Done(found) => Ok(Some((held.len() as u64, found))),
                 Step::Need(_) => Ok(None),
             },
-            ChunkRef::Range { .. } | ChunkRef::Fill => Ok(None),
+            ChunkRef::Range { .. } | ChunkRef::Opaque { .. } | ChunkRef::Fill => Ok(None),
         }
     }
 }
