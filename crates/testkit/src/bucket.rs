@@ -38,7 +38,7 @@ impl Listing {
             let Some(rest) = key.strip_prefix(self.get("prefix")) else { continue };
             match rest.find('/').filter(|_| self.get("delimiter") == "/") {
                 Some(slash) => {
-                    members.insert(key[..key.len() - rest.len() + slash + 1].to_owned(), None);
+                    members.insert(key[..=key.len() - rest.len() + slash].to_owned(), None);
                 }
                 None => {
                     members.insert(key, Some(object.bytes.len()));
