@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
+use outcrop_formats::cf::Policy;
 use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
 use outcrop_formats::{AttrValue, ChunkRef, Error, Format, GeoTiffOptions, Opened, Variable, kerchunk, save};
 use outcrop_store::{Href, Store, StoreOptions};
@@ -49,7 +50,9 @@ fn fixture(name: &str) -> PathBuf {
 /// These files over HTTP.
 fn archive(names: &[&str]) -> Archive {
     let archive = Archive::start();
-    names.iter().for_each(|name| archive.put(name, Object::new(std::fs::read(fixture(name)).unwrap())));
+    for name in names {
+        archive.put(name, Object::new(std::fs::read(fixture(name)).unwrap()));
+    }
     archive
 }
 
@@ -229,6 +232,7 @@ fn images_become_geotiffs_with_their_place() {
         let opened = bench.open(&fixture(name)).unwrap();
         let to = dir.path().join(format!("{name}.tif"));
         let options = ConvertOptions {
+            policy: Policy::Raw,
             target: Target::GeoTiff(GeoTiffOptions::default()),
             chunks: Vec::new(),
             threads: 2,
