@@ -3,6 +3,8 @@
 //! `geotiff.sh` makes files and runs rasterio (GDAL) on the same ones.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it prints, and stops where it fails")]
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -20,12 +22,13 @@ fn main() {
     }
 }
 
-/// Reads the file and decodes all of it; each thread has a band of rows of chunks.
+/// Reads the file and decodes all of it; each thread has a band of rows of chunks, and reads their ranges itself.
 fn read(path: &str, threads: usize) -> f64 {
     let start = Instant::now();
-    let have = Sparse::whole(&std::fs::read(path).unwrap().into());
-    let Ok(Step::Done(header)) = Open::new().step(&have) else { panic!("{path} is no TIFF file") };
-    let Ok(Step::Done(refs)) = Locate::new(header.find("band_data").unwrap()).step(&have) else { panic!("no index") };
+    let file = File::open(path).unwrap();
+    let mut have = Sparse::new(file.metadata().unwrap().len());
+    let header = drive(&file, &mut have, &mut Open::new());
+    let refs = drive(&file, &mut have, &mut Locate::new(header.find("band_data").unwrap()));
     let [rows, columns] = [refs.grid.shape[1], refs.grid.shape[2]];
     let line = usize::try_from(columns).unwrap() * refs.dtype.size();
     let step = refs.grid.chunk[1];
@@ -36,9 +39,9 @@ fn read(path: &str, threads: usize) -> f64 {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut decoder = Decoder::new(&refs).unwrap();
-                let mut chunk = vec![0; decoder.chunk_bytes()];
+                let (mut stored, mut chunk) = (Vec::new(), vec![0; decoder.chunk_bytes()]);
                 while let Some((row, out)) = { work.lock().unwrap().next() } {
-                    decode_row(&refs, &have, row, (&mut decoder, &mut chunk, out));
+                    decode_row(&refs, (&file, &mut stored), row, (&mut decoder, &mut chunk, out));
                 }
             });
         }
@@ -46,7 +49,28 @@ fn read(path: &str, threads: usize) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-fn decode_row(refs: &ChunkRefs, have: &Sparse, row: u64, (decoder, chunk, out): (&mut Decoder, &mut [u8], &mut [u8])) {
+/// Runs a parser to its end.
+fn drive<D: Demand>(file: &File, have: &mut Sparse, parser: &mut D) -> D::Output {
+    loop {
+        let Ok(step) = parser.step(have) else { panic!("it is no TIFF file") };
+        let ranges = match step {
+            Step::Done(output) => return output,
+            Step::Need(ranges) => ranges,
+        };
+        for range in ranges {
+            let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
+            file.read_exact_at(&mut bytes, range.start).unwrap();
+            have.insert(range.start, &bytes.into());
+        }
+    }
+}
+
+fn decode_row(
+    refs: &ChunkRefs,
+    (file, stored): (&File, &mut Vec<u8>),
+    row: u64,
+    (decoder, chunk, out): (&mut Decoder, &mut [u8], &mut [u8]),
+) {
     let (rows, columns) = (refs.grid.shape[1], refs.grid.shape[2]);
     let step = refs.grid.chunk[1];
     let window = [0..1, row * step..((row + 1) * step).min(rows), 0..columns];
@@ -54,8 +78,9 @@ fn decode_row(refs: &ChunkRefs, have: &Sparse, row: u64, (decoder, chunk, out): 
         let index = [0, row, column];
         let reference = refs.get(&index);
         let ChunkRef::Range { offset, length, .. } = &reference else { panic!("chunks are in the file") };
-        let bytes = have.get(&(*offset..offset + length)).unwrap();
-        decoder.decode(&reference, &bytes, chunk).unwrap();
+        stored.resize(usize::try_from(*length).unwrap(), 0);
+        file.read_exact_at(stored, *offset).unwrap();
+        decoder.decode(&reference, stored, chunk).unwrap();
         fill_window(refs, &index, chunk, &window, out).unwrap();
     }
 }

@@ -365,7 +365,9 @@ impl Head<'_> {
         out.extend(small(rest % 1_000_000_000 / 100_000, "fraction")?.to_be_bytes());
         out.extend(small(i64::try_from(samples).unwrap_or(i64::MAX), "number of samples")?.to_be_bytes());
         let exact = self.nominal();
-        let (factor, multiplier) = exact.or_else(|| near(self.rate)).ok_or("its rate does not fit version 2")?;
+        let (factor, multiplier) = exact
+            .or_else(|| near(self.rate))
+            .ok_or("its rate does not fit the factors of version 2; write version 3")?;
         out.extend(factor.to_be_bytes());
         out.extend(multiplier.to_be_bytes());
         out.extend([0, 0, 0, if exact.is_some() { 2 } else { 3 }]);
