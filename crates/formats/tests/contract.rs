@@ -271,3 +271,42 @@ fn cells_without_data_stay_so_in_an_image() {
         assert_eq!(image.meta.find("band_data").unwrap().attrs.get("_FillValue"), spec.attrs.get(name), "{name}");
     }
 }
+
+/// Variables without values are left out or copied; nothing is assumed of a first or a last one.
+#[test]
+fn files_without_values_are_converted_or_refused() {
+    let bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("a.nc");
+    let mut writer = netcdf4::Writer::create(&from, &Attrs::new()).unwrap();
+    writer.add_unlimited_dim("time", 0).unwrap();
+    writer.add_dim("station", 2).unwrap();
+    for (name, dims, dtype) in [
+        ("time", &["time"][..], DType::Int64),
+        ("XX.ABC..BHZ", &["time"], DType::Float32),
+        ("names", &["station", "time"], DType::Char),
+    ] {
+        let units = AttrValue::Text("nanoseconds since 1970-01-01".to_owned());
+        writer
+            .add_variable(&netcdf4::VariableSpec {
+                name: name.to_owned(),
+                dims: dims.iter().map(|&dim| dim.to_owned()).collect(),
+                dtype,
+                chunk: Some(vec![1; dims.len()]),
+                deflate: None,
+                fill: None,
+                attrs: Attrs::from([("units".to_owned(), units)]),
+            })
+            .unwrap();
+    }
+    writer.finish().unwrap();
+    let opened = bench.open(&from).unwrap();
+    let to = |name: &str, target: Target| {
+        convert(&opened, &Part::default(), &dir.path().join(name), &options(target), &|| false)
+    };
+    assert!(to("a.mseed", Target::MiniSeed(WriteOptions::default())).is_err());
+    let zarr = Target::Zarr { format: ZarrFormat::V3, compression: ZarrCompression::Default, shards: Vec::new() };
+    to("a.zarr", zarr).unwrap();
+    let again = bench.open(&dir.path().join("a.zarr")).unwrap();
+    assert_eq!(bench.texts(&again, again.meta.find("names").unwrap()), ["", ""]);
+}

@@ -128,7 +128,7 @@ fn unfit(variable: &Variable, target: &Target) -> Option<String> {
     match (&variable.layout, variable.dtype) {
         (Layout::Refused(why), _) => Some(format!("{why} cannot be read")),
         _ if matches!(target, Target::MiniSeed(_)) && !waveform::is_segment(variable) => Some(
-            "a segment of miniSEED is a variable along time alone, of integers or floats of at most 64 bits".into(),
+            "a segment of miniSEED is a variable along time alone, with samples, of integers or floats of at most 64 bits".into(),
         ),
         (_, dtype) if !target.holds(dtype) => Some(format!("{} has no values of type {}", target.name(), dtype.name())),
         _ => None,

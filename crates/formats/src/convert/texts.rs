@@ -22,12 +22,17 @@ pub(super) fn give(
     let runtime = opened.origin.store().runtime().clone();
     let texts = if from.dtype == DType::Char {
         // The last dimension is that of the characters, as in xarray.
-        let length = new.shape.pop().unwrap_or(1).max(1);
+        let length = new.shape.pop().unwrap_or(1);
         drop((new.dims.pop(), new.chunk.pop()));
         let whole = DType::Text(usize::try_from(length).unwrap_or(usize::MAX));
         let refs = runtime.block_on(opened.locate(from))?;
         let bytes = runtime.block_on(opened.read(&refs, window))?;
-        texts::fixed(whole, &bytes, &from.name).unwrap_or_else(|| Ok(Vec::new()))?
+        // Of no characters there are texts too.
+        let empty = || vec![String::new(); usize::try_from(new.shape.iter().product::<u64>()).unwrap_or(usize::MAX)];
+        match texts::fixed(whole, &bytes, &from.name).filter(|_| length > 0) {
+            Some(texts) => texts?,
+            None => empty(),
+        }
     } else {
         runtime.block_on(opened.read_texts(from, window))?
     };

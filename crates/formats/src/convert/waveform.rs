@@ -36,6 +36,7 @@ struct Segment {
 pub(super) fn is_segment(variable: &Variable) -> bool {
     use DType::{Float32, Float64, Int8, Int16, Int32, UInt8, UInt16};
     variable.dims.len() == 1
+        && variable.grid.shape[0] > 0
         && variable.dims[0] != variable.name
         && matches!(variable.dtype, Int8 | UInt8 | Int16 | UInt16 | Int32 | Float32 | Float64)
 }
@@ -131,7 +132,7 @@ fn is_time(variable: &Variable) -> bool {
 fn steps(opened: &Opened, times: &Variable, window: &Range<u64>, hz: Option<f64>) -> Result<(i64, Rate)> {
     let at = |at: u64| Ok::<_, Error>(nanoseconds(opened, times, at..at + 1)?.first().copied().unwrap_or_default());
     let (first, last, steps) = (at(window.start)?, at(window.end - 1)?, window.end - 1 - window.start);
-    let found = 1e9 * steps as f64 / (last - first) as f64;
+    let found = 1e9 * steps as f64 / (i128::from(last) - i128::from(first)) as f64;
     // Times in single or double precision give 99.99999 Hz where 100 are meant.
     let rounded = if (found - found.round()).abs() < 1e-6 * found { found.round() } else { found };
     let hz = hz.filter(|hz| *hz > 0.0).or((steps > 0 && rounded > 0.0).then_some(rounded));
