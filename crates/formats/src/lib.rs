@@ -10,6 +10,7 @@ mod codec;
 pub mod convert;
 mod das;
 mod decode;
+mod dtype;
 mod error;
 mod gdal;
 mod hdf5;
