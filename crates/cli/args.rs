@@ -78,12 +78,22 @@ pub(crate) struct Selection {
     /// Ids of collections.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) collections: Vec<String>,
-    /// Box that items must meet: WEST,SOUTH,EAST,NORTH in degrees; west > east crosses the antimeridian.
+    /// Box that items must meet: WEST,SOUTH,EAST,NORTH in degrees; west > east crosses the antimeridian. Six numbers
+    /// have heights in metres: WEST,SOUTH,LOWEST,EAST,NORTH,HIGHEST.
     #[arg(long, allow_hyphen_values = true, value_name = "W,S,E,N")]
     pub(crate) bbox: Option<String>,
+    /// Geometry that items must meet: GeoJSON, or a file of it.
+    #[arg(long, value_name = "GEOJSON|FILE", conflicts_with = "bbox")]
+    pub(crate) intersects: Option<String>,
     /// Time that items must meet: 2000-01-31, 2000-01/2000-06, 2000/.. (open end).
     #[arg(long, value_name = "TIME[/TIME]")]
     pub(crate) datetime: Option<String>,
+    /// What must hold for items, in CQL2 text or JSON: "eo:cloud_cover < 10 AND platform = 'sentinel-2a'".
+    #[arg(long, value_name = "CQL2")]
+    pub(crate) filter: Option<String>,
+    /// A test of a property: eo:cloud_cover<10, platform=sentinel-2a; or the JSON of the query extension.
+    #[arg(long, value_name = "TEST")]
+    pub(crate) query: Vec<String>,
     /// Most items.
     #[arg(long, value_name = "N")]
     pub(crate) max_items: Option<usize>,
@@ -101,15 +111,33 @@ pub(crate) enum ItemFormat {
     Ids,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 #[command(after_help = "Examples:\n  \
     outcrop search daymet --datetime 1990/1999 --bbox=-68,16,-64,20\n  \
-    outcrop search daymet --ids na-1980,hi-1980 --format json -o found.json")]
+    outcrop search daymet --ids na-1980,hi-1980 --format json -o found.json\n  \
+    outcrop search items.ndjson --filter \"eo:cloud_cover < 10\" --sortby=-datetime --fields id,properties.datetime\n  \
+    outcrop search daymet --bbox=-68,16,-64,20 --explain --count")]
 pub(crate) struct SearchArgs {
-    /// Catalog, collection, item or file of items; CATALOG#ID names one item.
+    /// Catalog, collection, item, file of items (JSON or a line each), or - for the standard input; CATALOG#ID names one
+    /// item.
     pub(crate) source: String,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Order: names of properties, the highest first with a minus [default: by collection and id].
+    #[arg(long, value_name = "NAME", value_delimiter = ',', allow_hyphen_values = true)]
+    pub(crate) sortby: Vec<String>,
+    /// Give items out as they are found, in no certain order; the first come at once.
+    #[arg(long, conflicts_with = "sortby")]
+    pub(crate) unsorted: bool,
+    /// Fields that are given out; with a minus those that are not: id,properties.datetime,-assets.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) fields: Option<String>,
+    /// Items of a page, where a server is asked.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) limit: Option<u64>,
+    /// Say on stderr what was read, what was not looked into, and why.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Print only how many there are.
     #[arg(long, conflicts_with = "output")]
     pub(crate) count: bool,

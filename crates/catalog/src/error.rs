@@ -113,4 +113,49 @@ pub enum Error {
         /// The ids.
         ids: Vec<String>,
     },
+    /// A filter is not CQL2, or cannot be decided.
+    #[error("filter `{filter}`: {why}")]
+    Filter {
+        /// The filter as given.
+        filter: String,
+        /// Where it is wrong.
+        why: String,
+    },
+    /// A test of the `query` extension is wrong.
+    #[error("query `{name}`: {why}")]
+    Query {
+        /// The property.
+        name: String,
+        /// What is wrong and what to write instead.
+        why: String,
+    },
+    /// The geometry of a search is wrong.
+    #[error("the geometry to search by cannot be used: {why}")]
+    Geometry {
+        /// What is wrong.
+        why: String,
+    },
+    /// A key of an order is wrong.
+    #[error("`{text}` is not a key to sort by; write a property, like -datetime or +eo:cloud_cover")]
+    Sort {
+        /// The text.
+        text: String,
+    },
+    /// Items that are being sorted cannot be put aside.
+    #[error("cannot put items aside in `{folder}`; set TMPDIR to a folder with room")]
+    Spool {
+        /// The folder of temporary files.
+        folder: String,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of items cannot be read to its end.
+    #[error("`{href}` is not a file of items: {why}")]
+    Items {
+        /// The file.
+        href: Href,
+        /// What is wrong.
+        why: String,
+    },
 }

@@ -17,4 +17,6 @@ pub use describe::{AssetCount, Branch, Description, describe};
 pub use error::{Error, Result};
 pub use header::{Survey, survey};
 pub use recipe::Recipe;
-pub use search::{SearchOptions, Source, search};
+pub use search::{
+    Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, search, search_raw,
+};

@@ -110,7 +110,7 @@ impl Demo<'_> {
             Selection { bbox: Some("-86,42,-83,45".into()), datetime: Some("1981".into()), ..Selection::default() };
         let format = Some(ItemFormat::Table);
         let output = self.json.then(|| self.path("found.txt"));
-        let args = SearchArgs { source: catalog.into(), selection, count: false, format, output };
+        let args = SearchArgs { source: catalog.into(), selection, format, output, ..SearchArgs::default() };
         commands::search::run(self.context, &args)?;
         Ok(())
     }

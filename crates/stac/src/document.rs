@@ -138,12 +138,7 @@ impl Document {
     /// # Errors
     /// [`Error::Reference`] if it is not an href, [`Error::LocalFromRemote`] if the document is remote and it is not.
     pub fn resolve(&self, reference: &str) -> Result<Href> {
-        let target =
-            self.href.join(reference).map_err(|source| Error::Reference { document: self.href.clone(), source })?;
-        if target.is_local() && !self.href.is_local() {
-            return Err(Error::LocalFromRemote { document: self.href.clone(), href: target });
-        }
-        Ok(target)
+        resolve(&self.href, reference)
     }
 
     /// The items of an item collection, each at its own `self` link or else at the collection; another document alone.
@@ -187,6 +182,15 @@ impl Document {
             Kind::ItemCollection => stac::Value::ItemCollection(serde_json::from_value(value).map_err(wrong)?),
         })
     }
+}
+
+/// Resolves a reference found in the document at `document`.
+pub(crate) fn resolve(document: &Href, reference: &str) -> Result<Href> {
+    let target = document.join(reference).map_err(|source| Error::Reference { document: document.clone(), source })?;
+    if target.is_local() && !document.is_local() {
+        return Err(Error::LocalFromRemote { document: document.clone(), href: target });
+    }
+    Ok(target)
 }
 
 /// `type` decides; a document from before `type` was required is known by its shape.

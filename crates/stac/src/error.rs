@@ -125,4 +125,21 @@ pub enum Error {
         #[source]
         source: outcrop_store::Error,
     },
+    /// A server does not keep to the specification, or cannot do what is asked of it.
+    #[error("the STAC API at `{href}` cannot be searched: {why}")]
+    Api {
+        /// The address.
+        href: Href,
+        /// What is wrong.
+        why: String,
+    },
+    /// Pages of a server cannot be kept for another run.
+    #[error("cannot keep pages in `{}`", path.display())]
+    Keep {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
 }

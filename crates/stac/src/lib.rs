@@ -4,8 +4,12 @@
 //! `stac` crate ([`model`]). Not here: search (crate catalog) and copies of assets (crate fetcher).
 //! Specification: <https://github.com/radiantearth/stac-spec/tree/v1.1.0>.
 
+pub mod api;
 mod document;
 mod error;
+mod features;
+mod geometry;
+mod item;
 mod layout;
 mod published;
 mod read;
@@ -16,8 +20,11 @@ pub use stac as model;
 
 pub use document::{Body, Document, Kind, LinkRef};
 pub use error::{Error, Result};
+pub use features::{SplitError, Splitter};
+pub use geometry::{Heights, Position, Shape, ShapeKind};
+pub use item::{Numbers, RawItem};
 pub use layout::Layout;
 pub use published::{Published, document_href};
-pub use read::{parse, read};
-pub use walk::{Ancestor, Ancestors, Enter, Node, WalkOptions, walk, walk_into};
+pub use read::{Loaded, load, parse, read};
+pub use walk::{Ancestor, Ancestors, Enter, Node, RawNode, WalkOptions, walk, walk_into, walk_raw};
 pub use write::{TreeWriter, WriteOptions, Written};

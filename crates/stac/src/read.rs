@@ -4,7 +4,41 @@ use bytes::Bytes;
 use outcrop_store::{Href, Store};
 use serde_json::Value;
 
-use crate::{Document, Error, Result};
+use crate::{Document, Error, Kind, RawItem, Result};
+
+/// A document that was read: of an item only its bytes are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Loaded {
+    /// An item.
+    Item(RawItem),
+    /// A collection of items, or items a line each.
+    Items(Href, Bytes),
+    /// A catalog or a collection.
+    Other(Document),
+}
+
+impl Loaded {
+    /// Where the document lives.
+    pub fn href(&self) -> &Href {
+        match self {
+            Self::Item(item) => item.href(),
+            Self::Items(href, _) => href,
+            Self::Other(document) => document.href(),
+        }
+    }
+
+    /// The document, with the tree of its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for an item that is nested too deep.
+    pub fn into_document(self) -> Result<Document> {
+        match self {
+            Self::Item(item) => item.to_document(),
+            Self::Items(href, bytes) => parse(href, &bytes),
+            Self::Other(document) => Ok(document),
+        }
+    }
+}
 
 /// Reads a STAC document of any kind and any version from 0.9 to 1.1.
 ///
@@ -13,13 +47,47 @@ use crate::{Document, Error, Result};
 /// # Errors
 /// [`Error::Read`], [`Error::WebPage`], [`Error::Json`] with line and column, [`Error::NotStac`].
 pub async fn read(store: &Store, href: &Href) -> Result<Document> {
-    let place = document_of(href)?;
-    let bytes = match store.get(&place).await {
-        Ok(bytes) => bytes,
-        Err(outcrop_store::Error::HtmlPage { .. }) => return Err(Error::WebPage { href: place }),
-        Err(source) => return Err(Error::Read { href: place, source }),
-    };
+    let (place, bytes) = bytes_of(store, href).await?;
     parse(place, &bytes)
+}
+
+/// As [`read`], without the tree of an item.
+///
+/// # Errors
+/// As [`read`].
+pub async fn load(store: &Store, href: &Href) -> Result<Loaded> {
+    let (place, bytes) = bytes_of(store, href).await?;
+    if is_lines(&place) {
+        return Ok(Loaded::Items(place, bytes));
+    }
+    // What is wrong with the JSON is said by the parser of documents.
+    match RawItem::of_any_kind(place.clone(), bytes.clone()) {
+        Ok((item, Some(Kind::Item))) => Ok(Loaded::Item(item)),
+        Ok((_, Some(Kind::ItemCollection))) => Ok(Loaded::Items(place, bytes)),
+        Ok(_) | Err(Error::Json { .. }) => parse(place, &bytes).map(Loaded::Other),
+        Err(error) => Err(error),
+    }
+}
+
+async fn bytes_of(store: &Store, href: &Href) -> Result<(Href, Bytes)> {
+    if let Some(landing) = landing_page(store, href).await {
+        return Ok((href.clone(), landing));
+    }
+    let place = document_of(href)?;
+    match store.get(&place).await {
+        Ok(bytes) => Ok((place, bytes)),
+        Err(outcrop_store::Error::HtmlPage { .. }) => Err(Error::WebPage { href: place }),
+        Err(source) => Err(Error::Read { href: place, source }),
+    }
+}
+
+/// What a URL that ends with a slash answers, if it is JSON: the landing page of an API. An index page is none.
+async fn landing_page(store: &Store, href: &Href) -> Option<Bytes> {
+    if href.to_url().is_none() || !href.as_str().ends_with('/') {
+        return None;
+    }
+    let bytes = store.get(href).await.ok()?;
+    bytes.trim_ascii_start().starts_with(b"{").then_some(bytes)
 }
 
 /// The document that an href stands for: that of a folder is its catalog, or its collection if it only has that.
@@ -44,8 +112,7 @@ pub fn parse(href: Href, bytes: &Bytes) -> Result<Document> {
     if bytes.trim_ascii_start().starts_with(b"<") {
         return Err(Error::WebPage { href });
     }
-    let ending = href.file_name().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
-    if matches!(ending.as_deref(), Some("ndjson" | "jsonl")) {
+    if is_lines(&href) {
         return lines(href, bytes);
     }
     match serde_json::from_slice::<Value>(bytes) {
@@ -55,6 +122,12 @@ pub fn parse(href: Href, bytes: &Bytes) -> Result<Document> {
             Err(Error::Json { href, line, column, source })
         }
     }
+}
+
+/// True for files of items with one a line.
+fn is_lines(href: &Href) -> bool {
+    let ending = href.file_name().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    matches!(ending.as_deref(), Some("ndjson" | "jsonl" | "geojsonl" | "geojsons"))
 }
 
 fn lines(href: Href, bytes: &[u8]) -> Result<Document> {

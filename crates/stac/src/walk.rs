@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use outcrop_store::{Href, Store};
 
-use crate::{Body, Document, Error, Kind, Result, read};
+use crate::read::{Loaded, load};
+use crate::{Body, Document, Error, Kind, Result};
 
 /// What bounds a walk.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,25 @@ impl Node {
     }
 }
 
+/// A document met on a walk, without the tree of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawNode {
+    /// The document.
+    pub loaded: Loaded,
+    /// The catalogs above it, the root first; empty for the first document.
+    pub ancestors: Ancestors,
+}
+
+impl RawNode {
+    /// The document, with the tree of its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for an item that is nested too deep.
+    pub fn into_node(self) -> Result<Node> {
+        Ok(Node { document: self.loaded.into_document()?, ancestors: self.ancestors })
+    }
+}
+
 /// Decides for each catalog or collection whether the walk goes into it; it is given out either way.
 pub type Enter = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
 
@@ -87,6 +107,16 @@ pub fn walk_into(
     options: WalkOptions,
     enter: Enter,
 ) -> impl Stream<Item = Result<Node>> + Send + use<> {
+    walk_raw(store, href, options, enter).map(|node| node?.into_node())
+}
+
+/// Like [`walk_into`], without the trees of items.
+pub fn walk_raw(
+    store: &Store,
+    href: &Href,
+    options: WalkOptions,
+    enter: Enter,
+) -> impl Stream<Item = Result<RawNode>> + Send + use<> {
     let walker = Walker::new(store.clone(), href.clone(), options, enter);
     futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) }).fuse()
 }
@@ -97,8 +127,8 @@ struct Visit {
     ancestors: Ancestors,
 }
 
-fn visit_document(store: Store, href: Href, serial: u64) -> BoxFuture<'static, (u64, Result<Document>)> {
-    Box::pin(async move { (serial, read(&store, &href).await) })
+fn visit_document(store: Store, href: Href, serial: u64) -> BoxFuture<'static, (u64, Result<Loaded>)> {
+    Box::pin(async move { (serial, load(&store, &href).await) })
 }
 
 struct Walker {
@@ -106,9 +136,9 @@ struct Walker {
     options: WalkOptions,
     enter: Enter,
     queue: VecDeque<Visit>,
-    running: FuturesUnordered<BoxFuture<'static, (u64, Result<Document>)>>,
+    running: FuturesUnordered<BoxFuture<'static, (u64, Result<Loaded>)>>,
     started: HashSet<u64>,
-    done: HashMap<u64, Result<Document>>,
+    done: HashMap<u64, Result<Loaded>>,
     seen: HashSet<u128>,
     hashers: [RandomState; 2],
     serial: u64,
@@ -135,7 +165,7 @@ impl Walker {
         walker
     }
 
-    async fn next(&mut self) -> Option<Result<Node>> {
+    async fn next(&mut self) -> Option<Result<RawNode>> {
         let front = self.queue.front()?.serial;
         if let Some(Err(_)) = self.queue.front().map(|visit| &visit.href) {
             return self.queue.pop_front()?.href.err().map(Err);
@@ -147,24 +177,27 @@ impl Walker {
         }
         let visit = self.queue.pop_front()?;
         self.started.remove(&front);
-        let document = match self.done.remove(&front)? {
-            Ok(document) => document,
+        let loaded = match self.done.remove(&front)? {
+            Ok(loaded) => loaded,
             Err(error) => return Some(Err(error)),
         };
         if self.given == 0 {
             // A folder stands for its catalog, which may be linked by its own name.
-            self.first_visit(document.href());
+            self.first_visit(loaded.href());
         }
         self.given += 1;
         if self.given > self.options.max_documents {
             self.queue.clear();
-            let (href, limit) = (document.href().clone(), self.options.max_documents);
+            let (href, limit) = (loaded.href().clone(), self.options.max_documents);
             return Some(Err(Error::Limit { href, what: "documents", limit }));
         }
-        if matches!(document.kind(), Kind::Catalog | Kind::Collection) && (self.enter)(&document) {
-            self.expand(&document, &visit.ancestors);
+        if let Loaded::Other(document) = &loaded
+            && matches!(document.kind(), Kind::Catalog | Kind::Collection)
+            && (self.enter)(document)
+        {
+            self.expand(document, &visit.ancestors);
         }
-        Some(Ok(Node { document, ancestors: visit.ancestors }))
+        Some(Ok(RawNode { loaded, ancestors: visit.ancestors }))
     }
 
     /// Keeps the first documents of the queue coming; the very first may always start.

@@ -39,6 +39,16 @@ pub enum Error {
         /// The HTTP status code.
         status: u16,
     },
+    /// A service refuses a request and says why.
+    #[error("`{href}` refused the request (HTTP status {status}): {why}")]
+    Refused {
+        /// The address.
+        href: Href,
+        /// The HTTP status code.
+        status: u16,
+        /// What it says.
+        why: String,
+    },
     /// An object store does not give the object to this user.
     #[error("`{href}` may not be read {}: {code}", if *signed { "with these credentials" } else { "without credentials" })]
     Forbidden {

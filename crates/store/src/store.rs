@@ -18,7 +18,7 @@ use crate::http::{Body, Http};
 use crate::listing::{self, Entry};
 use crate::progress::Progress;
 use crate::publish::{self, Staged};
-use crate::{Environment, Error, Href, Result, coalesce, local, retry, sniff};
+use crate::{Environment, Error, Href, Request, Result, coalesce, local, retry, sniff};
 
 /// Limits and habits of a [`Store`].
 #[derive(Debug, Clone)]
@@ -170,6 +170,25 @@ impl Store {
     /// [`Error::NotFound`], [`Error::TooLarge`], [`Error::Truncated`] and the transport's.
     pub async fn get(&self, href: &Href) -> Result<Bytes> {
         Ok(self.get_with_media(href).await?.0)
+    }
+
+    /// Asks a service over HTTP; the answer is a document of at most [`StoreOptions::max_document`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the service says why, [`Error::Scheme`] for what is not HTTP, and those of [`Store::get`].
+    pub async fn ask(&self, request: &Request) -> Result<Bytes> {
+        let href = Href::parse(&request.href)?;
+        if href.to_url().is_none() {
+            let scheme = href.scheme().unwrap_or_else(|| "file".to_owned());
+            return Err(Error::Scheme { href, scheme });
+        }
+        let _permit = self.in_flight.acquire().await;
+        let (bytes, media) = self.http.get(&Ask::service(&href, request), self.options.max_document).await?;
+        self.count_remote(bytes.len() as u64);
+        if media.to_ascii_lowercase().starts_with("text/html") {
+            return Err(Error::HtmlPage { href });
+        }
+        Ok(bytes)
     }
 
     async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {

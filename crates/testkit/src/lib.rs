@@ -4,6 +4,7 @@
 mod archive;
 mod bucket;
 mod fault;
+mod service;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use ndarray_npy::{NpzReader, ReadableElement};
 
 pub use archive::{Archive, Object, Request};
 pub use fault::{Fault, Times};
+pub use service::{Answer, Asked, Service};
 
 /// The folder of data that stands beside the checkout, or `None` (after saying so) where it is absent.
 ///

@@ -1,43 +1,36 @@
-//! Search over static catalogs and files of items: by id, collection, box and time, streamed.
+//! One search over catalogs, files of items and STAC APIs: the same tests, the same items, in the same order.
+//!
+//! A source is opened by what it is ([`Source`]); its items stream through the tests of [`SearchOptions`]; an order holds
+//! their keys, not the items. Not here: what is done with the items.
 
-mod geometry;
+mod cql;
+mod fields;
+mod filter;
+mod items;
+mod query;
+mod server;
+mod sort;
+mod source;
+mod tally;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::stream::{BoxStream, Stream, StreamExt};
 use outcrop_grid::{BBox, Interval};
-use outcrop_stac::{Document, Kind, Node, WalkOptions, walk_into};
-use outcrop_store::{Href, Store};
-use serde_json::Value;
+use outcrop_stac::{Ancestors, Heights, Node, RawItem};
+use outcrop_store::Store;
+use serde_json::{Map, Value};
 
-use crate::extent;
 use crate::{Error, Result};
 
-/// Where items come from: a catalog, a collection, an item, a file of items, or one item of a catalog.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The document or folder.
-    pub href: Href,
-    /// The item that is meant, of `CATALOG#ID`.
-    pub id: Option<String>,
-}
-
-impl Source {
-    /// Parses an href or `CATALOG#ID`.
-    ///
-    /// # Errors
-    /// [`Error::Source`] if the text is no href.
-    pub fn parse(text: &str) -> Result<Self> {
-        let (place, id) = match text.rsplit_once('#') {
-            Some((place, id)) if !id.is_empty() => (place, Some(id.to_owned())),
-            _ => (text, None),
-        };
-        let shown = || text.split('?').next().unwrap_or_default().to_owned();
-        let href = Href::parse(place).map_err(|source| Error::Source { source_text: shown(), source })?;
-        Ok(Self { href, id })
-    }
-}
+pub use cql::Cql;
+pub use fields::Fields;
+pub(crate) use filter::Filter;
+pub use sort::{Direction, Order, SortKey};
+pub use source::Source;
+pub use tally::{Tally, Told};
 
 /// Which items are wanted; what is empty or `None` allows all.
 #[derive(Debug, Clone, Default)]
@@ -48,13 +41,50 @@ pub struct SearchOptions {
     pub collections: Vec<String>,
     /// Items whose geometry meets this box.
     pub bbox: Option<BBox>,
+    /// Items whose heights meet these; those of a geometry without heights are 0. Only with a box.
+    pub heights: Option<Heights>,
+    /// Items whose geometry meets this one of GeoJSON (or of a feature); not with a box.
+    pub intersects: Option<Value>,
     /// Items whose time meets this interval.
     pub datetime: Option<Interval>,
+    /// Items for which this holds.
+    pub filter: Option<Cql>,
+    /// Items for which this holds, as the `query` extension writes it.
+    pub query: Option<Map<String, Value>>,
+    /// In which order items come.
+    pub order: Order,
+    /// Items of a page, where a server is asked.
+    pub limit: Option<u64>,
+    /// The fields that will be given out, so that a server need not send others; the items are given as they come.
+    pub fields: Option<Fields>,
+    /// Pages of a server are kept in a file of this name while the search runs, so that a broken one goes on.
+    pub keep_pages: Option<PathBuf>,
     /// Most items.
     pub max_items: Option<usize>,
+    /// What was done to find them is told here.
+    pub tally: Tally,
 }
 
-/// Streams the items of a source that fit, in catalog order; a document that cannot be read is an error in its place.
+/// An item that was found, and the catalogs above it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The item.
+    pub item: RawItem,
+    /// The catalogs above it, the root first; none where the source is a file or a server.
+    pub ancestors: Ancestors,
+}
+
+impl Found {
+    /// With the tree of its JSON.
+    ///
+    /// # Errors
+    /// [`Error::Stac`] for an item that is nested too deep.
+    pub fn into_node(self) -> Result<Node> {
+        Ok(Node { document: self.item.to_document()?, ancestors: self.ancestors })
+    }
+}
+
+/// Streams the items of a source that fit; a document that cannot be read is an error in its place.
 ///
 /// Collections whose extent excludes every wanted item are not entered.
 pub fn search(
@@ -62,102 +92,123 @@ pub fn search(
     source: &Source,
     options: &SearchOptions,
 ) -> impl Stream<Item = Result<Node>> + Send + use<> {
+    search_raw(store, source, options).map(|found| found?.into_node())
+}
+
+/// As [`search`], without the trees of the items.
+pub fn search_raw(
+    store: &Store,
+    source: &Source,
+    options: &SearchOptions,
+) -> impl Stream<Item = Result<Found>> + Send + use<> {
     let mut options = options.clone();
     options.ids.extend(source.id.clone());
-    let options = Arc::new(options);
-    let enter = {
-        let options = options.clone();
-        Arc::new(move |document: &Document| may_hold(&options, document))
-    };
-    let nodes = walk_into(store, &source.href, WalkOptions::default(), enter).flat_map(items_of).fuse().boxed();
-    let missing = options.ids.iter().cloned().collect();
-    let state = Search { nodes, options, missing, given: 0 };
-    futures::stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) })
+    let search = Search { store: store.clone(), source: source.clone(), options };
+    futures::stream::once(search.run()).flatten()
 }
 
 struct Search {
-    nodes: BoxStream<'static, outcrop_stac::Result<Node>>,
-    options: Arc<SearchOptions>,
-    missing: BTreeSet<String>,
-    given: usize,
+    store: Store,
+    source: Source,
+    options: SearchOptions,
 }
 
 impl Search {
-    async fn next(&mut self) -> Option<Result<Node>> {
-        if self.options.max_items.is_some_and(|most| self.given >= most) {
+    async fn run(self) -> BoxStream<'static, Result<Found>> {
+        match self.open().await {
+            Ok(items) => items,
+            Err(error) => futures::stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    /// The items that fit, in their order.
+    async fn open(self) -> Result<BoxStream<'static, Result<Found>>> {
+        let filter = Arc::new(Filter::new(&self.options)?);
+        let items = items::open(&self.store, &self.source, (&filter, &self.options)).await?.fuse().boxed();
+        let wanted = self.options.ids.iter().cloned().collect();
+        let state = Testing { items, filter, wanted, tally: self.options.tally.clone() };
+        let fitting =
+            futures::stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) });
+        let most = self.options.max_items.unwrap_or(usize::MAX);
+        Ok(match self.options.order {
+            Order::AsFound => limited(fitting.boxed(), most).boxed(),
+            Order::By(keys) => limited(sorted(fitting.boxed(), keys).boxed(), most).boxed(),
+        })
+    }
+}
+
+/// Ends after so many items, wherever errors stand between them.
+fn limited(items: BoxStream<'static, Result<Found>>, most: usize) -> impl Stream<Item = Result<Found>> + Send + use<> {
+    futures::stream::unfold((items, most), |(mut items, left)| async move {
+        if left == 0 {
             return None;
         }
-        while let Some(node) = self.nodes.next().await {
-            match node {
-                Ok(node) => {
-                    self.missing.remove(node.document.id());
-                    if fits(&self.options, &node.document) {
-                        self.given += 1;
-                        return Some(Ok(node));
+        let item = items.next().await?;
+        let left = left - usize::from(item.is_ok());
+        Some((item, (items, left)))
+    })
+}
+
+/// Errors come first, as they come; then the items in order.
+fn sorted(
+    items: BoxStream<'static, Result<Found>>,
+    keys: Vec<SortKey>,
+) -> impl Stream<Item = Result<Found>> + Send + use<> {
+    enum State {
+        Taking(BoxStream<'static, Result<Found>>, sort::Sorter),
+        Giving(Box<dyn Iterator<Item = Result<Found>> + Send>),
+    }
+    let start = State::Taking(items, sort::Sorter::new(keys));
+    futures::stream::unfold(start, |state| async move {
+        let mut giving = match state {
+            State::Giving(giving) => giving,
+            State::Taking(mut items, mut sorter) => {
+                loop {
+                    let error = match items.next().await {
+                        Some(Ok(found)) => sorter.add(found).err(),
+                        Some(Err(error)) => Some(error),
+                        None => break,
+                    };
+                    if let Some(error) = error {
+                        return Some((Err(error), State::Taking(items, sorter)));
                     }
                 }
-                Err(error) => return Some(Err(error.into())),
+                Box::new(sorter.finish())
+            }
+        };
+        giving.next().map(|item| (item, State::Giving(giving)))
+    })
+}
+
+struct Testing {
+    items: BoxStream<'static, Result<Found>>,
+    filter: Arc<Filter>,
+    /// Ids that were not met yet.
+    wanted: BTreeSet<String>,
+    tally: Tally,
+}
+
+impl Testing {
+    async fn next(&mut self) -> Option<Result<Found>> {
+        while let Some(found) = self.items.next().await {
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return Some(Err(error)),
+            };
+            self.tally.tested();
+            if !self.wanted.is_empty() {
+                self.wanted.remove(found.item.id().as_ref());
+            }
+            match self.filter.fits(&found.item) {
+                Ok(true) => {
+                    self.tally.found();
+                    return Some(Ok(found));
+                }
+                Ok(false) => {}
+                Err(error) => return Some(Err(error)),
             }
         }
-        let ids: Vec<String> = std::mem::take(&mut self.missing).into_iter().collect();
+        let ids: Vec<String> = std::mem::take(&mut self.wanted).into_iter().collect();
         (!ids.is_empty()).then_some(Err(Error::UnknownIds { ids }))
     }
-}
-
-/// The items of a node: itself, its members, or none for a catalog.
-fn items_of(node: outcrop_stac::Result<Node>) -> BoxStream<'static, outcrop_stac::Result<Node>> {
-    let one = |node| futures::stream::iter([node]).boxed();
-    match node {
-        Ok(node) => match node.document.kind() {
-            Kind::Item => one(Ok(node)),
-            Kind::Catalog | Kind::Collection => futures::stream::empty().boxed(),
-            Kind::ItemCollection => {
-                let ancestors = node.ancestors.clone();
-                let members = node.document.into_items();
-                let members =
-                    members.map(move |item| item.map(|document| Node { document, ancestors: ancestors.clone() }));
-                futures::stream::iter(members).boxed()
-            }
-        },
-        Err(error) => one(Err(error)),
-    }
-}
-
-fn fits(options: &SearchOptions, item: &Document) -> bool {
-    let listed = |list: &[String], id: &str| list.is_empty() || list.iter().any(|wanted| wanted == id);
-    listed(&options.ids, item.id())
-        && listed(&options.collections, item.collection().unwrap_or_default())
-        && options
-            .datetime
-            .is_none_or(|wanted| extent::interval_of(item.body()).is_some_and(|interval| interval.intersects(&wanted)))
-        && options
-            .bbox
-            .is_none_or(|wanted| item.body().get("geometry").is_some_and(|geometry| geometry::meets(geometry, &wanted)))
-}
-
-/// False only for a collection whose extent says that nothing below it can fit; ids must all be looked for.
-fn may_hold(options: &SearchOptions, document: &Document) -> bool {
-    if document.kind() != Kind::Collection || !options.ids.is_empty() {
-        return true;
-    }
-    let Some(extent) = document.body().get("extent") else { return true };
-    let first = |path: &str| extent.pointer(path);
-    let in_space = match (&options.bbox, first("/spatial/bbox/0").and_then(extent::numbers)) {
-        (Some(wanted), Some(bbox)) => bbox.intersects(wanted),
-        _ => true,
-    };
-    let in_time = match (&options.datetime, first("/temporal/interval/0").and_then(interval)) {
-        (Some(wanted), Some(interval)) => interval.intersects(wanted),
-        _ => true,
-    };
-    in_space && in_time
-}
-
-fn interval(value: &Value) -> Option<Interval> {
-    let end = |at: usize| match value.get(at)? {
-        Value::Null => Some(None),
-        Value::String(text) => outcrop_grid::interval::parse_time(text).map(Some),
-        _ => None,
-    };
-    Some(Interval { start: end(0)?, end: end(1)? })
 }

@@ -23,6 +23,7 @@ use reqwest::{Client, Method, Request};
 use url::Url;
 
 use crate::environment::Environment;
+use crate::request::Request as ServiceRequest;
 use crate::{Error, Href, Result};
 
 pub(crate) use connector::Connector;
@@ -42,12 +43,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) query: Option<&'a str>,
     pub(crate) range: Option<&'a Range<u64>>,
     pub(crate) etag: Option<&'a str>,
+    /// Of a service: what is posted, and further headers.
+    pub(crate) request: Option<&'a ServiceRequest>,
 }
 
 impl<'a> Ask<'a> {
     /// The whole object.
     pub(crate) fn whole(href: &'a Href) -> Self {
-        Self { href, query: None, range: None, etag: None }
+        Self { href, query: None, range: None, etag: None, request: None }
     }
 
     /// A page of the listing of a folder.
@@ -58,6 +61,11 @@ impl<'a> Ask<'a> {
     /// A range, of the object that has this ETag.
     pub(crate) fn range(href: &'a Href, range: &'a Range<u64>, etag: Option<&'a str>) -> Self {
         Self { range: Some(range), etag, ..Self::whole(href) }
+    }
+
+    /// A question to a service.
+    pub(crate) fn service(href: &'a Href, request: &'a ServiceRequest) -> Self {
+        Self { request: Some(request), ..Self::whole(href) }
     }
 
     /// The headers of the range.

@@ -7,12 +7,12 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response};
 
 use crate::bucket::{Ask, Bucket, Buckets, Verdict};
 use crate::store::{ObjectMeta, StoreOptions};
-use crate::{Error, Href, Result, redirect, retry};
+use crate::{Error, Href, Result, redirect, request, retry};
 
 use answer::{Answer, Refusal, classify, content_range, plain};
 pub(crate) use body::Body;
@@ -89,8 +89,15 @@ impl Http {
             let request = bucket.request(ask, region).await?;
             return Ok(self.signed()?.execute(request).await);
         }
-        let request = self.client.get(ask.href.as_str()).header(ACCEPT_ENCODING, "identity");
-        Ok(request.headers(ask.headers()).send().await)
+        let Some(service) = ask.request else {
+            let request = self.client.get(ask.href.as_str()).header(ACCEPT_ENCODING, "identity");
+            return Ok(request.headers(ask.headers()).send().await);
+        };
+        let request = match service.bytes() {
+            Some(body) => self.client.post(ask.href.as_str()).body(body),
+            None => self.client.get(ask.href.as_str()),
+        };
+        Ok(request.headers(service.header_map()?).header(ACCEPT_ENCODING, "identity").send().await)
     }
 
     /// One range of an object, checked against what was asked for.
@@ -236,6 +243,9 @@ async fn judge(
     place: Option<(&Bucket, &str)>,
     response: Response,
 ) -> std::result::Result<Answer, Box<Refusal>> {
+    if ask.request.is_some() && response.status().is_client_error() {
+        return Err(Box::new(refused(ask.href, response).await));
+    }
     let Some((bucket, region)) = place.filter(|_| !response.status().is_success()) else {
         return classify(ask.href, response, ask.range);
     };
@@ -244,6 +254,27 @@ async fn judge(
         Verdict::Moved => Err(Box::new(Refusal::moved(ask.href))),
         Verdict::Failed(error, told, may_pass) => Err(Box::new(Refusal { error, told, may_pass })),
     }
+}
+
+/// What a service says of a request that it refuses.
+async fn refused(href: &Href, response: Response) -> Refusal {
+    const MOST: usize = 1 << 16;
+    let status = response.status().as_u16();
+    let told = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry::retry_after);
+    let mut response = response;
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = response.chunk().await {
+        body.extend_from_slice(&part);
+        if body.len() > MOST {
+            break;
+        }
+    }
+    let error = match request::reason(&body) {
+        _ if matches!(status, 404 | 410) => Error::NotFound { href: href.clone() },
+        Some(why) => Error::Refused { href: href.clone(), status, why },
+        None => Error::Status { href: href.clone(), status },
+    };
+    Refusal { error, told, may_pass: retry::may_pass(status) }
 }
 
 fn check_content_range(href: &Href, response: &Response, range: &Range<u64>) -> Result<()> {

@@ -1,0 +1,132 @@
+//! One page of a server: its items as their bytes, and the request for the next page.
+
+use bytes::Bytes;
+use outcrop_store::{Href, Request};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::document::resolve;
+use crate::{Error, RawItem, Result};
+
+/// A page.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) items: Vec<Result<RawItem>>,
+    pub(super) next: Option<Request>,
+    /// How many items fit in all, where the server says so.
+    pub(super) matched: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    features: Vec<&'a RawValue>,
+    #[serde(default)]
+    links: Value,
+    #[serde(default, rename = "numberMatched")]
+    matched: Option<Value>,
+    #[serde(default)]
+    context: Value,
+}
+
+/// Reads the page that was the answer to a request.
+pub(super) fn parse(request: &Request, bytes: &Bytes) -> Result<Page> {
+    let href = Href::parse(&request.href).map_err(|source| reference(request, source))?;
+    let fields: Fields<'_> = serde_json::from_slice(bytes).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => {
+            Error::Api { href: href.clone(), why: format!("its answer is not a page of items: {e}") }
+        }
+        _ => Error::Json { href: href.clone(), line: e.line(), column: e.column(), source: e },
+    })?;
+    let item = |feature: &&RawValue| RawItem::parse(href.clone(), bytes.slice_ref(feature.get().as_bytes()))?.at_self();
+    let next = next(request, &href, &fields.links)?;
+    let matched = fields.matched.as_ref().or(fields.context.get("matched")).and_then(Value::as_u64);
+    Ok(Page { items: fields.features.iter().map(item).collect(), next, matched })
+}
+
+fn reference(request: &Request, source: outcrop_store::Error) -> Error {
+    Error::Reference { document: Href::from_path(request.href.as_ref()), source }
+}
+
+/// The request of the link `next`: its method, headers and body, merged with the first body where it says so.
+fn next(request: &Request, href: &Href, links: &Value) -> Result<Option<Request>> {
+    let links = links.as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(link) = links.iter().find(|link| link["rel"] == "next") else { return Ok(None) };
+    let wrong = |why: &str| Error::Api { href: href.clone(), why: format!("its link to the next page {why}") };
+    let target = link.get("href").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let target = resolve(href, target.ok_or_else(|| wrong("has no href"))?)?;
+    if target.to_url().is_none() {
+        return Err(wrong("leads away from HTTP"));
+    }
+    let method = link.get("method").and_then(Value::as_str).unwrap_or("GET").to_ascii_uppercase();
+    let mut next = match method.as_str() {
+        "GET" => Request::get(&target),
+        "POST" => Request::post(&target, body(request, link).to_string()),
+        _ => return Err(wrong("is neither GET nor POST")),
+    };
+    for (name, value) in link.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        let values = value.as_array().map_or_else(|| vec![value], |all| all.iter().collect());
+        next.headers.extend(values.iter().filter_map(|value| Some((name.clone(), value.as_str()?.to_owned()))));
+    }
+    Ok(Some(next))
+}
+
+fn body(request: &Request, link: &Value) -> Value {
+    let own = link.get("body").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    if link.get("merge").and_then(Value::as_bool) != Some(true) {
+        return own;
+    }
+    let first = request.body.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    match (first, own) {
+        (Some(Value::Object(mut first)), Value::Object(own)) => {
+            first.extend(own);
+            Value::Object(first)
+        }
+        (_, own) => own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(links: Value) -> Result<Page> {
+        let first = Request::post(&Href::parse("https://h/search").unwrap(), r#"{"limit":2,"ids":["a"]}"#.to_owned());
+        let body = json!({"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a"}], "links": links});
+        parse(&first, &body.to_string().into())
+    }
+
+    #[test]
+    fn next_pages_are_asked_for_as_the_server_wants_them() {
+        let next = |link: Value| page(json!([{"rel": "self", "href": "x"}, link])).unwrap().next.unwrap();
+        let get = next(json!({"rel": "next", "href": "?token=2"}));
+        assert_eq!((get.href.as_str(), get.body), ("https://h/search?token=2", None));
+        let merged =
+            next(json!({"rel": "next", "href": "search", "method": "POST", "body": {"token": "t"}, "merge": true}));
+        assert_eq!(merged.body.unwrap(), r#"{"limit":2,"ids":["a"],"token":"t"}"#);
+        let own = next(json!({"rel": "next", "href": "search", "method": "POST", "body": {"token": "t"},
+            "headers": {"X-A": "1", "X-B": ["2"]}}));
+        assert_eq!(own.body.unwrap(), r#"{"token":"t"}"#);
+        assert_eq!(own.headers, [("X-A".to_owned(), "1".to_owned()), ("X-B".to_owned(), "2".to_owned())]);
+    }
+
+    #[test]
+    fn odd_links_are_errors_and_no_link_is_the_end() {
+        for bad in [
+            json!({"rel": "next"}),
+            json!({"rel": "next", "href": ""}),
+            json!({"rel": "next", "href": "file:///x"}),
+            json!({"rel": "next", "href": "search", "method": "DELETE"}),
+        ] {
+            assert!(page(json!([bad])).is_err());
+        }
+        assert!(page(json!(null)).unwrap().next.is_none());
+        let first = Request::get(&Href::parse("https://h/search").unwrap());
+        assert!(
+            parse(&first, &r#"{"type":"Catalog"}"#.into()).unwrap_err().to_string().contains("not a page of items")
+        );
+    }
+}
