@@ -59,9 +59,10 @@ pub enum Codec {
     },
     /// A text of fixed size does not end with zeros alone; first in a chain.
     Padded(Padding),
-    /// A variable is one member of each element; behind [`Codec::Bits`] and [`Codec::Padded`], before all others.
+    /// A variable is one member of each element, or the rows of each block that are in no other; behind [`Codec::Bits`]
+    /// and [`Codec::Padded`], before all others.
     Member {
-        /// Bytes of a whole element.
+        /// Bytes of a whole element, or of a block.
         element: usize,
         /// First byte of the member.
         offset: usize,

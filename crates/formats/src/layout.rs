@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::array::{ChunkGrid, DType};
+use crate::array::{ChunkGrid, DType, Variable};
 use crate::miniseed::Segment;
 use crate::refs::Table;
 use crate::{Error, Result};
@@ -31,6 +31,8 @@ pub(crate) enum Layout {
     Zarr(crate::zarr::Place),
     /// The arrays of strips or tiles of a TIFF image.
     Tiff(crate::tiff::TileIndex),
+    /// Some rows of each block of a variable of HDF5, whose index lists the chunks.
+    Blocks(Arc<Variable>),
     /// An array that only GDAL reads.
     #[cfg_attr(not(feature = "gdal"), expect(dead_code, reason = "only GDAL makes it"))]
     Opaque(crate::gdal::OpaqueArray),
@@ -42,30 +44,38 @@ pub(crate) enum Layout {
     Refused(String),
 }
 
-/// Equally spaced coordinates.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+/// Coordinates that are equally spaced, or so within pieces.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Linear {
     /// Position `i` is at `first + i * step`, computed in this order of operations.
     Float { first: f64, step: f64 },
     /// The same in whole numbers; `step` is the exact fraction `step.0 / step.1`, rounded to the nearest.
     Int { first: i64, step: (i64, i64) },
+    /// Pieces of `rows` positions, each like [`Linear::Int`] from its own start.
+    Pieces { starts: Vec<i64>, rows: u64, step: (i64, i64) },
 }
 
 impl Linear {
     /// Positions `from..to` in native byte order.
-    pub(crate) fn bytes(self, from: u64, to: u64) -> Bytes {
+    pub(crate) fn bytes(&self, from: u64, to: u64) -> Bytes {
         let each = from..to.max(from);
         match self {
             Self::Float { first, step } => each.flat_map(|i| (first + i as f64 * step).to_ne_bytes()).collect(),
-            Self::Int { first, step: (up, down) } => each
+            Self::Int { first, step } => each.flat_map(|i| moved(*first, i, *step).to_ne_bytes()).collect(),
+            Self::Pieces { starts, rows, step } => each
                 .flat_map(|i| {
-                    let (up, down) = (i128::from(i) * i128::from(up), i128::from(down.max(1)));
-                    let moved = (2 * up + down).div_euclid(2 * down);
-                    i64::try_from(i128::from(first) + moved).unwrap_or(i64::MAX).to_ne_bytes()
+                    let piece = usize::try_from(i / (*rows).max(1)).ok().and_then(|piece| starts.get(piece));
+                    moved(piece.copied().unwrap_or(i64::MAX), i % (*rows).max(1), *step).to_ne_bytes()
                 })
                 .collect(),
         }
     }
+}
+
+/// `first + i * up / down`, rounded to the nearest.
+fn moved(first: i64, i: u64, (up, down): (i64, i64)) -> i64 {
+    let (up, down) = (i128::from(i) * i128::from(up), i128::from(down.max(1)));
+    i64::try_from(i128::from(first) + (2 * up + down).div_euclid(2 * down)).unwrap_or(i64::MAX)
 }
 
 /// The chunks of [`Linear`] coordinates.

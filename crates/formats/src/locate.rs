@@ -5,6 +5,7 @@ use std::sync::Arc;
 use outcrop_store::{Demand, Sparse, Step};
 
 use crate::array::Variable;
+use crate::das;
 use crate::hdf5;
 use crate::layout::{Layout, product};
 use crate::refs::{ChunkRefs, Table, stored};
@@ -17,6 +18,8 @@ use crate::{Error, Result};
 pub struct Locate {
     variable: Variable,
     walk: Option<Walk>,
+    /// Of an array that is cut out of blocks, those.
+    blocks: Option<Box<Locate>>,
 }
 
 /// A walk through the chunk index of a format.
@@ -34,7 +37,11 @@ impl Locate {
             Layout::Tiff(index) => Some(Walk::Tiff(tiff::IndexWalk::new(index.clone()))),
             _ => None,
         };
-        Self { variable: variable.clone(), walk }
+        let blocks = match &variable.layout {
+            Layout::Blocks(blocks) => Some(Box::new(Self::new(blocks))),
+            _ => None,
+        };
+        Self { variable: variable.clone(), walk, blocks }
     }
 
     fn table(&self, have: &Sparse) -> Result<Table> {
@@ -42,7 +49,7 @@ impl Locate {
         match &variable.layout {
             Layout::Refused(why) => Err(Error::unsupported(&variable.name, why)),
             Layout::Inline(bytes) => Ok(Table::Inline(bytes.clone())),
-            Layout::Linear(linear) => Ok(Table::Linear(*linear)),
+            Layout::Linear(linear) => Ok(Table::Linear(linear.clone())),
             Layout::Rows { base, stride } => {
                 let end = rows_end(variable, *base, *stride)?;
                 if end > have.len() {
@@ -68,7 +75,7 @@ impl Locate {
                 let what = "shards, whose indexes are in objects of their own (open the store as a whole)";
                 Err(Error::unsupported(&variable.name, what))
             }
-            Layout::Hdf5(_) | Layout::Tiff(_) | Layout::Empty => Ok(Table::Empty),
+            Layout::Hdf5(_) | Layout::Tiff(_) | Layout::Blocks(_) | Layout::Empty => Ok(Table::Empty),
         }
     }
 }
@@ -102,6 +109,12 @@ impl Demand for Locate {
     type Error = Error;
 
     fn step(&mut self, have: &Sparse) -> Result<Step<ChunkRefs>> {
+        if let Some(blocks) = &mut self.blocks {
+            return Ok(match blocks.step(have)? {
+                Step::Need(ranges) => Step::Need(ranges),
+                Step::Done(refs) => Step::Done(ChunkRefs::new(&self.variable, das::cut_table(refs))),
+            });
+        }
         let step = match &mut self.walk {
             Some(Walk::Hdf5(walk)) => walk.step(&self.variable, have)?,
             Some(Walk::Tiff(walk)) => walk.step(&self.variable, have)?,

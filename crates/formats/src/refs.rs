@@ -141,7 +141,7 @@ impl ChunkRefs {
     fn row(&self, base: u64, stride: u64, index: &[u64]) -> ChunkRef {
         let size = self.dtype.size() as u64;
         let (mut inner, mut offset, mut length) = (size, base, size);
-        // The array of a member is never cut, so that these are whole elements.
+        // The array of a member is never cut, and blocks are listed, so that these are whole elements.
         for axis in (0..index.len()).rev() {
             let (shape, chunk) = (self.grid.shape[axis], self.grid.chunk[axis]);
             let start = index[axis].saturating_mul(chunk);

@@ -22,7 +22,7 @@ use crate::{Error, Result};
 pub const REFERENCES: &str = "outcrop:references";
 
 const MAGIC: &[u8; 8] = b"OUTCREFS";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Largest content, in bytes.
 const MAX_CONTENT: usize = 1 << 30;
 
@@ -185,7 +185,7 @@ fn table(refs: &ChunkRefs) -> Option<SavedTable> {
         }
         Table::Rows { base, stride } => SavedTable::Rows { base: *base, stride: *stride },
         Table::Inline(bytes) => SavedTable::Inline(bytes.to_vec()),
-        Table::Linear(linear) => SavedTable::Linear(*linear),
+        Table::Linear(linear) => SavedTable::Linear(linear.clone()),
         Table::Empty => SavedTable::Empty,
         Table::Records(segment) => SavedTable::Records((**segment).clone()),
         Table::Objects(_) | Table::Mapped(_) | Table::Referenced(_) | Table::Opaque(_) | Table::Shards { .. } => {

@@ -106,16 +106,68 @@ fn a_gap_in_time_is_reported() {
     assert!(!header.find("time").unwrap().attrs.contains_key("irregular_steps"));
 }
 
+const FEBUS: &str = "fa1-1/Source1/Zone1/StrainRate";
+
 #[test]
 fn blocks_of_febus_say_what_overlaps() {
     let bench = Bench::new();
     let (meta, header) = bench.open(&fixture("febus"));
-    let variable = header.find("fa1-1/Source1/Zone1/StrainRate").unwrap();
-    assert_eq!(variable.dims, ["block", "time_in_block", "distance"]);
-    close(&numbers(&bench, &meta, &header, "time_in_block"), (0..6).map(|i| -0.015 + 0.005 * f64::from(i)));
+    let variable = header.find(&format!("{FEBUS}.blocks")).unwrap();
+    let group = |name: &str| format!("fa1-1/Source1/Zone1/{name}");
+    assert_eq!(variable.dims, [group("block"), group("time_in_block"), "distance".to_owned()]);
+    close(&numbers(&bench, &meta, &header, &group("time_in_block")), (0..6).map(|i| -0.015 + 0.005 * f64::from(i)));
     close(&numbers(&bench, &meta, &header, "distance"), (0..4).map(|i| 10.0 + 2.0 * f64::from(i)));
     assert_eq!(variable.attrs["overlap_samples_before"].number(), Some(1.0));
     assert_eq!(variable.attrs["overlap_samples_after"].number(), Some(1.0));
+    assert_eq!(variable.attrs["blocks_of"].text(), Some(FEBUS));
+}
+
+/// Steps since the start of the samples `100 * step + place` that an array must have.
+fn is_stitched(name: &str, steps: &[i32]) {
+    let bench = Bench::new();
+    let (meta, header) = bench.open(&fixture(name));
+    let variable = header.find(FEBUS).unwrap();
+    assert_eq!(variable.dims, ["time", "distance"]);
+    let want = steps.iter().flat_map(|step| (0..4).map(move |place| f64::from(100 * step + place)));
+    assert_eq!(numbers(&bench, &meta, &header, FEBUS), want.collect::<Vec<_>>());
+    close(&seconds(&bench, &meta, &header, "time"), steps.iter().map(|step| START_S + 0.005 * f64::from(*step)));
+    close(&numbers(&bench, &meta, &header, "distance"), (0..4).map(|i| 10.0 + 2.0 * f64::from(i)));
+    assert_eq!(variable.attrs["starttime"].text(), Some("2024-01-02T03:04:05.500000000Z"));
+    assert_eq!(variable.attrs["blocks"].text(), Some("fa1-1/Source1/Zone1/StrainRate.blocks"));
+    let blocks = header.find("fa1-1/Source1/Zone1/StrainRate.blocks").unwrap();
+    assert_eq!(numbers(&bench, &meta, &header, &blocks.name).len() as u64, blocks.elements().unwrap());
+}
+
+#[test]
+fn blocks_of_febus_are_one_array_along_time() {
+    is_stitched("febus_chunks", &(0..20).collect::<Vec<_>>());
+    let (_, header) = Bench::new().open(&fixture("febus_chunks"));
+    assert!(!header.find("time").unwrap().attrs.contains_key("irregular_steps"));
+    assert_eq!(header.find(FEBUS).unwrap().grid.chunk, [8, 3]);
+}
+
+#[test]
+fn a_gap_between_blocks_of_febus_is_told() {
+    is_stitched("febus_gap", &[0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15, 16, 17, 18, 19]);
+    let (_, header) = Bench::new().open(&fixture("febus_gap"));
+    let attrs = &header.find("time").unwrap().attrs;
+    assert_eq!(attrs["irregular_steps"].number(), Some(1.0));
+    assert_eq!(attrs["first_irregular_step_after_position"].number(), Some(7.0));
+    let end = header.find(FEBUS).unwrap().attrs["endtime"].text();
+    assert_eq!(end, Some("2024-01-02T03:04:05.595000000Z"));
+}
+
+#[test]
+fn blocks_of_febus_that_cannot_be_cut_say_why() {
+    for (name, why) in [
+        ("febus_split", "its chunks hold 5 of the 7 samples of a block"),
+        ("febus_apart", "blocks of 7 samples are 0.05 s from each other, 10 samples"),
+    ] {
+        let (_, header) = Bench::new().open(&fixture(name));
+        let variable = header.find(FEBUS).unwrap();
+        assert_eq!(variable.dims, ["block", "time_in_block", "distance"]);
+        assert_eq!(variable.attrs["das_not_stitched"].text(), Some(why));
+    }
 }
 
 #[test]
@@ -164,4 +216,36 @@ fn real_files_have_their_axes() {
     let (meta, header) = bench.open(&path);
     let distance = numbers(&bench, &meta, &header, "distance");
     close(&distance[..1], std::iter::once(-118.0 * 1.020_951_986_313_266_2));
+}
+
+#[test]
+fn blocks_of_febus_are_converted_as_one_array() {
+    use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
+    use outcrop_formats::{Opened, kerchunk};
+    let (bench, dir) = (Bench::new(), tempfile::tempdir().unwrap());
+    let href = outcrop_store::Href::from_path(&fixture("febus_gap"));
+    let opened = bench.store.wait(Opened::open(&bench.store, &href)).unwrap();
+    let options = ConvertOptions {
+        target: Target::NetCdf4 { deflate: None },
+        policy: outcrop_formats::cf::Policy::Raw,
+        chunks: Vec::new(),
+        threads: 1,
+        memory: 1 << 20,
+        progress: outcrop_store::progress::Sink::default(),
+    };
+    let path = dir.path().join("a.nc");
+    let part = Part { variables: Vec::new(), windows: vec![("time".into(), 6..16)] };
+    let done = convert(&opened, &part, &path, &options, &|| false).unwrap();
+    assert_eq!((done.variables.join(" ").as_str(), done.left_out), ("StrainRate time distance", vec![]));
+    let (meta, header) = bench.open(&path);
+    let steps = [6, 7, 12, 13, 14, 15, 16, 17, 18, 19];
+    close(&seconds(&bench, &meta, &header, "time"), steps.iter().map(|step| START_S + 0.005 * f64::from(*step)));
+    let want = steps.iter().flat_map(|step| (0..4).map(move |place| f64::from(100 * step + place)));
+    assert_eq!(numbers(&bench, &meta, &header, "StrainRate"), want.collect::<Vec<_>>());
+    // Zarr has no codec that keeps some rows, so that kerchunk gets the blocks.
+    let refs = ["", ".blocks"].map(|end| opened.meta.find(&format!("{FEBUS}{end}")).unwrap());
+    let located = refs.map(|variable| (variable, bench.store.wait(opened.locate(variable)).unwrap()));
+    let located = located.each_ref().map(|(variable, refs)| (*variable, refs));
+    let (_, left_out) = kerchunk::export(&opened.meta, &located, &href);
+    assert_eq!(left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [FEBUS]);
 }

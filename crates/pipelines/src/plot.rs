@@ -55,7 +55,13 @@ pub fn plot(store: &Store, href: &Href, options: &PlotOptions) -> Result<Drawn> 
     let href = if name.ends_with('/') || name.contains(".zarr") { href.as_folder() } else { href.clone() };
     let wanted = OpenOptions { variables: options.variable.clone().into_iter().collect() };
     let dataset = store.wait(open_dataset(store, std::slice::from_ref(&href), &wanted))?;
-    let names: Vec<&String> = dataset.arrays.iter().filter(|(_, a)| a.dims.len() >= 2).map(|(name, _)| name).collect();
+    // Blocks that overlap, and their times, are not what the array that is cut out of them shows.
+    let dims = |attr: &'static str| {
+        dataset.arrays.values().filter(move |a| a.attrs.contains_key(attr)).flat_map(|a| a.dims.iter())
+    };
+    let of_blocks = |dim: &String| dims("blocks_of").any(|d| d == dim) && !dims("blocks").any(|d| d == dim);
+    let is_plane = |array: &DataArray| array.dims.len() >= 2 && !array.dims.iter().any(of_blocks);
+    let names: Vec<&String> = dataset.arrays.iter().filter(|(_, a)| is_plane(a)).map(|(name, _)| name).collect();
     let array = dataset.array(&chosen(options, &names)?)?;
     let plane = array_plane(array);
     let at = plane.positions(options)?;

@@ -140,7 +140,11 @@ fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&
     if part.variables.is_empty() {
         // Overviews can be made again, and have dimensions of their own.
         let is_page = |v: &Variable| v.name.contains("_page_") || v.dims.iter().any(|dim| dim.contains("_page_"));
-        let keeps = |v: &&Variable| meta.format != Format::GeoTiff || (is_of_image(v) && !is_page(v));
+        let of_blocks = dims_of_blocks(meta);
+        let keeps = |v: &&Variable| {
+            let whole = v.dims.iter().all(|dim| !of_blocks.contains(&dim));
+            whole && (meta.format != Format::GeoTiff || (is_of_image(v) && !is_page(v)))
+        };
         let is_mask = |v: &&Variable| meta.format == Format::GeoTiff && v.name == "mask";
         let is_further = |v: &&Variable| meta.format == Format::GeoTiff && v.name.starts_with("band_data_page_");
         let further = meta.variables.iter().filter(is_further);
@@ -169,6 +173,12 @@ fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&
         names.extend(found.collect::<Vec<_>>());
     }
     Ok((meta.variables.iter().filter(|v| names.contains(&v.name)).collect(), Vec::new()))
+}
+
+/// Dimensions of blocks only: what they hold is in the array that is cut out of them.
+fn dims_of_blocks(meta: &FileMeta) -> Vec<&String> {
+    let of = |attr: &'static str| meta.variables.iter().filter(move |v| v.attrs.contains_key(attr)).flat_map(|v| &v.dims);
+    of("blocks_of").filter(|dim| !of("blocks").any(|other| other == *dim)).collect()
 }
 
 fn is_of_image(variable: &Variable) -> bool {

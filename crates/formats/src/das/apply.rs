@@ -6,12 +6,18 @@ use super::view::Values;
 use super::{Axis, Places, Section, Unit};
 use crate::array::{AttrValue, Attrs, ByteOrder, DType, Dim, FileMeta, Variable};
 use crate::layout::{Layout, Linear, linear_grid};
+use crate::miniseed::Rate;
 use crate::utc;
 
 /// Names dimensions: `time` and `distance` for the first array, below the path of their group for others.
 pub(super) fn apply(meta: &mut FileMeta, sections: &[Section], values: &HashMap<String, Values>) {
     if sections.is_empty() {
         return;
+    }
+    for section in sections {
+        if let Some(cut) = section.cut {
+            cut.apply(meta, &section.data);
+        }
     }
     let mut naming = Naming { values, names: HashMap::new() };
     for (number, section) in sections.iter().enumerate() {
@@ -42,7 +48,7 @@ impl Naming<'_> {
                 let unlimited = meta.dims.get(&meta.variables[data].dims[position]).is_some_and(|dim| dim.unlimited);
                 meta.dims.insert(name.clone(), Dim { len: *len, unlimited });
                 meta.variables[data].dims[position] = name;
-                if matches!(axis.at, Places::Times { .. } | Places::Clock { .. }) {
+                if matches!(axis.at, Places::Times { .. } | Places::Clock { .. } | Places::Blocks { .. }) {
                     self.span(axis, *len, &mut attrs);
                 }
             }
@@ -55,7 +61,10 @@ impl Naming<'_> {
 
     /// The dimension of an axis, with its coordinate.
     fn axis(&mut self, meta: &mut FileMeta, axis: &Axis, len: u64, prefix: &str) -> String {
-        let what = format!("{} {len} {:?}", axis.name, axis.at);
+        let what = match &axis.at {
+            Places::Blocks { rows, .. } => format!("{} {len} in blocks of {rows} of {prefix}", axis.name),
+            at => format!("{} {len} {at:?}", axis.name),
+        };
         if let Some(name) = self.names.get(&what) {
             return name.clone();
         }
@@ -83,6 +92,12 @@ impl Naming<'_> {
             Places::Clock { start_ns, rate } => {
                 let linear = Linear::Int { first: *start_ns, step: rate.step_ns() };
                 Some(computed(name, len, linear, time_attrs(Unit::Nanoseconds)))
+            }
+            Places::Blocks { starts_ns, rows, rate } => {
+                let mut attrs = time_attrs(Unit::Nanoseconds);
+                irregular_blocks(starts_ns, (*rows, *rate), &mut attrs);
+                let linear = Linear::Pieces { starts: starts_ns.clone(), rows: *rows, step: rate.step_ns() };
+                Some(computed(name, len, linear, attrs))
             }
             Places::Steps { first, step, units } => {
                 let attrs = Attrs::from_iter([("units".to_owned(), AttrValue::Text(units.clone()))]);
@@ -116,6 +131,12 @@ impl Naming<'_> {
                 let (up, down) = rate.step_ns();
                 let moved = i128::from(len.saturating_sub(1)) * i128::from(up) / i128::from(down.max(1));
                 i64::try_from(i128::from(*start_ns) + moved).ok().map(|end| (*start_ns, end))
+            }
+            Places::Blocks { starts_ns, rows, rate } => {
+                starts_ns.first().zip(starts_ns.last()).and_then(|(start, last)| {
+                    let end = i128::from(*last) + rate.elapsed_ns(rows.saturating_sub(1));
+                    Some((*start, i64::try_from(end).ok()?))
+                })
             }
             Places::Times { path, .. } => self.values.get(path).zip(self.unit(&axis.at)).and_then(|(values, unit)| {
                 let last = values.len().checked_sub(1)?;
@@ -162,17 +183,34 @@ fn irregular(values: Option<&Values>, step: Option<f64>, attrs: &mut Attrs) {
     let at = steps.iter().position(|step| odd(*step, usual));
     steps.retain(|step| odd(*step, usual));
     if let Some(at) = at {
-        let int = |n: usize| AttrValue::Int(vec![i64::try_from(n).unwrap_or(i64::MAX)]);
-        attrs.insert("irregular_steps".to_owned(), int(steps.len()));
-        attrs.insert("first_irregular_step_after_position".to_owned(), int(at));
+        tell_irregular(steps.len() as u64, at as u64, attrs);
     }
+}
+
+/// The same for the steps from block to block: within blocks, all are equal.
+fn irregular_blocks(starts_ns: &[i64], (rows, rate): (u64, Rate), attrs: &mut Attrs) {
+    let (step, inner) = (rate.elapsed_ns(1), rate.elapsed_ns(rows.saturating_sub(1)));
+    let odd = |pair: &[i64]| {
+        let between = i128::from(pair[1]) - i128::from(pair[0]) - inner;
+        between <= 0 || 2 * between > 3 * step
+    };
+    let odd: Vec<u64> = (1..).zip(starts_ns.windows(2)).filter(|(_, pair)| odd(pair)).map(|(block, _)| block).collect();
+    if let Some(first) = odd.first() {
+        tell_irregular(odd.len() as u64, (first * rows).saturating_sub(1), attrs);
+    }
+}
+
+fn tell_irregular(steps: u64, after: u64, attrs: &mut Attrs) {
+    let int = |n: u64| AttrValue::Int(vec![i64::try_from(n).unwrap_or(i64::MAX)]);
+    attrs.insert("irregular_steps".to_owned(), int(steps));
+    attrs.insert("first_irregular_step_after_position".to_owned(), int(after));
 }
 
 fn computed(name: &str, len: u64, linear: Linear, attrs: Attrs) -> Variable {
     Variable {
         name: name.to_owned(),
         dims: vec![name.to_owned()],
-        dtype: if matches!(linear, Linear::Int { .. }) { DType::Int64 } else { DType::Float64 },
+        dtype: if matches!(linear, Linear::Float { .. }) { DType::Float64 } else { DType::Int64 },
         byte_order: if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big },
         grid: linear_grid(len),
         codecs: Vec::new(),
@@ -182,15 +220,19 @@ fn computed(name: &str, len: u64, linear: Linear, attrs: Attrs) -> Variable {
     }
 }
 
-/// An array of the file as coordinate: under its own name along the dimension, and again under the dimension's name.
+/// An array of the file as coordinate: under its own name along the dimension, and again under the dimension's name if it
+/// has no axis of one before.
 fn stored(meta: &mut FileMeta, path: &str, name: &str, len: u64, attrs: &Attrs) -> Option<Variable> {
     let variable = meta.variables.iter_mut().find(|variable| variable.name == path)?;
-    if variable.grid.shape != [len] {
+    let is_row = variable.grid.shape == [1, len];
+    if variable.grid.shape != [len] && !is_row {
         return None;
     }
-    variable.dims = vec![name.to_owned()];
+    if let Some(dim) = variable.dims.last_mut() {
+        name.clone_into(dim);
+    }
     for (name, value) in attrs {
         variable.attrs.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    (path != name).then(|| Variable { name: name.to_owned(), ..variable.clone() })
+    (path != name && !is_row).then(|| Variable { name: name.to_owned(), ..variable.clone() })
 }

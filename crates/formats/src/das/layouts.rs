@@ -1,17 +1,17 @@
 //! Where each vendor says what the axes of its arrays are.
 
 use super::view::{Values, View};
-use super::{Axis, Places, Section, Unit};
+use super::{Axis, Places, Section, Unit, febus};
 use crate::array::{AttrValue, Attrs, Variable};
 use crate::miniseed::Rate;
 use crate::utc;
 
 /// Most arrays of a file that are named; the others stay as they are.
-const MAX_SECTIONS: usize = 256;
+pub(super) const MAX_SECTIONS: usize = 256;
 
 /// The arrays of a file, by the first layout that it has.
 pub(super) fn find(view: &View<'_>) -> Vec<Section> {
-    let layouts = [prodml, gdr, terra15, optodas, neubrex, silixa, ap_sensing, febus, dasdae, plain];
+    let layouts = [prodml, gdr, terra15, optodas, neubrex, silixa, ap_sensing, febus::find, dasdae, plain];
     let mut found = layouts.iter().map(|layout| layout(view)).find(|found| !found.is_empty()).unwrap_or_default();
     found.truncate(MAX_SECTIONS);
     found
@@ -19,17 +19,17 @@ pub(super) fn find(view: &View<'_>) -> Vec<Section> {
 
 /// The attributes that users look for, under one name for all vendors.
 #[derive(Default)]
-struct About(Attrs);
+pub(super) struct About(pub(super) Attrs);
 
 impl About {
-    fn number(mut self, name: &str, value: Option<f64>) -> Self {
+    pub(super) fn number(mut self, name: &str, value: Option<f64>) -> Self {
         if let Some(value) = value {
             self.0.insert(name.to_owned(), AttrValue::Float64(vec![value]));
         }
         self
     }
 
-    fn text(mut self, name: &str, value: Option<&str>) -> Self {
+    pub(super) fn text(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value.filter(|value| !value.is_empty() && *value != "NaN") {
             self.0.insert(name.to_owned(), AttrValue::Text(value.to_owned()));
         }
@@ -37,11 +37,11 @@ impl About {
     }
 }
 
-fn axis(name: &'static str, at: Places) -> Axis {
+pub(super) fn axis(name: &'static str, at: Places) -> Axis {
     Axis { name, at }
 }
 
-fn steps(first: f64, step: Option<f64>, units: &str) -> Places {
+pub(super) fn steps(first: f64, step: Option<f64>, units: &str) -> Places {
     step.map_or(Places::Unknown, |step| Places::Steps { first, step, units: units.to_owned() })
 }
 
@@ -117,7 +117,7 @@ fn count(number: Option<f64>) -> Option<u64> {
     number.filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64)
 }
 
-fn parent(path: &str) -> &str {
+pub(super) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
@@ -166,8 +166,7 @@ fn prodml_array(view: &View<'_>, data: &Variable) -> Section {
         .text("long_name", view.text(group, "RawDescription"));
     let axes = named(names, time.clone(), distance.clone())
         .or_else(|| by_length(data, (time_len, time), (count(loci), distance)));
-    let mut section =
-        Section { layout: "ProdML", data: data.name.clone(), axes: axes.unwrap_or_default(), attrs: about.0 };
+    let mut section = Section::new("ProdML", &data.name, axes.unwrap_or_default(), about.0);
     if section.axes.is_empty() {
         undecided(&mut section, "there is no attribute `Dimensions`, and lengths of time and loci do not decide");
     }
@@ -197,7 +196,7 @@ fn gdr(view: &View<'_>) -> Vec<Section> {
         .text("units", view.text(TOP, "UnitOfMeasure"));
     let axes =
         named(names, time.clone(), distance.clone()).or_else(|| by_length(data, (Some(times), time), (loci, distance)));
-    vec![decided(Section { layout: "GDR", data: data.name.clone(), axes: axes.unwrap_or_default(), attrs: about.0 })]
+    vec![decided(Section::new("GDR", &data.name, axes.unwrap_or_default(), about.0))]
 }
 
 fn decided(mut section: Section) -> Section {
@@ -234,7 +233,7 @@ fn terra15(view: &View<'_>) -> Vec<Section> {
         .text("units", view.text("", "data_product_units"))
         .text("long_name", view.text("", "data_product"));
     let axes = vec![axis("time", time), axis("distance", steps(first, spacing, "m"))];
-    vec![Section { layout: "Terra15", data: data.name.clone(), axes, attrs: about.0 }]
+    vec![Section::new("Terra15", &data.name, axes, about.0)]
 }
 
 /// ASN OptoDAS: `data`, with everything else in datasets of `header`.
@@ -260,7 +259,7 @@ fn optodas(view: &View<'_>) -> Vec<Section> {
         .text("units", view.text_value("header/unit"))
         .text("long_name", view.text_value("header/name"));
     let axes = named(names.as_ref(), time, distance).unwrap_or_default();
-    vec![decided(Section { layout: "ASN OptoDAS", data: data.name.clone(), axes, attrs: about.0 })]
+    vec![decided(Section::new("ASN OptoDAS", &data.name, axes, about.0))]
 }
 
 /// Channel numbers times their spacing, where they are equally spaced.
@@ -291,7 +290,7 @@ fn neubrex(view: &View<'_>) -> Vec<Section> {
         .number("gauge_length", view.number(DATA, "GaugeLength"))
         .text("units", view.text(DATA, "DataPhysicalUnit"));
     let axes = vec![axis("time", time), axis("distance", distance)];
-    vec![Section { layout: "Neubrex", data: DATA.to_owned(), axes, attrs: about.0 }]
+    vec![Section::new("Neubrex", DATA, axes, about.0)]
 }
 
 /// Silixa iDAS: `Acoustic`, time first, with all attributes on the dataset.
@@ -311,7 +310,7 @@ fn silixa(view: &View<'_>) -> Vec<Section> {
         .number("gauge_length", view.number(DATA, "GaugeLength"));
     let axes =
         vec![axis("time", clock(start.and_then(utc::parse), rate)), axis("distance", steps(first, spacing, "m"))];
-    vec![Section { layout: "Silixa iDAS", data: DATA.to_owned(), axes, attrs: about.0 }]
+    vec![Section::new("Silixa iDAS", DATA, axes, about.0)]
 }
 
 /// AP Sensing: `DAS`, time first.
@@ -331,56 +330,7 @@ fn ap_sensing(view: &View<'_>) -> Vec<Section> {
         .number("gauge_length", view.value("ProcessingServer/GaugeLength"))
         .number("radians_to_nanostrain", view.value("ProcessingServer/RadiansToNanoStrain"));
     let axes = vec![axis("time", clock(start_ns, rate)), axis("distance", steps(first.unwrap_or(0.0), spacing, "m"))];
-    vec![Section { layout: "AP Sensing", data: data.name.clone(), axes, attrs: about.0 }]
-}
-
-/// Febus A1: `<device>/SourceN/ZoneN/<name>`, blocks that may overlap in time.
-fn febus(view: &View<'_>) -> Vec<Section> {
-    let is_zone = |variable: &&Variable| {
-        let parts: Vec<&str> = variable.name.split('/').collect();
-        let [_, source, zone, _] = parts.as_slice() else { return false };
-        source.starts_with("Source") && zone.starts_with("Zone") && variable.grid.shape.len() == 3
-    };
-    let zones = view.meta.variables.iter().filter(is_zone);
-    let zones = zones.take(MAX_SECTIONS);
-    zones.filter(|v| view.has(parent(&v.name), &["Spacing", "Origin", "Extent"])).map(|v| febus_zone(view, v)).collect()
-}
-
-fn febus_zone(view: &View<'_>, data: &Variable) -> Section {
-    let zone = parent(&data.name);
-    let (spacing, origin, extent) =
-        (view.numbers(zone, "Spacing"), view.numbers(zone, "Origin"), view.numbers(zone, "Extent"));
-    let at = |numbers: &[f64], i: usize| numbers.get(i).copied();
-    let sampled = view.number(zone, "SamplingRate").filter(|hz| (1.0..1e8).contains(hz));
-    // The step along time is in milliseconds; files without a version give the rate instead.
-    let by_spacing = at(&spacing, 1).map(|ms| ms / 1000.0);
-    let step_s = match sampled.filter(|_| view.attr(zone, "Version").is_none()) {
-        Some(hz) => Some(1.0 / hz),
-        None => by_spacing,
-    };
-    let rows = data.grid.shape.get(1).copied().unwrap_or(0) as f64;
-    let block_s = view.number(zone, "BlockRate").filter(|rate| *rate > 0.0).map(|rate| 1000.0 / rate);
-    let surplus = block_s.zip(step_s).map(|(block, step)| rows - (block / step).round()).filter(|n| *n >= 0.0);
-    let path = format!("{}/time", parent(zone));
-    let blocks = if length(view, &path).is_some() {
-        view.values(&path);
-        Places::Times { path, default_unit: Some(Unit::Seconds), step_s: block_s }
-    } else {
-        Places::Unknown
-    };
-    let first = at(&origin, 0).unwrap_or(0.0) + at(&extent, 0).unwrap_or(0.0) * at(&spacing, 0).unwrap_or(0.0);
-    let axes = vec![
-        axis("block", blocks),
-        axis("time_in_block", steps(at(&origin, 1).unwrap_or(0.0) / 1000.0, step_s, "s")),
-        axis("distance", steps(first, at(&spacing, 0), "m")),
-    ];
-    let about = About::default()
-        .number("sampling_rate_hz", step_s.map(|step| 1.0 / step))
-        .number("channel_spacing", at(&spacing, 0))
-        .number("gauge_length", view.number(zone, "GaugeLength"))
-        .number("overlap_samples_before", surplus.map(|n| (n / 2.0).floor()))
-        .number("overlap_samples_after", surplus.map(|n| (n / 2.0).ceil()));
-    Section { layout: "Febus A1", data: data.name.clone(), axes, attrs: about.0 }
+    vec![Section::new("AP Sensing", &data.name, axes, about.0)]
 }
 
 /// DASDAE: groups of `waveforms`, each with `data`, `_coord_<dim>` and the attribute `_dims`.
@@ -401,7 +351,7 @@ fn dasdae(view: &View<'_>) -> Vec<Section> {
             .text("units", view.text(group, "_attrs_data_units"))
             .text("long_name", view.text(group, "_attrs_data_type"));
         let axes = named(names, axis("time", time), axis("distance", distance)).unwrap_or_default();
-        decided(Section { layout: "DASDAE", data: data.name.clone(), axes, attrs: about.0 })
+        decided(Section::new("DASDAE", &data.name, axes, about.0))
     };
     view.meta.variables.iter().filter(is_data).take(MAX_SECTIONS).map(section).collect()
 }
@@ -425,5 +375,5 @@ fn plain(view: &View<'_>) -> Vec<Section> {
     let axes = named(names, time.clone(), distance.clone())
         .or_else(|| by_length(data, (len(times), time), (places.and_then(len), distance)));
     let attrs = Attrs::new();
-    vec![decided(Section { layout: "plain", data: data.name.clone(), axes: axes.unwrap_or_default(), attrs })]
+    vec![decided(Section::new("plain", &data.name, axes.unwrap_or_default(), attrs))]
 }

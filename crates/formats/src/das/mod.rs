@@ -2,12 +2,16 @@
 //!
 //! Vendors write plain HDF5 without dimension scales. [`layouts`] knows where each says what its axes are; the order of
 //! axes is never taken from the shape alone. [`apply`] then names dimensions `time` and `distance` and adds their
-//! coordinates. Files of other layouts are left as they are.
+//! coordinates. Blocks that overlap become one array along time ([`cut`]). Files of other layouts are left as they are.
 
 mod apply;
+mod cut;
+mod febus;
 mod layouts;
 mod small;
 mod view;
+
+pub(crate) use cut::table as cut_table;
 
 use std::collections::HashMap;
 
@@ -16,6 +20,7 @@ use outcrop_store::{Sparse, Step};
 use crate::Result;
 use crate::array::{Attrs, FileMeta};
 use crate::miniseed::Rate;
+use cut::Cut;
 use small::Small;
 use view::{Values, View};
 
@@ -29,6 +34,14 @@ struct Section {
     /// One for each dimension.
     axes: Vec<Axis>,
     attrs: Attrs,
+    /// Set where the array is what is left of blocks that overlap.
+    cut: Option<Cut>,
+}
+
+impl Section {
+    fn new(layout: &'static str, data: &str, axes: Vec<Axis>, attrs: Attrs) -> Self {
+        Self { layout, data: data.to_owned(), axes, attrs, cut: None }
+    }
 }
 
 /// One dimension.
@@ -43,6 +56,8 @@ struct Axis {
 enum Places {
     /// Times in an array of the file. `default_unit` holds where their size does not tell.
     Times { path: String, default_unit: Option<Unit>, step_s: Option<f64> },
+    /// Times by equal steps within blocks of `rows`, each of which has its own start.
+    Blocks { starts_ns: Vec<i64>, rows: u64, rate: Rate },
     /// Times by equal steps.
     Clock { start_ns: i64, rate: Rate },
     /// Equal steps.

@@ -135,8 +135,9 @@ impl<'a> View<'a> {
     pub(super) fn values(&self, path: &str) -> Option<&'a Values> {
         self.variable(path)?;
         let values = self.values.get(path);
-        if values.is_none() {
-            self.missed.borrow_mut().push(path.to_owned());
+        let mut missed = self.missed.borrow_mut();
+        if values.is_none() && !missed.iter().any(|other| other == path) {
+            missed.push(path.to_owned());
         }
         values
     }
