@@ -55,6 +55,12 @@ def test_netcdf(name, start):
             variable.set_auto_chartostring(False), copy.set_auto_chartostring(False)
             assert copy.dimensions == variable.dimensions and copy.dtype == variable.dtype
             np.testing.assert_array_equal(copy[...], variable[...])
+            for name in variable.ncattrs():
+                attr, want = np.asarray(copy.getncattr(name)), np.asarray(variable.getncattr(name))
+                np.testing.assert_array_equal(attr, want)
+                # The older versions of NetCDF-3 have no wide and no unsigned integers.
+                narrowed = start and attr.dtype == np.int32 and want.dtype.kind in "iu"
+                assert want.dtype.kind == "U" or attr.dtype == want.dtype or narrowed, name
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -294,7 +294,7 @@ fn attr_text(value: &AttrValue) -> String {
     match value {
         AttrValue::Text(text) => text.replace('\n', " "),
         AttrValue::Texts(texts) => list(texts),
-        AttrValue::Int(values) => list(values),
+        AttrValue::Int(values) | AttrValue::Typed(_, values) => list(values),
         AttrValue::UInt(values) => list(values),
         AttrValue::Float32(values) => list(values),
         AttrValue::Float64(values) => list(values),

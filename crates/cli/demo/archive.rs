@@ -192,7 +192,7 @@ fn write_file(
     file.add_variable(&VariableSpec {
         chunk: Some(chunk),
         deflate: Some(2),
-        fill: Some(f64::from(MISSING)),
+        fill: Some(MISSING.to_ne_bytes().to_vec()),
         ..spec(name, &["time", "y", "x"], DType::Float32, values)
     })?;
     let weather = Weather::of(&cells, year);

@@ -107,7 +107,7 @@ fn netcdf(path: &Path) -> Result<(), Box<dyn Error>> {
     let chunked =
         |spec: VariableSpec, chunk: &[u64]| VariableSpec { chunk: Some(chunk.to_vec()), deflate: Some(4), ..spec };
     let v = VariableSpec {
-        fill: Some(-9999.0),
+        fill: Some((-9999f32).to_ne_bytes().to_vec()),
         attrs: texts(&[("units", "degrees C")]),
         ..variable("v", &["time", "y", "x"], DType::Float32)
     };

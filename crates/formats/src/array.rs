@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use outcrop_store::Href;
 use serde::{Deserialize, Serialize};
 
+pub use crate::attr::{AttrValue, Attrs, IntType};
 pub use crate::codec::bitshuffle::Compression;
 pub use crate::codec::checksum::{Sum, SumPlace};
 pub use crate::codec::hdf5::Packing;
@@ -197,26 +198,6 @@ pub enum ChunkRef {
     Fill,
 }
 
-/// A value of an attribute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum AttrValue {
-    /// One text.
-    Text(String),
-    /// Several texts.
-    Texts(Vec<String>),
-    /// Integers of any width and sign that fit.
-    Int(Vec<i64>),
-    /// Unsigned 64-bit integers.
-    UInt(Vec<u64>),
-    /// Single precision numbers.
-    Float32(Vec<f32>),
-    /// Double precision numbers.
-    Float64(Vec<f64>),
-}
-
-/// Attributes in file order.
-pub type Attrs = IndexMap<String, AttrValue>;
-
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -341,33 +322,6 @@ impl Variable {
     /// Number of elements; `None` if that is beyond 64 bits.
     pub fn elements(&self) -> Option<u64> {
         self.grid.shape.iter().try_fold(1u64, |n, len| n.checked_mul(*len))
-    }
-}
-
-impl AttrValue {
-    /// The first number, whatever its type.
-    pub fn number(&self) -> Option<f64> {
-        self.numbers().first().copied()
-    }
-
-    /// All numbers as double precision; none for texts.
-    pub fn numbers(&self) -> Vec<f64> {
-        match self {
-            Self::Text(_) | Self::Texts(_) => Vec::new(),
-            Self::Int(values) => values.iter().map(|v| *v as f64).collect(),
-            Self::UInt(values) => values.iter().map(|v| *v as f64).collect(),
-            Self::Float32(values) => values.iter().map(|v| f64::from(*v)).collect(),
-            Self::Float64(values) => values.clone(),
-        }
-    }
-
-    /// The text, if it is one text.
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Texts(texts) if texts.len() == 1 => texts.first().map(String::as_str),
-            _ => None,
-        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Decoding {
         for name in ["_FillValue", "missing_value"] {
             if let Some(value) = attrs.get(name) {
                 missing.extend(value.numbers().into_iter().map(|v| as_stored(v, stored)));
-                wide.extend(integers(value).into_iter().map(|v| wrap(v, stored)));
+                wide.extend(value.integers().into_iter().map(|v| wrap(v, stored)));
             }
         }
         let (min, max) = limits(attrs, stored);
@@ -288,14 +288,6 @@ fn as_stored(value: f64, stored: DType) -> f64 {
         DType::Int32 => signed(32),
         DType::Float32 => f64::from(narrow(value)),
         _ => value,
-    }
-}
-
-fn integers(value: &AttrValue) -> Vec<i128> {
-    match value {
-        AttrValue::Int(values) => values.iter().map(|v| i128::from(*v)).collect(),
-        AttrValue::UInt(values) => values.iter().map(|v| i128::from(*v)).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! them, for files, Zarr stores and documents of references alike.
 
 mod array;
+mod attr;
 pub mod cf;
 mod codec;
 pub mod convert;
@@ -37,7 +38,9 @@ mod utc;
 pub mod zarr;
 
 pub use array::{AttrValue, Attrs, ByteOrder, ChunkGrid, ChunkRef, Codec, Compression, DType, Dim};
-pub use array::{FileMeta, Format, HeapPlace, LzmaFormat, NumberFilter, Packing, Padding, Sum, SumPlace, Variable};
+pub use array::{
+    FileMeta, Format, HeapPlace, IntType, LzmaFormat, NumberFilter, Packing, Padding, Sum, SumPlace, Variable,
+};
 pub use decode::Decoder;
 pub use error::{Error, Result};
 pub use gdal::check_references;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use common::Bench;
-use outcrop_formats::{AttrValue, Decoder, Format, Locate, Open, Variable, cf::Decoding};
+use outcrop_formats::{AttrValue, Decoder, Format, IntType, Locate, Open, Variable, cf::Decoding};
 use outcrop_store::{Demand, Sparse, Step};
 use serde_json::Value;
 
@@ -80,20 +80,20 @@ fn attributes_of_all_kinds() {
             ("text", AttrValue::Text("größe".into())),
             ("fixed", AttrValue::Text("abc".into())),
             ("texts", AttrValue::Texts(vec!["a".into(), "bc".into()])),
-            ("int8", AttrValue::Int(vec![-3])),
+            ("int8", AttrValue::Typed(IntType::Int8, vec![-3])),
             ("uint64", AttrValue::UInt(vec![u64::MAX])),
             ("big", AttrValue::Int(vec![1, -2])),
             ("float32", AttrValue::Float32(vec![0.5])),
             ("float64", AttrValue::Float64(vec![0.25, -1.5])),
             ("empty", AttrValue::Text(String::new())),
-            ("bool", AttrValue::Int(vec![1])),
+            ("bool", AttrValue::Typed(IntType::Int8, vec![1])),
         ];
         for (name, value) in want {
             assert_eq!(attrs.get(name), Some(&value), "{file}: {name}");
         }
         let many = &header.find("big").unwrap().attrs;
         assert_eq!(many.len(), 30, "{file}");
-        assert_eq!(many["many07"], AttrValue::Int(vec![7]));
+        assert_eq!(many["many07"], AttrValue::Typed(IntType::Int64, vec![7]));
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::Bench;
 use outcrop_formats::netcdf3::{VariableSpec, Version, Writer};
-use outcrop_formats::{AttrValue, Attrs, DType, Format};
+use outcrop_formats::{AttrValue, Attrs, DType, Format, IntType};
 use outcrop_testkit::Random;
 
 const OLD: [DType; 6] = [DType::Int8, DType::Char, DType::Int16, DType::Int32, DType::Float32, DType::Float64];
@@ -175,6 +175,8 @@ fn the_oldest_version_that_fits_is_chosen() {
         (attr(AttrValue::Int(vec![7])), DType::Float64, 1),
         (attr(AttrValue::Int(vec![1 << 40])), DType::Float64, 5),
         (attr(AttrValue::UInt(vec![7])), DType::Float64, 5),
+        (attr(AttrValue::Typed(IntType::Int64, vec![7])), DType::Float64, 1),
+        (attr(AttrValue::Typed(IntType::Int64, vec![1 << 40])), DType::Float64, 5),
         (Attrs::new(), DType::UInt8, 5),
     ] {
         let mut writer = Writer::create(&path, &attrs, None).unwrap();
@@ -266,7 +268,7 @@ fn attributes_have_the_type_that_they_must_have() {
     assert_eq!(header.attrs, file);
     let v = header.find("v").unwrap();
     assert_eq!(v.fill, (-9i16).to_ne_bytes());
-    assert_eq!(v.attrs["valid_range"], AttrValue::Int(vec![-5, 5]));
+    assert_eq!(v.attrs["valid_range"], AttrValue::Typed(IntType::Int16, vec![-5, 5]));
     assert_eq!(v.attrs["valid_max"], AttrValue::Float64(vec![2.5]), "what the type does not hold stays as it is");
     assert_eq!(v.attrs["scale_factor"], AttrValue::Float32(vec![0.5]));
 }
@@ -313,4 +315,24 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+}
+
+#[test]
+fn attributes_keep_their_types_where_the_version_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nc");
+    let attr = |kind| (format!("{kind:?}"), AttrValue::Typed(kind, vec![7, 9]));
+    let ints = [IntType::Int8, IntType::Int16, IntType::UInt8, IntType::UInt16, IntType::UInt32, IntType::Int64];
+    let attrs: Attrs = ints.into_iter().map(attr).collect();
+    for version in [Version::Classic, Version::Data64] {
+        let mut writer = Writer::create(&path, &attrs, Some(version)).unwrap();
+        writer.add_variable(&spec("v", &[], DType::Int16, &[])).unwrap();
+        writer.finish().unwrap();
+        let (_, header) = Bench::new().open(&path);
+        for (at, (name, value)) in attrs.iter().enumerate() {
+            let narrowed = AttrValue::Int(vec![7, 9]);
+            let want = if version == Version::Classic && at > 1 { &narrowed } else { value };
+            assert_eq!(&header.attrs[name], want, "{version}: {name}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::Bench;
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
-use outcrop_formats::{AttrValue, Attrs, DType, Format};
+use outcrop_formats::{AttrValue, Attrs, DType, Format, IntType};
 
 fn spec(name: &str, dims: &[&str], chunk: Option<&[u64]>) -> VariableSpec {
     VariableSpec {
@@ -14,7 +14,7 @@ fn spec(name: &str, dims: &[&str], chunk: Option<&[u64]>) -> VariableSpec {
         dtype: DType::Float32,
         chunk: chunk.map(<[u64]>::to_vec),
         deflate: chunk.map(|_| 1),
-        fill: Some(-9999.0),
+        fill: Some((-9999f32).to_ne_bytes().to_vec()),
         attrs: Attrs::from_iter([("units".to_owned(), AttrValue::Text("K".into()))]),
     }
 }
@@ -84,4 +84,45 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing() {
     writer.write_chunk("v", &[0], &[0; 8]).unwrap();
     assert!(writer.finish().unwrap_err().to_string().contains("written twice"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn attributes_keep_their_types() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nc");
+    let ints = [IntType::Int8, IntType::UInt8, IntType::Int16, IntType::UInt16, IntType::UInt32, IntType::Int64];
+    let typed = ints.map(|kind| (kind.dtype().name().into_owned(), AttrValue::Typed(kind, vec![7, 9])));
+    let others = [
+        ("int32", AttrValue::Int(vec![-7])),
+        ("uint64", AttrValue::UInt(vec![u64::MAX])),
+        ("float32", AttrValue::Float32(vec![0.1])),
+        ("float64", AttrValue::Float64(vec![0.1])),
+        ("large", AttrValue::Typed(IntType::Int64, vec![i64::MAX])),
+    ];
+    let attrs: Attrs = typed.into_iter().chain(others.map(|(name, value)| (name.to_owned(), value))).collect();
+    let mut writer = Writer::create(&path, &attrs).unwrap();
+    writer.add_dim("x", 4).unwrap();
+    let (exact, chunk) = ((1i64 << 53) + 1, Some(&[2][..]));
+    let own = Attrs::from_iter([
+        ("_FillValue".to_owned(), AttrValue::Typed(IntType::Int64, vec![exact])),
+        ("valid_max".to_owned(), AttrValue::Float64(vec![0.5])),
+        ("missing_value".to_owned(), AttrValue::Int(vec![-5])),
+    ]);
+    writer
+        .add_variable(&VariableSpec { dtype: DType::Int64, fill: None, attrs: own, ..spec("v", &["x"], chunk) })
+        .unwrap();
+    let wrong = VariableSpec { fill: Some(vec![0]), ..spec("w", &["x"], chunk) };
+    assert!(writer.add_variable(&wrong).unwrap_err().to_string().contains("has 1 bytes, not 4"));
+    writer.finish().unwrap();
+
+    let bench = Bench::new();
+    let (meta, header) = bench.open(&path);
+    for (name, value) in &attrs {
+        assert_eq!(&header.attrs[name], value, "{name}");
+    }
+    let v = header.find("v").unwrap();
+    assert_eq!(v.attrs["_FillValue"], AttrValue::Typed(IntType::Int64, vec![exact]), "not by way of a float");
+    assert_eq!(v.attrs["valid_max"], AttrValue::Float64(vec![0.5]), "what the type does not hold stays as it is");
+    assert_eq!(v.attrs["missing_value"], AttrValue::Typed(IntType::Int64, vec![-5]));
+    assert_eq!(bench.all(&meta, v), exact.to_ne_bytes().repeat(4));
 }

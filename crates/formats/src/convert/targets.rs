@@ -300,7 +300,7 @@ fn no_data(variable: &NewVariable) -> Option<Vec<u8>> {
 fn exactly(value: &AttrValue, dtype: DType) -> Option<Vec<u8>> {
     let text = match value {
         AttrValue::Text(_) | AttrValue::Texts(_) => None,
-        AttrValue::Int(values) => values.first().map(i64::to_string),
+        AttrValue::Int(values) | AttrValue::Typed(_, values) => values.first().map(i64::to_string),
         AttrValue::UInt(values) => values.first().map(u64::to_string),
         AttrValue::Float32(values) => values.first().map(|value| f64::from(*value).to_string()),
         AttrValue::Float64(values) => values.first().map(f64::to_string),
@@ -417,7 +417,7 @@ fn select_bands(attrs: &mut Attrs, copy: &Copy) {
     for value in attrs.values_mut().filter(|_| all > 1) {
         match value {
             AttrValue::Texts(list) if list.len() == all => *list = list[from..to].to_vec(),
-            AttrValue::Int(list) if list.len() == all => *list = list[from..to].to_vec(),
+            AttrValue::Int(list) | AttrValue::Typed(_, list) if list.len() == all => *list = list[from..to].to_vec(),
             AttrValue::UInt(list) if list.len() == all => *list = list[from..to].to_vec(),
             AttrValue::Float32(list) if list.len() == all => *list = list[from..to].to_vec(),
             AttrValue::Float64(list) if list.len() == all => *list = list[from..to].to_vec(),

@@ -11,7 +11,7 @@ use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{ByteOrder, dtype_element_size};
 
 use super::object::Objects;
-use crate::array::AttrValue;
+use crate::array::{AttrValue, DType};
 
 /// A value of an attribute, also those that only matter within the file.
 #[derive(Debug, Clone)]
@@ -122,47 +122,32 @@ fn references(objects: &mut Objects<'_>, raw: &[u8], count: usize) -> Option<Val
 }
 
 fn numbers(raw: &[u8], count: usize, datatype: &Datatype) -> Option<AttrValue> {
-    let (size, order, kind) = match datatype {
-        Datatype::FixedPoint { size, signed, byte_order } => {
-            (*size, *byte_order, if *signed { Kind::Signed } else { Kind::unsigned(*size) })
-        }
-        Datatype::Bitfield { size, byte_order } => (*size, *byte_order, Kind::unsigned(*size)),
-        Datatype::FloatingPoint { size, byte_order } => (*size, *byte_order, Kind::Float),
+    let (size, order, dtype) = match datatype {
+        Datatype::FixedPoint { size, signed, byte_order } => (*size, *byte_order, integer(*size, *signed)),
+        Datatype::Bitfield { size, byte_order } => (*size, *byte_order, integer(*size, false)),
+        Datatype::FloatingPoint { size: 4, byte_order } => (4, *byte_order, Some(DType::Float32)),
+        Datatype::FloatingPoint { size: 8, byte_order } => (8, *byte_order, Some(DType::Float64)),
         Datatype::Enum { base, .. } => return numbers(raw, count, base),
         _ => return None,
     };
     let size = usize::from(size);
-    if dtype_element_size(datatype).ok()? != size || !matches!(size, 1 | 2 | 4 | 8) {
+    if dtype_element_size(datatype).ok()? != size {
         return None;
     }
     let bits = elements(raw, count, size)?.map(|b| match order {
         ByteOrder::LittleEndian => b.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte)),
         ByteOrder::BigEndian => b.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte)),
     });
-    // Moves the sign bit to the top and back down.
-    let shift = 64 - 8 * u32::try_from(size).ok()?;
-    match (kind, size) {
-        (Kind::Signed, _) => Some(AttrValue::Int(bits.map(|b| (b << shift).cast_signed() >> shift).collect())),
-        (Kind::Unsigned, _) => Some(AttrValue::Int(bits.map(u64::cast_signed).collect())),
-        (Kind::Long, _) => Some(AttrValue::UInt(bits.collect())),
-        (Kind::Float, 4) => {
-            Some(AttrValue::Float32(bits.filter_map(|b| u32::try_from(b).ok()).map(f32::from_bits).collect()))
-        }
-        (Kind::Float, 8) => Some(AttrValue::Float64(bits.map(f64::from_bits).collect())),
-        (Kind::Float, _) => None,
-    }
+    AttrValue::of_bits(dtype?, bits)
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Signed,
-    Unsigned,
-    Long,
-    Float,
-}
-
-impl Kind {
-    fn unsigned(size: u8) -> Self {
-        if size == 8 { Self::Long } else { Self::Unsigned }
-    }
+fn integer(size: u8, signed: bool) -> Option<DType> {
+    let (own, unsigned) = match size {
+        1 => (DType::Int8, DType::UInt8),
+        2 => (DType::Int16, DType::UInt16),
+        4 => (DType::Int32, DType::UInt32),
+        8 => (DType::Int64, DType::UInt64),
+        _ => return None,
+    };
+    Some(if signed { own } else { unsigned })
 }

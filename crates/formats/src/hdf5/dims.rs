@@ -77,10 +77,7 @@ fn is_dimension_only(found: &Found) -> bool {
 }
 
 fn dim_id(found: &Found) -> Option<u64> {
-    match plain_of(found, "_Netcdf4Dimid")? {
-        AttrValue::Int(values) => values.first().and_then(|id| u64::try_from(*id).ok()),
-        _ => None,
-    }
+    plain_of(found, "_Netcdf4Dimid")?.integers().first().and_then(|id| u64::try_from(*id).ok())
 }
 
 struct Naming {
@@ -121,10 +118,10 @@ impl Naming {
     fn scaled(&self, found: &Found) -> Vec<String> {
         let rank = found.variable.grid.shape.len();
         let mut names = vec![String::new(); rank];
-        if let Some(AttrValue::Int(ids)) = plain_of(found, "_Netcdf4Coordinates")
+        if let Some(ids) = plain_of(found, "_Netcdf4Coordinates").map(AttrValue::integers)
             && ids.len() == found.unlimited.len()
         {
-            let by_id = |id: &i64| u64::try_from(*id).ok().and_then(|id| self.by_id.get(&id)).cloned();
+            let by_id = |id: i128| u64::try_from(id).ok().and_then(|id| self.by_id.get(&id)).cloned();
             for (name, id) in names.iter_mut().zip(ids) {
                 *name = by_id(id).unwrap_or_default();
             }

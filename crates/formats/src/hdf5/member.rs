@@ -141,7 +141,7 @@ fn enumeration(base: Plain, members: &[(String, Vec<u8>)]) -> (Plain, Attrs) {
     let Some(values) = values(base, members).filter(|_| !members.is_empty()) else { return (base, Attrs::new()) };
     let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
     let mut plain = base;
-    if plain.dtype == DType::Int8 && names == ["FALSE", "TRUE"] && values == AttrValue::Int(vec![0, 1]) {
+    if plain.dtype == DType::Int8 && names == ["FALSE", "TRUE"] && values.integers() == [0, 1] {
         plain.dtype = DType::UInt8;
     }
     let allowed = |c: char| c.is_alphanumeric() || "_-.+@".contains(c);
@@ -157,15 +157,8 @@ fn values(base: Plain, members: &[(String, Vec<u8>)]) -> Option<AttrValue> {
         ByteOrder::Little => bytes.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte)),
         ByteOrder::Big => bytes.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte)),
     };
-    let shift = 64u32.checked_sub(8 * u32::try_from(base.dtype.size()).ok()?)?;
-    let all = members.iter().map(|(_, bytes)| bits(bytes));
-    match base.dtype {
-        _ if base.bits != Bits::All => None,
-        DType::UInt64 => Some(AttrValue::UInt(all.collect())),
-        DType::UInt8 | DType::UInt16 | DType::UInt32 => Some(AttrValue::Int(all.map(u64::cast_signed).collect())),
-        DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64 => {
-            Some(AttrValue::Int(all.map(|b| (b << shift).cast_signed() >> shift).collect()))
-        }
-        _ => None,
+    if base.bits != Bits::All || matches!(base.dtype, DType::Float32 | DType::Float64) {
+        return None;
     }
+    AttrValue::of_bits(base.dtype, members.iter().map(|(_, bytes)| bits(bytes)))
 }

@@ -252,7 +252,7 @@ fn weight(attrs: &[(String, Value)]) -> usize {
     let value = |value: &Value| match value {
         Value::Plain(AttrValue::Text(one)) => text(one),
         Value::Plain(AttrValue::Texts(texts)) => texts.iter().map(text).sum(),
-        Value::Plain(AttrValue::Int(values)) => 8 * values.len(),
+        Value::Plain(AttrValue::Int(values) | AttrValue::Typed(_, values)) => 8 * values.len(),
         Value::Plain(AttrValue::UInt(values)) => 8 * values.len(),
         Value::Plain(AttrValue::Float32(values)) => 4 * values.len(),
         Value::Plain(AttrValue::Float64(values)) => 8 * values.len(),

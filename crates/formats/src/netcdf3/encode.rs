@@ -199,7 +199,7 @@ impl Header {
             self.name(&dim.name)?;
             self.count(&dim.name, if dim.unlimited { 0 } else { dim.len })?;
         }
-        self.attributes("the file", &global(content.attrs)?)?;
+        self.attributes("the file", &global(content.attrs, self.version)?)?;
         self.list(TAG_VARIABLE, content.variables.len())?;
         for (spec, place) in content.variables.iter().zip(places) {
             self.variable(content, spec, place)?;
@@ -218,7 +218,7 @@ impl Header {
             let id = content.dims.iter().position(|dim| dim.name == *name);
             self.count(&spec.name, id.unwrap_or_default() as u64)?;
         }
-        self.attributes(&spec.name, &of_variable(spec)?)?;
+        self.attributes(&spec.name, &of_variable(spec, self.version)?)?;
         self.dtype(&spec.name, spec.dtype)?;
         let size = place.unit.checked_next_multiple_of(4).unwrap_or(u64::MAX);
         if self.version == Version::Data64 {
@@ -299,13 +299,13 @@ struct Attribute {
     bytes: Vec<u8>,
 }
 
-fn global(attrs: &Attrs) -> Result<Vec<Attribute>> {
-    attrs.iter().map(|(name, value)| own_type("the file", name, value)).collect()
+fn global(attrs: &Attrs, version: Version) -> Result<Vec<Attribute>> {
+    attrs.iter().map(|(name, value)| own_type(("the file", name), value, version)).collect()
 }
 
 /// The attributes of a variable; those that must have its type have it, where it holds them (NUG, "Attribute
 /// Conventions").
-fn of_variable(spec: &VariableSpec) -> Result<Vec<Attribute>> {
+fn of_variable(spec: &VariableSpec, version: Version) -> Result<Vec<Attribute>> {
     let mut all = Vec::new();
     if let Some(fill) = fill_of(spec)? {
         let mut bytes = fill;
@@ -316,10 +316,10 @@ fn of_variable(spec: &VariableSpec) -> Result<Vec<Attribute>> {
     }
     for (name, value) in spec.attrs.iter().filter(|(name, _)| name.as_str() != "_FillValue") {
         let typed = matches!(name.as_str(), "missing_value" | "valid_min" | "valid_max" | "valid_range");
-        let converted = if typed { convert(value, spec.dtype) } else { None };
+        let converted = if typed { value.big_endian(spec.dtype) } else { None };
         all.push(match converted {
             Some(bytes) => Attribute { name: name.clone(), dtype: spec.dtype, bytes },
-            None => own_type(&spec.name, name, value)?,
+            None => own_type((&spec.name, name), value, version)?,
         });
     }
     Ok(all)
@@ -336,7 +336,7 @@ pub(super) fn fill_of(spec: &VariableSpec) -> Result<Option<Vec<u8>>> {
     let Some(value) = spec.attrs.get("_FillValue") else { return Ok(None) };
     let converted = match value {
         AttrValue::Text(text) if spec.dtype == DType::Char => Some(text.as_bytes().to_vec()),
-        other => convert(other, spec.dtype),
+        other => other.big_endian(spec.dtype),
     };
     let mut bytes = converted
         .filter(|bytes| bytes.len() == size)
@@ -348,7 +348,7 @@ pub(super) fn fill_of(spec: &VariableSpec) -> Result<Option<Vec<u8>>> {
 }
 
 /// An attribute in the type that it has by itself.
-fn own_type(of: &str, name: &str, value: &AttrValue) -> Result<Attribute> {
+fn own_type((of, name): (&str, &str), value: &AttrValue, version: Version) -> Result<Attribute> {
     check_name(name)?;
     let (dtype, bytes) = match value {
         AttrValue::Text(text) => (DType::Char, text.as_bytes().to_vec()),
@@ -357,49 +357,14 @@ fn own_type(of: &str, name: &str, value: &AttrValue) -> Result<Attribute> {
             let why = "NetCDF-3 holds one text in an attribute, not a list; join them, or write NetCDF-4";
             return Err(failed(&format!("{of}:{name}"), why));
         }
-        AttrValue::Int(values) => match convert(value, DType::Int32) {
-            Some(bytes) => (DType::Int32, bytes),
-            None => (DType::Int64, values.iter().flat_map(|v| v.to_be_bytes()).collect()),
-        },
-        AttrValue::UInt(values) => (DType::UInt64, values.iter().flat_map(|v| v.to_be_bytes()).collect()),
-        AttrValue::Float32(values) => (DType::Float32, values.iter().flat_map(|v| v.to_be_bytes()).collect()),
-        AttrValue::Float64(values) => (DType::Float64, values.iter().flat_map(|v| v.to_be_bytes()).collect()),
+        numbers => {
+            let own = numbers.dtype().unwrap_or(DType::Float64);
+            // What the older versions have no type for is theirs where it fits.
+            let narrow = version != Version::Data64 && matches!(numbers, AttrValue::Typed(..)) && code(own) > Some(6);
+            let narrow =
+                if narrow { numbers.big_endian(DType::Int32).map(|bytes| (DType::Int32, bytes)) } else { None };
+            narrow.unwrap_or_else(|| (own, numbers.big_endian(own).unwrap_or_default()))
+        }
     };
     Ok(Attribute { name: name.to_owned(), dtype, bytes })
-}
-
-/// Numbers in another type, big-endian; `None` where it does not hold them. Floats are rounded to the nearest.
-#[expect(clippy::cast_possible_truncation, reason = "whole numbers are checked, floats are to be rounded")]
-fn convert(value: &AttrValue, dtype: DType) -> Option<Vec<u8>> {
-    if matches!(value, AttrValue::Text(_) | AttrValue::Texts(_)) {
-        return None;
-    }
-    if matches!(dtype, DType::Float32 | DType::Float64) {
-        let numbers = value.numbers();
-        let double = dtype == DType::Float64;
-        let overflows = |n: &f64| n.is_finite() && !double && !(*n as f32).is_finite();
-        let bytes = |n: &f64| if double { n.to_be_bytes().to_vec() } else { (*n as f32).to_be_bytes().to_vec() };
-        return (!numbers.iter().any(overflows)).then(|| numbers.iter().flat_map(bytes).collect());
-    }
-    let whole = |n: f64| (n.fract() == 0.0 && n.abs() < 1e30).then_some(n as i128);
-    let wholes: Option<Vec<i128>> = match value {
-        AttrValue::Int(values) => Some(values.iter().map(|v| i128::from(*v)).collect()),
-        AttrValue::UInt(values) => Some(values.iter().map(|v| i128::from(*v)).collect()),
-        other => other.numbers().into_iter().map(whole).collect(),
-    };
-    let one = |n: i128| {
-        Some(match dtype {
-            DType::Int8 => i8::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::Int16 => i16::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::Int32 => i32::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::Int64 => i64::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::UInt8 => u8::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::UInt16 => u16::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::UInt32 => u32::try_from(n).ok()?.to_be_bytes().to_vec(),
-            DType::UInt64 => u64::try_from(n).ok()?.to_be_bytes().to_vec(),
-            _ => return None,
-        })
-    };
-    let bytes: Option<Vec<Vec<u8>>> = wholes?.into_iter().map(one).collect();
-    Some(bytes?.concat())
 }

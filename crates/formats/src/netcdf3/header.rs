@@ -154,15 +154,8 @@ impl<'a> Reader<'a> {
 /// Big-endian values of an attribute.
 fn value(bytes: &[u8], dtype: DType) -> AttrValue {
     let bits = bytes.chunks_exact(dtype.size()).map(|e| e.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)));
-    let shift = 64 - 8 * dtype.size();
-    match dtype {
-        DType::Char => AttrValue::Text(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()),
-        DType::Float32 => AttrValue::Float32(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_be_bytes(*b)).collect()),
-        DType::Float64 => AttrValue::Float64(bits.map(f64::from_bits).collect()),
-        DType::UInt64 => AttrValue::UInt(bits.collect()),
-        DType::UInt8 | DType::UInt16 | DType::UInt32 => AttrValue::Int(bits.map(u64::cast_signed).collect()),
-        _ => AttrValue::Int(bits.map(|b| (b << shift).cast_signed() >> shift).collect()),
-    }
+    let text = || AttrValue::Text(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned());
+    AttrValue::of_bits(dtype, bits).unwrap_or_else(text)
 }
 
 /// A variable as the header has it.
@@ -293,30 +286,25 @@ fn lower(
 }
 
 /// The fill value that the attribute `_FillValue` or netCDF's defaults give, in native order.
-#[expect(clippy::cast_possible_truncation, reason = "an attribute has the type of its variable")]
 pub(super) fn fill(attrs: &Attrs, dtype: DType) -> Vec<u8> {
+    let given = attrs.get("_FillValue").and_then(|value| value.element(dtype));
+    given.unwrap_or_else(|| default_fill(dtype))
+}
+
+/// NetCDF's default fill value of a type, in native order.
+pub(crate) fn default_fill(dtype: DType) -> Vec<u8> {
     const FLOAT: f64 = 9.969_209_968_386_869e36;
-    let given = attrs.get("_FillValue");
-    let integer = |default: i64| match given {
-        Some(AttrValue::Int(values)) => values.first().copied().unwrap_or(default),
-        _ => default,
+    let signed = |n: i64| AttrValue::Int(vec![n]);
+    let value = match dtype {
+        DType::Int8 => signed(-127),
+        DType::UInt8 => signed(255),
+        DType::Int16 => signed(-32767),
+        DType::UInt16 => signed(65535),
+        DType::Int32 => signed(-2_147_483_647),
+        DType::UInt32 => signed(4_294_967_295),
+        DType::Int64 => signed(-9_223_372_036_854_775_806),
+        DType::UInt64 => AttrValue::UInt(vec![18_446_744_073_709_551_614]),
+        _ => AttrValue::Float64(vec![FLOAT]),
     };
-    let float = given.and_then(AttrValue::number).unwrap_or(FLOAT);
-    match dtype {
-        DType::Char => vec![0],
-        DType::Int8 => (integer(-127) as i8).to_ne_bytes().to_vec(),
-        DType::UInt8 => (integer(255).cast_unsigned() as u8).to_ne_bytes().to_vec(),
-        DType::Int16 => (integer(-32767) as i16).to_ne_bytes().to_vec(),
-        DType::UInt16 => (integer(65535).cast_unsigned() as u16).to_ne_bytes().to_vec(),
-        DType::Int32 => (integer(-2_147_483_647) as i32).to_ne_bytes().to_vec(),
-        DType::UInt32 => (integer(4_294_967_295).cast_unsigned() as u32).to_ne_bytes().to_vec(),
-        DType::Int64 => integer(-9_223_372_036_854_775_806).to_ne_bytes().to_vec(),
-        DType::UInt64 => match given {
-            Some(AttrValue::UInt(values)) if !values.is_empty() => values[0].to_ne_bytes().to_vec(),
-            _ => 18_446_744_073_709_551_614_u64.to_ne_bytes().to_vec(),
-        },
-        DType::Float32 => (float as f32).to_ne_bytes().to_vec(),
-        DType::Float64 => float.to_ne_bytes().to_vec(),
-        other => vec![0; other.size()],
-    }
+    value.element(dtype).unwrap_or_else(|| vec![0; dtype.size()])
 }

@@ -7,5 +7,5 @@ mod encode;
 mod header;
 mod write;
 
-pub(crate) use header::Header;
+pub(crate) use header::{Header, default_fill};
 pub use write::{VariableSpec, Version, Writer};

@@ -9,6 +9,7 @@ use super::encode::{self, Message, Put, UNDEFINED};
 use super::{Dimension, Member, VariableSpec, attributes, failed};
 use crate::Result;
 use crate::array::{AttrValue, Attrs, Codec, DType};
+use crate::netcdf3;
 use crate::part_file::PartFile;
 use crate::refs::Entry;
 
@@ -204,7 +205,7 @@ impl Context<'_> {
                 count += 1;
             }
         }
-        let id = i64::try_from(id).unwrap_or(i64::MAX);
+        let id = i32::try_from(id).unwrap_or(i32::MAX);
         let mut attrs = vec![
             attribute("CLASS", None, &AttrValue::Text("DIMENSION_SCALE\0".to_owned())),
             attribute("NAME", None, &AttrValue::Text(format!("{name}\0"))),
@@ -245,22 +246,17 @@ fn checked(name: &str, messages: Vec<Message>) -> Result<Vec<Message>> {
     }
 }
 
-fn scalar_int(name: &str, value: i64) -> Message {
-    encode::attribute(
-        name,
-        &encode::number(DType::Int32),
-        &encode::space(None, None),
-        &values(DType::Int32, &[value as f64]),
-    )
+fn scalar_int(name: &str, value: i32) -> Message {
+    encode::attribute(name, &encode::number(DType::Int32), &encode::space(None, None), &value.to_le_bytes())
 }
 
+/// An attribute in the type of its variable where it must have that and is held by it, else in its own.
 fn attribute(name: &str, dtype: Option<DType>, value: &AttrValue) -> Message {
-    let list = |dtype: DType, count: usize, data: &[u8]| {
-        encode::attribute(name, &encode::number(dtype), &encode::space(Some(&[count as u64]), None), data)
-    };
-    if let (Some(dtype), false) = (dtype, matches!(value, AttrValue::Text(_) | AttrValue::Texts(_))) {
-        let numbers = value.numbers();
-        return list(dtype, numbers.len(), &values(dtype, &numbers));
+    let own = value.dtype();
+    let held = |dtype: DType| value.little_endian(dtype).map(|data| (dtype, data));
+    if let Some((dtype, data)) = own.and(dtype).and_then(held).or_else(|| own.and_then(held)) {
+        let space = encode::space(Some(&[(data.len() / dtype.size().max(1)) as u64]), None);
+        return encode::attribute(name, &encode::number(dtype), &space, &data);
     }
     match value {
         AttrValue::Text(text) => {
@@ -279,76 +275,15 @@ fn attribute(name: &str, dtype: Option<DType>, value: &AttrValue) -> Message {
             let datatype = encode::text(size, u8::from(!texts.iter().all(|text| text.is_ascii())));
             encode::attribute(name, &datatype, &encode::space(Some(&[texts.len() as u64]), None), &data)
         }
-        AttrValue::Int(numbers) if numbers.iter().all(|n| i32::try_from(*n).is_ok()) => {
-            let data: Vec<f64> = numbers.iter().map(|n| *n as f64).collect();
-            list(DType::Int32, numbers.len(), &values(DType::Int32, &data))
-        }
-        AttrValue::Int(numbers) => {
-            let data: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            list(DType::Int64, numbers.len(), &data)
-        }
-        AttrValue::UInt(numbers) => {
-            let data: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            list(DType::UInt64, numbers.len(), &data)
-        }
-        AttrValue::Float32(numbers) => {
-            let data: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            list(DType::Float32, numbers.len(), &data)
-        }
-        AttrValue::Float64(numbers) => {
-            let data: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-            list(DType::Float64, numbers.len(), &data)
-        }
+        // Numbers have a type of their own.
+        _ => encode::attribute(name, &encode::number(DType::UInt8), &encode::space(Some(&[0]), None), &[]),
     }
-}
-
-/// Numbers in a type, little-endian; what does not fit is cut to the nearest.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast is to the nearest, as wanted")]
-fn values(dtype: DType, numbers: &[f64]) -> Vec<u8> {
-    let one = |n: &f64| match dtype {
-        DType::Int8 => vec![(*n as i8).cast_unsigned()],
-        DType::UInt8
-        | DType::Char
-        | DType::Opaque(_)
-        | DType::Text(_)
-        | DType::Unicode(_)
-        | DType::VlenText(_)
-        | DType::Complex64
-        | DType::Complex128 => vec![*n as u8],
-        DType::Int16 => (*n as i16).to_le_bytes().to_vec(),
-        DType::UInt16 => (*n as u16).to_le_bytes().to_vec(),
-        DType::Int32 => (*n as i32).to_le_bytes().to_vec(),
-        DType::UInt32 => (*n as u32).to_le_bytes().to_vec(),
-        DType::Int64 => (*n as i64).to_le_bytes().to_vec(),
-        DType::UInt64 => (*n as u64).to_le_bytes().to_vec(),
-        DType::Float16 => half::f16::from_f64(*n).to_le_bytes().to_vec(),
-        DType::Float32 => (*n as f32).to_le_bytes().to_vec(),
-        DType::Float64 => n.to_le_bytes().to_vec(),
-    };
-    numbers.iter().flat_map(one).collect()
 }
 
 /// The fill value of a variable in native byte order: its own, or netCDF's default.
 pub(super) fn fill(spec: &VariableSpec) -> Vec<u8> {
-    let default = match spec.dtype {
-        DType::Int8 => -127.0,
-        DType::UInt8 => 255.0,
-        DType::Int16 => -32767.0,
-        DType::UInt16 => 65535.0,
-        DType::Int32 => -2_147_483_647.0,
-        DType::UInt32 => 4_294_967_295.0,
-        DType::Float32 | DType::Float64 => 9.969_209_968_386_869e36,
-        _ => 0.0,
-    };
-    let mut bytes = match (spec.dtype, spec.fill) {
-        (DType::Int64, None) => (-9_223_372_036_854_775_806_i64).to_le_bytes().to_vec(),
-        (DType::UInt64, None) => 18_446_744_073_709_551_614_u64.to_le_bytes().to_vec(),
-        (dtype, fill) => values(dtype, &[fill.unwrap_or(default)]),
-    };
-    if cfg!(target_endian = "big") {
-        bytes.reverse();
-    }
-    bytes
+    let given = || spec.attrs.get("_FillValue").and_then(|value| value.element(spec.dtype));
+    spec.fill.clone().or_else(given).unwrap_or_else(|| netcdf3::default_fill(spec.dtype))
 }
 
 /// IV.A.2.f: allocated piece by piece, written where it is set.

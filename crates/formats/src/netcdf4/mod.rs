@@ -44,8 +44,8 @@ pub struct VariableSpec {
     pub chunk: Option<Vec<u64>>,
     /// Level of compression, 1 to 12, after shuffling; `None` is none. 1 to 9 are comparable to zlib's.
     pub deflate: Option<u8>,
-    /// The fill value; netCDF's default otherwise.
-    pub fill: Option<f64>,
+    /// The fill value as one element in native byte order; else the attribute `_FillValue`, or netCDF's default.
+    pub fill: Option<Vec<u8>>,
     /// Attributes. `_FillValue` is written where `fill` is given.
     pub attrs: Attrs,
 }
@@ -158,6 +158,9 @@ impl Writer {
             codecs.push(Codec::Deflate);
         }
         let fill = header::fill(spec);
+        if fill.len() != spec.dtype.size() {
+            return Err(failed(name, format!("its fill value has {} bytes, not {}", fill.len(), spec.dtype.size())));
+        }
         let grid = ChunkGrid { shape, chunk };
         let entries = Mutex::default();
         self.members.push(Member { spec: spec.clone(), grid, codecs, fill, chunk_bytes, entries });
@@ -289,8 +292,14 @@ fn cut(member: &Member, index: &[u64], raw: &[u8]) -> Vec<u8> {
 /// Attributes with the fill value as `_FillValue`, in the type of the variable.
 fn attributes(spec: &VariableSpec) -> Vec<(String, Option<DType>, AttrValue)> {
     let mut all = Vec::new();
-    if let Some(fill) = spec.fill {
-        all.push(("_FillValue".to_owned(), Some(spec.dtype), AttrValue::Float64(vec![fill])));
+    if let Some(fill) = &spec.fill {
+        let mut little = fill.clone();
+        if cfg!(target_endian = "big") {
+            little.reverse();
+        }
+        let bits = little.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        let value = AttrValue::of_bits(spec.dtype, std::iter::once(bits));
+        all.extend(value.map(|value| ("_FillValue".to_owned(), Some(spec.dtype), value)));
     }
     let others = spec.attrs.iter().filter(|(name, _)| spec.fill.is_none() || name.as_str() != "_FillValue");
     for (name, value) in others {

@@ -271,7 +271,7 @@ pub(crate) fn attributes(attrs: &Attrs) -> Map<String, Value> {
     let value = |value: &AttrValue| match value {
         AttrValue::Text(text) => json!(text),
         AttrValue::Texts(texts) => json!(texts),
-        AttrValue::Int(values) => list(values, |v| json!(v)),
+        AttrValue::Int(values) | AttrValue::Typed(_, values) => list(values, |v| json!(v)),
         AttrValue::UInt(values) => list(values, |v| json!(v)),
         AttrValue::Float32(values) => list(values, |v| float(f64::from(*v))),
         AttrValue::Float64(values) => list(values, |v| float(*v)),

@@ -41,10 +41,14 @@ pub(crate) fn write_year(
         };
         let units = if name == "dayl" { "s" } else { "degrees C" };
         let attrs = Attrs::from_iter([("units".to_owned(), AttrValue::Text(units.into()))]);
+        let fill = match plane {
+            Plane::F64 => (-9999f64).to_ne_bytes().to_vec(),
+            Plane::Chunks(..) => (-9999f32).to_ne_bytes().to_vec(),
+        };
         let spec = VariableSpec {
             chunk: Some(chunk),
             deflate: Some(1),
-            fill: Some(-9999.0),
+            fill: Some(fill),
             attrs,
             ..spec(name, &["time", "y", "x"], dtype)
         };

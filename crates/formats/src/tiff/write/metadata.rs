@@ -99,7 +99,7 @@ fn of_bands(value: &AttrValue, bands: usize) -> Option<Vec<String>> {
         AttrValue::Text(text) if bands == 1 => vec![text.clone()],
         AttrValue::Text(_) => return None,
         AttrValue::Texts(texts) => texts.clone(),
-        AttrValue::Int(values) => values.iter().map(i64::to_string).collect(),
+        AttrValue::Int(values) | AttrValue::Typed(_, values) => values.iter().map(i64::to_string).collect(),
         AttrValue::UInt(values) => values.iter().map(u64::to_string).collect(),
         AttrValue::Float32(values) => values.iter().map(f32::to_string).collect(),
         AttrValue::Float64(values) => values.iter().map(f64::to_string).collect(),
@@ -113,7 +113,7 @@ fn text(value: &AttrValue) -> String {
     match value {
         AttrValue::Text(text) => text.clone(),
         AttrValue::Texts(texts) => texts.join(" "),
-        AttrValue::Int(values) => join(values.iter().map(i64::to_string).collect()),
+        AttrValue::Int(values) | AttrValue::Typed(_, values) => join(values.iter().map(i64::to_string).collect()),
         AttrValue::UInt(values) => join(values.iter().map(u64::to_string).collect()),
         AttrValue::Float32(values) => join(values.iter().map(f32::to_string).collect()),
         AttrValue::Float64(values) => join(values.iter().map(f64::to_string).collect()),
