@@ -98,6 +98,24 @@ fn attributes_of_all_kinds() {
 }
 
 #[test]
+fn damaged_attributes_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.h5");
+    let mut bytes = std::fs::read(folder().join("earliest.h5")).unwrap();
+    let heaps: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..].starts_with(b"GCOL")).collect();
+    for at in heaps {
+        bytes[at] = b'X';
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let (_, header) = Bench::new().open(&path);
+    let attrs = &header.find("contiguous").unwrap().attrs;
+    let AttrValue::Texts(damaged) = &attrs["damaged_attributes"] else { panic!("{attrs:?}") };
+    assert!(damaged[0].starts_with("text: the heap at byte "), "{damaged:?}");
+    assert!(!attrs.contains_key("text"));
+    assert_eq!(attrs["fixed"], AttrValue::Text("abc".into()));
+}
+
+#[test]
 fn what_lies_in_other_files_is_refused_by_name() {
     let bench = Bench::new();
     for file in ["earliest.h5", "latest.h5"] {

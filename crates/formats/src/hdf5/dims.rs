@@ -50,21 +50,26 @@ pub(super) fn name(tree: Tree) -> FileMeta {
     FileMeta { format, dims: naming.dims, attrs: plain(root), variables, refused }
 }
 
+/// The attributes that users see; `damaged_attributes` names those whose values cannot be had.
 pub(super) fn plain(attrs: Vec<(String, Value)>) -> Attrs {
-    attrs
-        .into_iter()
-        .filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()))
-        .filter_map(|(name, value)| match value {
-            Value::Plain(value) => Some((name, value)),
-            Value::References(_) => None,
-        })
-        .collect()
+    let (mut plain, mut damaged) = (Attrs::new(), Vec::new());
+    for (name, value) in attrs {
+        match value {
+            Value::Damaged(why) => damaged.push(format!("{name}: {why}")),
+            Value::Plain(value) if !BOOKKEEPING.contains(&name.as_str()) => drop(plain.insert(name, value)),
+            Value::Plain(_) | Value::References(_) => {}
+        }
+    }
+    if !damaged.is_empty() {
+        plain.insert("damaged_attributes".to_owned(), AttrValue::Texts(damaged));
+    }
+    plain
 }
 
 fn plain_of<'a>(found: &'a Found, wanted: &str) -> Option<&'a AttrValue> {
     found.attrs.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| match value {
         Value::Plain(value) => Some(value),
-        Value::References(_) => None,
+        Value::References(_) | Value::Damaged(_) => None,
     })
 }
 

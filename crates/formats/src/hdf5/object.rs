@@ -29,7 +29,7 @@ pub(super) struct Objects<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) offset_size: u8,
     pub(super) length_size: u8,
-    heaps: HashMap<u64, Option<Arc<GlobalHeapCollection>>>,
+    heaps: HashMap<u64, Result<Arc<GlobalHeapCollection>, String>>,
     /// Bytes of the heaps that are held.
     held: u64,
 }
@@ -59,15 +59,20 @@ impl<'a> Objects<'a> {
         ObjectHeader::parse_at_storage_with_limit(self.storage, address, self.offset_size, self.length_size, MAX_HEADER)
     }
 
-    /// A global heap, parsed once.
-    pub(super) fn heap(&mut self, address: u64) -> Option<Arc<GlobalHeapCollection>> {
+    /// A global heap, parsed once; else why it cannot be.
+    fn heap(&mut self, address: u64) -> Result<Arc<GlobalHeapCollection>, String> {
         if let Some(heap) = self.heaps.get(&address) {
             return heap.clone();
         }
         let (storage, offset_size, length_size) = (self.storage, self.offset_size, self.length_size);
-        let parse = || GlobalHeapCollection::parse_at_storage(storage, address, offset_size, length_size).ok();
+        let limit = MAX_HEAPS.min(storage.len());
         // Heaps of a sound file do not overlap, so that all of them are no longer than the file.
-        let heap = if self.held > MAX_HEAPS.min(storage.len()) { None } else { parse() };
+        let heap = if self.held > limit {
+            Err(format!("heaps of attributes have more than {limit} bytes"))
+        } else {
+            GlobalHeapCollection::parse_at_storage(storage, address, offset_size, length_size)
+                .map_err(|e| format!("the heap at byte {address} cannot be read: {e}"))
+        };
         let bytes = heap.iter().flat_map(|heap| &heap.objects).map(|object| object.data.len() as u64 + 64);
         self.held = bytes.fold(self.held, u64::saturating_add);
         let heap = heap.map(Arc::new);
@@ -75,18 +80,18 @@ impl<'a> Objects<'a> {
         heap
     }
 
-    /// One value of variable length: `(number of elements, bytes)`; `None` if it cannot be had.
-    pub(super) fn variable_length(&mut self, reference: &[u8]) -> Option<(usize, Vec<u8>)> {
+    /// One value of variable length: `(number of elements, bytes)`; else why it cannot be had.
+    pub(super) fn variable_length(&mut self, reference: &[u8]) -> Result<(usize, Vec<u8>), String> {
         let mut cursor = Cursor::new(reference);
-        let count = usize::try_from(cursor.read_u32_le().ok()?).ok()?;
-        let address = cursor.read_offset(self.offset_size).ok()?;
-        let index = cursor.read_u32_le().ok()?;
+        let mut parts = || Some((cursor.read_u32_le().ok()?, cursor.read_offset(self.offset_size).ok()?, cursor.read_u32_le().ok()?));
+        let (count, address, index) = parts().ok_or("its reference is cut")?;
         if index == 0 || Cursor::is_undefined_offset(address, self.offset_size) {
-            return Some((0, Vec::new()));
+            return Ok((0, Vec::new()));
         }
         let heap = self.heap(address)?;
-        let object = heap.get_object(u16::try_from(index).ok()?)?;
-        Some((count, object.data.clone()))
+        let object = u16::try_from(index).ok().and_then(|index| heap.get_object(index));
+        let object = object.ok_or_else(|| format!("the heap at byte {address} has no object {index}"))?;
+        Ok((usize::try_from(count).unwrap_or(usize::MAX), object.data.clone()))
     }
 
     /// The links of a group, in creation order where the file keeps it.

@@ -201,6 +201,9 @@ impl Walk {
         if header.messages.iter().any(|m| matches!(m, HdfMessage::DataLayout(_))) {
             let attrs = attrs::read(objects, &header).map_err(|e| reason(&e))?;
             let lowered = dataset::lower(objects, self.base, path, (address, &header)).map_err(|e| e.to_string())?;
+            if let Some(damage) = attrs::damage(&attrs) {
+                return Err(damage);
+            }
             for variable in lowered.variables {
                 let (path, unlimited) = (path.to_owned(), lowered.unlimited.clone());
                 // Counted before it is copied.
@@ -217,9 +220,17 @@ impl Walk {
         // A group that links to itself or to a parent is visited once.
         if self.visited.insert(address) {
             self.group(objects, path, &header).map_err(|e| reason(&e))?;
-            // A group is there whatever its attributes are.
-            if let Some(attrs) = attrs::read(objects, &header).ok().filter(|attrs| !attrs.is_empty()) {
-                self.held = self.held.saturating_add(path.len() + weight(&attrs));
+            // A group is there whatever its attributes are, and is named where they are damaged.
+            let attrs = attrs::read(objects, &header).map_err(|e| format!("the attributes of the group ({e})"))?;
+            let damaged = |(name, value): &(String, Value)| match value {
+                Value::Damaged(why) => Some(format!("the attribute `{name}` of the group ({why})")),
+                _ => None,
+            };
+            let damaged: Vec<(String, String)> =
+                attrs.iter().filter_map(damaged).map(|why| (path.to_owned(), why)).collect();
+            self.held = self.held.saturating_add(if attrs.is_empty() { 0 } else { path.len() + weight(&attrs) });
+            self.tree.refused.extend(damaged);
+            if !attrs.is_empty() {
                 self.tree.groups.push((path.to_owned(), attrs));
             }
         }
@@ -256,6 +267,7 @@ fn weight(attrs: &[(String, Value)]) -> usize {
         Value::Plain(AttrValue::UInt(values)) => 8 * values.len(),
         Value::Plain(AttrValue::Float32(values)) => 4 * values.len(),
         Value::Plain(AttrValue::Float64(values)) => 8 * values.len(),
+        Value::Damaged(why) => text(why),
         Value::References(lists) => lists.iter().map(|list| 8 * list.len() + 24).sum(),
     };
     attrs.iter().map(|(name, one)| name.len() + value(one) + 64).sum()

@@ -95,6 +95,14 @@ fn heaps() -> Vec<Built> {
             "limit",
         ),
         ("attributes in heaps that overlap", overlapping_heaps(), "*"),
+        (
+            "units in no heap",
+            with_attribute("units", &reference(4, 96, 1)),
+            "damaged attribute `units` (the heap at byte 96",
+        ),
+        ("units past the end", with_attribute("units", &reference(4, 1 << 40, 1)), "damaged attribute `units`"),
+        ("units that are cut", with_attribute("units", &[4, 0, 0]), "its header"),
+        ("a name in no heap", with_attribute("long_name", &reference(4, 96, 1)), ""),
         ("no file behind the superblock", File::new().finish(), "*"),
     ]
 }

@@ -159,6 +159,12 @@ pub(super) fn attribute(name: &str, datatype: &[u8], data: &[u8]) -> Message {
     (12, [head, pad(&name), pad(datatype), space.to_vec(), data.to_vec()].concat())
 }
 
+/// A variable with an attribute of text of any length.
+pub(super) fn with_attribute(name: &str, reference: &[u8]) -> Vec<u8> {
+    let messages = [space(&[4]), (3, float()), contiguous(DATA as u64, 16), attribute(name, &text(), reference)];
+    File::with_dataset(&messages, &[0; 256])
+}
+
 /// One chunk, compressed, of a variable of bytes that says it has `len` of them.
 pub(super) fn compressed(stream: &[u8], len: u32, ids: &[u16]) -> Vec<u8> {
     let at = DATA as u64 + 128;
