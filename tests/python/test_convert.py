@@ -28,6 +28,8 @@ def test_image(source):
     with rasterio.open(source) as want, rasterio.open(path) as got:
         assert got.shape == want.shape and got.count == want.count
         np.testing.assert_array_equal(got.read(), want.read())
+        np.testing.assert_array_equal(got.dataset_mask(), want.dataset_mask())
+        assert got.colorinterp == want.colorinterp
         assert got.nodata == want.nodata or np.isnan(got.nodata) and np.isnan(want.nodata)
         assert got.scales == want.scales and got.offsets == want.offsets
         assert got.descriptions == want.descriptions and got.units == want.units

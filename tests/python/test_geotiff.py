@@ -6,6 +6,7 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+from rasterio.enums import MaskFlags
 from rio_cogeo.cogeo import cog_validate
 
 FOLDER = pathlib.Path(os.environ.get("SAMPLES", "samples")) / "tiff"
@@ -40,6 +41,23 @@ def test_image(path):
         assert image.tags()["title"] == "samples"
         assert all(image.overviews(b + 1) == [2, 4] for b in range(image.count))
         assert image.profile["interleave"] == ("pixel" if interleave == "pixel" else "band")
+
+
+def test_mask():
+    path = FOLDER / "masked.tif"
+    assert cog_validate(path, strict=True) == (True, [], [])
+    y, x = np.mgrid[:130, :150]
+    valid = ~((x >= 64) & (x < 96)) & ((y + x) % 3 != 0)
+    with rasterio.open(path) as image:
+        assert image.mask_flag_enums == ([MaskFlags.per_dataset],)
+        np.testing.assert_array_equal(image.dataset_mask(), 255 * valid)
+        np.testing.assert_array_equal(image.read(1), np.where(valid, (y + x) % 200, 255))
+        assert image.overviews(1) == [2, 4, 8]
+    with rasterio.open(path, overview_level=0) as image:
+        any_valid = valid.reshape(65, 2, 75, 2).any(axis=(1, 3))
+        np.testing.assert_array_equal(image.dataset_mask(), 255 * any_valid)
+        # Cells without data take no part in averages.
+        assert image.read(1)[any_valid].max() < 200
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("crs_*.tif")), ids=lambda path: path.stem)

@@ -337,6 +337,35 @@ fn image(
     Ok(writer.finish(2)?)
 }
 
+/// One band of `y + x` modulo 200, with 255 and no data where `x` is 64 to 95 or `y + x` is a multiple of 3.
+fn masked(path: &Path) -> Result<(), Box<dyn Error>> {
+    let (width, height, tile) = (150, 130, 32);
+    let spec = GeoTiffSpec {
+        width,
+        height,
+        bands: 1,
+        dtype: DType::UInt8,
+        nodata: None,
+        transform: Some([500_000.0, 30.0, 0.0, 4_600_000.0, 0.0, -30.0]),
+        control_points: Vec::new(),
+        keys: None,
+        attrs: Attrs::new(),
+        file_attrs: Attrs::new(),
+    };
+    let resampling = Some(outcrop_formats::Resampling::Average);
+    let options = GeoTiffOptions { tile, resampling, ..GeoTiffOptions::default() };
+    let writer = GeoTiffWriter::create(path, &spec, options)?.with_mask()?;
+    let has_data = |y: u64, x: u64| !(64..96).contains(&x) && !(y + x).is_multiple_of(3);
+    for (row, column) in (0..height.div_ceil(tile)).flat_map(|row| (0..width.div_ceil(tile)).map(move |c| (row, c))) {
+        let cells = || (0..tile * tile).map(|i| (row * tile + i / tile, column * tile + i % tile));
+        let value = |(y, x)| if has_data(y, x) { u8::try_from((y + x) % 200) } else { Ok(255) };
+        writer.write_chunk([0, row, column], &cells().map(value).collect::<Result<Vec<_>, _>>()?)?;
+        let mask: Vec<u8> = cells().map(|(y, x)| u8::from(has_data(y, x))).collect();
+        writer.write_mask([row, column], &mask)?;
+    }
+    Ok(writer.finish(2)?)
+}
+
 fn cell(dtype: DType, value: u8) -> Vec<u8> {
     let half = f32::from(value) * 0.5;
     match dtype {
@@ -400,6 +429,7 @@ fn images(folder: &Path) -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    masked(&folder.join("masked.tif"))?;
     for (i, definition) in CRS.into_iter().enumerate() {
         let keys = GeoKeys::of_crs(&Crs::from_proj(definition)?, None, RasterType::Area)?;
         image(&folder.join(format!("crs_{i}.tif")), 1, DType::UInt8, Some(keys), GeoTiffOptions::default())?;

@@ -83,6 +83,11 @@ impl Decoding {
     /// # Errors
     /// [`Error::Unsupported`] for bands of unlike scale or offset, which one rule does not decode.
     pub fn under(policy: Policy, variable: &Variable) -> Result<Option<Self>> {
+        Ok(Self::with_holes(policy, variable)?.filter(|rules| !rules.is_identity()))
+    }
+
+    /// As [`Decoding::under`], also of numbers that nothing is said of: something else makes holes in them, such as a mask.
+    pub(crate) fn with_holes(policy: Policy, variable: &Variable) -> Result<Option<Self>> {
         let attrs = &variable.attrs;
         let of_time = attrs.get("units").and_then(AttrValue::text).is_some_and(|units| units.contains(" since "));
         if policy == Policy::Raw || !variable.dtype.is_real() || of_time {
@@ -93,9 +98,6 @@ impl Decoding {
         }
         let all = Self::of(variable);
         let rules = if policy == Policy::Masked { Self { scale: None, offset: None, ..all } } else { all };
-        if rules.is_identity() {
-            return Ok(None);
-        }
         let scaled = policy == Policy::Scaled;
         if scaled && (rules.nan_is_missing || !rules.missing.is_empty()) {
             return Ok(Some(rules));
@@ -108,6 +110,15 @@ impl Decoding {
 
     /// The attributes of the decoded values: what was applied is gone, and told by `decoded`.
     pub fn decoded_attrs(&self, attrs: &Attrs) -> Attrs {
+        self.attrs_after(attrs, Vec::new())
+    }
+
+    /// As [`Decoding::decoded_attrs`], where a mask was applied too.
+    pub(crate) fn masked_attrs(&self, attrs: &Attrs) -> Attrs {
+        self.attrs_after(attrs, vec!["mask".to_owned()])
+    }
+
+    fn attrs_after(&self, attrs: &Attrs, mut said: Vec<String>) -> Attrs {
         let scaled = self.scale.is_some() || self.offset.is_some();
         let applied = |name: &str| match name {
             "_FillValue" | "missing_value" | "valid_min" | "valid_max" | "valid_range" | "_Unsigned" => true,
@@ -123,7 +134,7 @@ impl Decoding {
         kept.insert("_FillValue".into(), nan);
         let number = |value: &AttrValue| value.numbers().iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
         let text = |value: &AttrValue| value.text().map_or_else(|| number(value), str::to_owned);
-        let said: Vec<String> = gone.iter().map(|(name, value)| format!("{name} {}", text(value))).collect();
+        said.extend(gone.iter().map(|(name, value)| format!("{name} {}", text(value))));
         kept.insert("decoded".into(), AttrValue::Text(format!("{} from {}", said.join(", "), self.stored.name())));
         kept
     }

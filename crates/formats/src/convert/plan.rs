@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) file: NewFile,
     /// One for each variable of the new file.
     pub(super) copies: Vec<Copy>,
+    /// Which cells of an image have data, where the new file has a place for it beside its variables.
+    pub(super) mask: Option<(NewVariable, Copy)>,
 }
 
 /// A variable of the source and the part of it that is copied.
@@ -40,6 +42,8 @@ pub(super) enum Values {
     Stored,
     /// Decoded on the way.
     Decoded(Decoding),
+    /// Decoded, and missing where a mask is 0.
+    Masked(Decoding, Box<Variable>),
     /// At hand, in C order and native byte order: texts, in the form that the writer takes.
     Given(Vec<u8>),
 }
@@ -57,8 +61,15 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
     // Without a network a source begins with a dot, which a name in a store cannot.
     let plain = |name: &str| name.strip_prefix('.').map_or_else(|| name.to_owned(), |rest| format!("_.{rest}"));
     let within = |name: &str| if flat { plain(&name.replace('/', "_")) } else { within(&group, name) };
-    let (mut dims, mut variables, mut copies) = (IndexMap::new(), Vec::new(), Vec::new());
-    for variable in chosen {
+    let (mut dims, mut variables, mut copies, mut mask) = (IndexMap::new(), Vec::new(), Vec::new(), None);
+    for variable in &chosen {
+        let image = chosen.iter().find(|image| mask_of(meta, image).is_some_and(|mask| mask.name == variable.name));
+        // A mask that makes holes in its image has nothing more to say.
+        if let Some(image) = image
+            && Decoding::with_holes(options.policy, image)?.is_some()
+        {
+            continue;
+        }
         if let Some(why) = unfit(variable, &options.target) {
             // Labels of bands are read by the writer itself.
             let is_label = match options.target {
@@ -88,10 +99,16 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
                 return Err(Error::unsupported(&variable.name, why));
             }
         }
-        variables.push(NewVariable { name: within(&variable.name), ..new });
-        copies.push(Copy { from: variable.clone(), window, values });
+        let new = NewVariable { name: within(&variable.name), ..new };
+        let copy = Copy { from: (*variable).clone(), window, values };
+        if image.is_some() && matches!(options.target, Target::GeoTiff(_)) {
+            mask = Some((new, copy));
+            continue;
+        }
+        variables.push(new);
+        copies.push(copy);
     }
-    Ok((Plan { file: NewFile { attrs: meta.attrs.clone(), dims, variables }, copies }, left_out))
+    Ok((Plan { file: NewFile { attrs: meta.attrs.clone(), dims, variables }, copies, mask }, left_out))
 }
 
 /// The variable as it will be, and where its values come from.
@@ -116,11 +133,24 @@ fn new_variable(
         let bytes = texts::give(opened, (from, window), &mut new, &options.target)?;
         return Ok((new, Values::Given(bytes)));
     }
-    let Some(decoding) = Decoding::under(options.policy, from)? else { return Ok((new, Values::Stored)) };
-    new.attrs = decoding.decoded_attrs(&new.attrs);
+    let mask = mask_of(&opened.meta, from);
+    let rules = if mask.is_some() { Decoding::with_holes } else { Decoding::under };
+    let Some(decoding) = rules(options.policy, from)? else { return Ok((new, Values::Stored)) };
+    new.attrs = match mask {
+        Some(_) => decoding.masked_attrs(&new.attrs),
+        None => decoding.decoded_attrs(&new.attrs),
+    };
     new.dtype = decoding.result_dtype();
     new.fill = if new.dtype == DType::Float32 { f32::NAN.to_ne_bytes().into() } else { f64::NAN.to_ne_bytes().into() };
-    Ok((new, Values::Decoded(decoding)))
+    Ok((new, mask.map_or(Values::Decoded(decoding.clone()), |mask| Values::Masked(decoding, Box::new(mask.clone())))))
+}
+
+/// The mask of an image of a GeoTIFF, in which cells without data are 0.
+fn mask_of<'a>(meta: &'a FileMeta, image: &Variable) -> Option<&'a Variable> {
+    let plane = ["band_data", "overview"].iter().find_map(|kind| image.name.strip_prefix(kind))?;
+    let mask = meta.variable(&format!("mask{plane}")).filter(|_| meta.format == Format::GeoTiff)?;
+    let fits = mask.dtype == DType::UInt8 && image.dims.ends_with(&mask.dims);
+    (fits && !matches!(mask.layout, Layout::Refused(_))).then_some(mask)
 }
 
 /// Why a variable cannot be copied.
@@ -145,15 +175,17 @@ fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&
             let whole = v.dims.iter().all(|dim| !of_blocks.contains(&dim));
             whole && (meta.format != Format::GeoTiff || (is_of_image(v) && !is_page(v)))
         };
-        let is_mask = |v: &&Variable| meta.format == Format::GeoTiff && v.name == "mask";
+        let copied = |v: &Variable| {
+            meta.variable("band_data").and_then(|image| mask_of(meta, image)).is_some_and(|m| m.name == v.name)
+        };
+        let is_lost = |v: &&Variable| meta.format == Format::GeoTiff && v.name == "mask" && !copied(v);
         let is_further = |v: &&Variable| meta.format == Format::GeoTiff && v.name.starts_with("band_data_page_");
         let further = meta.variables.iter().filter(is_further);
         let further = further.map(|v| (v.name.clone(), "one image in one file; choose it with `--var`".to_owned()));
-        let masks = meta.variables.iter().filter(is_mask).map(|v| {
-            (v.name.clone(), "masks are not copied; where it matters, use a nodata value in the source".to_owned())
-        });
+        let masks = meta.variables.iter().filter(is_lost);
+        let masks = masks.map(|v| (v.name.clone(), format!("a mask of {} that is not read", v.dtype.name())));
         return Ok((
-            meta.variables.iter().filter(keeps).collect(),
+            meta.variables.iter().filter(keeps).filter(|v| !is_lost(v)).collect(),
             meta.refused.iter().cloned().chain(masks).chain(further).collect(),
         ));
     }
@@ -169,7 +201,8 @@ fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&
     let mut at = 0;
     while let Some(variable) = names.get(at).and_then(|name| meta.variable(name)) {
         at += 1;
-        let found = related(meta, variable).filter(|name| !names.contains(name));
+        let mask = mask_of(meta, variable).map(|mask| mask.name.clone());
+        let found = related(meta, variable).chain(mask).filter(|name| !names.contains(name));
         names.extend(found.collect::<Vec<_>>());
     }
     Ok((meta.variables.iter().filter(|v| names.contains(&v.name)).collect(), Vec::new()))
@@ -177,7 +210,8 @@ fn choose<'a>(meta: &'a FileMeta, part: &Part, target: &Target) -> Result<(Vec<&
 
 /// Dimensions of blocks only: what they hold is in the array that is cut out of them.
 fn dims_of_blocks(meta: &FileMeta) -> Vec<&String> {
-    let of = |attr: &'static str| meta.variables.iter().filter(move |v| v.attrs.contains_key(attr)).flat_map(|v| &v.dims);
+    let of =
+        |attr: &'static str| meta.variables.iter().filter(move |v| v.attrs.contains_key(attr)).flat_map(|v| &v.dims);
     of("blocks_of").filter(|dim| !of("blocks").any(|other| other == *dim)).collect()
 }
 
@@ -185,7 +219,7 @@ fn is_of_image(variable: &Variable) -> bool {
     let level =
         |name: &str| name.split_once('_').is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()));
     let own = |dim: &String| !level(dim);
-    !variable.name.starts_with("overview_") && !variable.name.starts_with("mask") && variable.dims.iter().all(own)
+    !variable.name.starts_with("overview_") && !variable.name.starts_with("mask_") && variable.dims.iter().all(own)
 }
 
 /// Coordinates of the dimensions of a variable, and the variables that its attributes name.

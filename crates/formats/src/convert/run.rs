@@ -22,6 +22,8 @@ struct Job<'a> {
     variable: usize,
     copy: &'a Copy,
     refs: ChunkRefs,
+    /// Which cells of the last two dimensions have data.
+    mask: Option<ChunkRefs>,
     /// One element of the new file, where nothing is written.
     fill: &'a [u8],
     shape: Vec<u64>,
@@ -106,6 +108,10 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
             continue;
         }
         let refs = runtime.block_on(opened.locate(&copy.from))?;
+        let mask = match &copy.values {
+            Values::Masked(_, mask) => Some(runtime.block_on(opened.locate(mask))?),
+            _ => None,
+        };
         let shape: Vec<u64> = copy.window.iter().map(|w| w.end - w.start).collect();
         let unit = writer.unit(variable);
         let region = region(&shape, &unit, &refs, memory);
@@ -114,7 +120,7 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
         let many = || Error::Limit { what: "number of regions".into(), value: u64::MAX, limit: u64::MAX };
         let after = regions.and_then(|n| first.checked_add(n)).ok_or_else(many)?;
         let fill = &plan.file.variables[variable].fill;
-        jobs.push(Job { variable, copy, refs, fill, shape, unit, region, counts, first });
+        jobs.push(Job { variable, copy, refs, mask, fill, shape, unit, region, counts, first });
         first = after;
     }
     Ok((jobs, first))
@@ -190,6 +196,7 @@ impl Work<'_> {
         let read = stored.len() as u64;
         let values = match &job.copy.values {
             Values::Decoded(decoding) => decoding.decode(&stored),
+            Values::Masked(decoding, _) => self.masked(job, decoding.decode(&stored), &window).map_err(named)?,
             _ => stored,
         };
         let lengths: Vec<u64> = part.iter().map(|p| p.end - p.start).collect();
@@ -206,6 +213,18 @@ impl Work<'_> {
         self.bytes.fetch_add(read, Ordering::Relaxed);
         self.progress.advance(read);
         Ok(())
+    }
+
+    /// Values with holes where the mask is 0, in each plane of rows and columns.
+    fn masked(&self, job: &Job<'_>, mut values: Vec<u8>, window: &[Range<u64>]) -> Result<Vec<u8>> {
+        let (Some(refs), Some(plane)) = (&job.mask, window.last_chunk::<2>()) else { return Ok(values) };
+        let mask = self.opened.origin.store().runtime().block_on(self.opened.read(refs, plane))?;
+        let size = job.fill.len();
+        for plane in values.chunks_exact_mut((mask.len() * size).max(1)) {
+            let cells = plane.chunks_exact_mut(size).zip(&mask);
+            cells.filter(|(_, has_data)| **has_data == 0).for_each(|(cell, _)| cell.copy_from_slice(job.fill));
+        }
+        Ok(values)
     }
 }
 

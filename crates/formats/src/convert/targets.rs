@@ -179,7 +179,7 @@ impl Writer for Zarr {
 #[derive(Debug)]
 pub(super) struct GeoTiff {
     writer: GeoTiffWriter,
-    /// First band of each variable, and its number of dimensions before rows and columns.
+    /// First band of each image, and its dimensions before rows and columns; behind the images there may be a mask.
     planes: Vec<Planes>,
     /// Bands, rows and columns of a chunk of the writer.
     chunk: [u64; 3],
@@ -232,7 +232,12 @@ impl GeoTiff {
             attrs: attributes(opened, plan)?,
             file_attrs: plan.file.attrs.clone(),
         };
-        let writer = GeoTiffWriter::create(to, &spec, options)?;
+        let mut writer = GeoTiffWriter::create(to, &spec, options)?;
+        if let Some((mask, copy)) = plan.mask.take() {
+            writer = writer.with_mask()?;
+            plan.file.variables.push(mask);
+            plan.copies.push(copy);
+        }
         let chunk = writer.chunk();
         Ok(Self { writer, planes, chunk })
     }
@@ -241,13 +246,15 @@ impl GeoTiff {
 impl Writer for GeoTiff {
     fn unit(&self, variable: usize) -> Vec<u64> {
         let [bands, rows, columns] = self.chunk;
-        let outer = &self.planes[variable].outer;
+        let Some(Planes { outer, .. }) = self.planes.get(variable) else { return vec![rows, columns] };
         let bands = outer.iter().map(|len| if bands == 1 { 1 } else { *len });
         bands.chain([rows, columns]).collect()
     }
 
     fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()> {
-        let Planes { first, outer } = &self.planes[variable];
+        let Some(Planes { first, outer }) = self.planes.get(variable) else {
+            return self.writer.write_mask([index[0], index[1]], raw);
+        };
         let (before, plane) = index.split_at(outer.len());
         let band = before.iter().zip(outer).fold(0, |at, (i, len)| at * len + i);
         self.writer.write_chunk([(first + band) / self.chunk[0].max(1), plane[0], plane[1]], raw)

@@ -1,7 +1,7 @@
 //! Directories and the order of the file: header, directories from the image to the smallest overview, then tiles from
 //! the smallest overview to the image.
 
-use super::{GeoTiffWriter, Level, Place, metadata, size};
+use super::{GeoTiffWriter, Level, Picture, Place, metadata, size};
 use crate::array::{AttrValue, DType};
 use crate::part_file::PartFile;
 use crate::tiff::image::tag;
@@ -72,12 +72,12 @@ impl Values {
 }
 
 /// Writes the file.
-pub(super) fn assemble(writer: &GeoTiffWriter, levels: &[&Level]) -> Result<()> {
-    let places: Vec<Vec<Place>> = levels.iter().map(|level| level.places()).collect();
+pub(super) fn assemble(writer: &GeoTiffWriter, pictures: &[Picture<'_>]) -> Result<()> {
+    let places: Vec<Vec<Place>> = pictures.iter().map(|picture| picture.level.places()).collect();
     let tiles = places.iter().flatten().filter(|place| place.length > 0);
     let data = tiles.fold(0, |sum: u64, place| sum.saturating_add(u64::from(place.length) + 2 * AROUND));
     let none: Vec<Vec<u64>> = places.iter().map(|places| vec![0; places.len()]).collect();
-    let head = |form: Form, offsets: &[Vec<u64>]| head(writer, (levels, &places), offsets, form);
+    let head = |form: Form, offsets: &[Vec<u64>]| head(writer, (pictures, &places), offsets, form);
     // The length of the head does not depend on the offsets.
     let mut form = Form::Classic;
     let mut start = head(form, &none)?.len() as u64;
@@ -89,7 +89,11 @@ pub(super) fn assemble(writer: &GeoTiffWriter, levels: &[&Level]) -> Result<()> 
     let mut offsets = none;
     let mut copier = Copier { from: &writer.scratch, to: &file, held: Vec::new() };
     let mut at = start;
-    for (places, offsets) in places.iter().zip(&mut offsets).rev() {
+    let mut order: Vec<usize> = (0..pictures.len()).collect();
+    // Of each level the image before its mask.
+    order.sort_by_key(|at| (std::cmp::Reverse(pictures[*at].overview), pictures[*at].is_mask));
+    for picture in order {
+        let (places, offsets) = (&places[picture], &mut offsets[picture]);
         for (place, offset) in places.iter().zip(offsets).filter(|(place, _)| place.length > 0) {
             *offset = at + AROUND;
             at = *offset + u64::from(place.length) + AROUND;
@@ -135,7 +139,7 @@ impl Copier<'_> {
 /// Header, layout and directories.
 fn head(
     writer: &GeoTiffWriter,
-    (levels, places): (&[&Level], &[Vec<Place>]),
+    (pictures, places): (&[Picture<'_>], &[Vec<Place>]),
     offsets: &[Vec<u64>],
     form: Form,
 ) -> Result<Vec<u8>> {
@@ -145,12 +149,13 @@ fn head(
     out.resize(first + word, 0);
     out.extend_from_slice(format!("GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{LAYOUT}", LAYOUT.len()).as_bytes());
     let mut link = first;
-    for (at, level) in levels.iter().enumerate() {
+    for (at, picture) in pictures.iter().enumerate() {
         out.resize(out.len().next_multiple_of(2), 0);
         let here = out.len();
         put(&mut out, link, here, word)?;
         let lengths: Vec<u32> = places[at].iter().map(|place| place.length).collect();
-        let mut tags = tags(writer, level, at);
+        let mut tags =
+            if picture.is_mask { mask_tags(writer, *picture) } else { tags(writer, picture.level, picture.overview) };
         tags.push((tag::TILE_OFFSETS, Values::Offsets(offsets[at].clone())));
         tags.push((tag::TILE_LENGTHS, Values::Long(lengths)));
         tags.sort_by_key(|(tag, _)| *tag);
@@ -238,6 +243,27 @@ fn tags(writer: &GeoTiffWriter, level: &Level, overview: usize) -> Vec<(u16, Val
         described(writer, &mut tags);
     }
     tags
+}
+
+/// The tags of a mask: bits, 1 where there is data (TIFF 6.0, tag 262).
+fn mask_tags(writer: &GeoTiffWriter, picture: Picture<'_>) -> Vec<(u16, Values)> {
+    let short = |value: u16| Values::Short(vec![value]);
+    let long = |value: u64| Values::Long(vec![u32::try_from(value).unwrap_or(u32::MAX)]);
+    let compression = writer.mask.as_ref().map_or(1, |mask| mask.encoder.compression.id());
+    let tile = writer.encoder.tile as u64;
+    vec![
+        (tag::SUBFILE, long(if picture.overview > 0 { 5 } else { 4 })),
+        (tag::WIDTH, long(picture.level.width)),
+        (tag::HEIGHT, long(picture.level.height)),
+        (tag::BITS, short(1)),
+        (tag::COMPRESSION, short(compression)),
+        (tag::PHOTOMETRIC, short(4)),
+        (tag::SAMPLES, short(1)),
+        (tag::PLANAR, short(1)),
+        (tag::TILE_WIDTH, long(tile)),
+        (tag::TILE_HEIGHT, long(tile)),
+        (tag::SAMPLE_FORMAT, short(1)),
+    ]
 }
 
 /// Texts of the file.

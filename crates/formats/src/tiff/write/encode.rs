@@ -104,15 +104,41 @@ pub(super) struct Encoder {
     /// Rows and columns of a tile.
     pub(super) tile: usize,
     pub(super) dtype: DType,
+    /// One bit for each cell, of a mask.
+    pub(super) is_mask: bool,
 }
 
 impl Encoder {
+    /// Of a mask beside an image: bits, deflated, which every reader knows.
+    pub(super) fn of_mask(image: &Self) -> Self {
+        let compression = TiffCompression::Deflate { level: 6 };
+        Self {
+            compression,
+            predictor: Predictor::None,
+            samples: 1,
+            tile: image.tile,
+            dtype: DType::UInt8,
+            is_mask: true,
+        }
+    }
+
+    /// What undoes it.
+    pub(super) fn codecs(&self) -> Vec<Codec> {
+        let interleave = (self.samples > 1).then_some(TiffCodec::PixelInterleave { bands: self.samples });
+        let bits = self.is_mask.then_some(TiffCodec::PackedBits { bits: 1 });
+        let first = interleave.into_iter().chain(bits).chain(self.predictor.codec());
+        first.map(Codec::Tiff).chain(self.compression.codec()).collect()
+    }
+
     /// Bytes of a chunk.
     pub(super) fn bytes(&self) -> usize {
         self.samples * self.tile * self.tile * self.dtype.size()
     }
 
     pub(super) fn encode<'a>(&self, raw: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+        if self.is_mask {
+            return self.compress(bits(raw).into());
+        }
         let mut bytes = self.interleaved(raw);
         let (element, row) = (self.dtype.size(), self.tile * self.samples * self.dtype.size());
         match self.predictor {
@@ -170,4 +196,10 @@ impl Encoder {
             }
         }
     }
+}
+
+/// A bit for each cell that is not 0, the highest of a byte first. Rows are a multiple of 16 cells.
+fn bits(cells: &[u8]) -> Vec<u8> {
+    let (eights, _) = cells.as_chunks::<8>();
+    eights.iter().map(|eight| eight.iter().fold(0, |byte, cell| byte << 1 | u8::from(*cell != 0))).collect()
 }

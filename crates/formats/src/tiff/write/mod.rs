@@ -22,6 +22,7 @@ use crate::refs::{ChunkRefs, Table};
 use crate::{Error, Result};
 pub use encode::TiffCompression;
 use encode::{Encoder, Predictor};
+use overview::Halving;
 pub use overview::Resampling;
 
 use super::codec::TiffCodec;
@@ -130,6 +131,23 @@ pub struct GeoTiffWriter {
     options: GeoTiffOptions,
     encoder: Encoder,
     image: Level,
+    mask: Option<Mask>,
+}
+
+/// Which cells have data.
+#[derive(Debug)]
+struct Mask {
+    encoder: Encoder,
+    image: Level,
+}
+
+/// A directory to be: the image, an overview, or the mask of one.
+#[derive(Debug, Clone, Copy)]
+struct Picture<'a> {
+    level: &'a Level,
+    /// 0 for the image itself.
+    overview: usize,
+    is_mask: bool,
 }
 
 /// Places of the tiles of an image or overview in the scratch file.
@@ -213,11 +231,21 @@ impl GeoTiffWriter {
             samples: size(samples),
             tile: size(options.tile),
             dtype: spec.dtype,
+            is_mask: false,
         };
         let image = Level::new(spec.width, spec.height, options.tile, spec.bands / samples)?;
         let scratch = PartFile::create(target, 0)?;
         scratch.hide()?;
-        Ok(Self { target: target.to_owned(), scratch, spec: spec.clone(), options, encoder, image })
+        Ok(Self { target: target.to_owned(), scratch, spec: spec.clone(), options, encoder, image, mask: None })
+    }
+
+    /// With a mask of the cells that have data, which comes by [`GeoTiffWriter::write_mask`].
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn with_mask(self) -> Result<Self> {
+        let image = Level::new(self.spec.width, self.spec.height, self.options.tile, 1)?;
+        Ok(Self { mask: Some(Mask { encoder: Encoder::of_mask(&self.encoder), image }), ..self })
     }
 
     /// Bands, rows and columns of a chunk.
@@ -239,15 +267,29 @@ impl GeoTiffWriter {
         if raw.len() != self.encoder.bytes() {
             return Err(failed(format!("{} bytes were given, {} are wanted", raw.len(), self.encoder.bytes())));
         }
-        self.store(&self.image, self.image.at(plane, row, column), raw)
+        self.store((&self.encoder, &self.image), self.image.at(plane, row, column), raw)
+    }
+
+    /// Writes one whole tile of the mask, a byte for each cell: 0 where there is no data. What lies beyond the shape is not
+    /// used. `index` counts tiles along rows and columns; those that never come have no data.
+    ///
+    /// # Errors
+    /// As [`GeoTiffWriter::write_chunk`], and for an image without a mask.
+    pub fn write_mask(&self, index: [u64; 2], raw: &[u8]) -> Result<()> {
+        let [row, column] = index;
+        let mask = self.mask.as_ref().ok_or_else(|| failed("it was started without a mask"))?;
+        if row >= mask.image.down || column >= mask.image.across || raw.len() != mask.encoder.bytes() {
+            return Err(failed(format!("tile {index:?} of {} bytes does not fit the mask", raw.len())));
+        }
+        self.store((&mask.encoder, &mask.image), mask.image.at(0, row, column), raw)
     }
 
     fn planes(&self) -> u64 {
         self.spec.bands / self.encoder.samples as u64
     }
 
-    fn store(&self, level: &Level, at: usize, raw: &[u8]) -> Result<()> {
-        let bytes = self.encoder.encode(raw)?;
+    fn store(&self, (encoder, level): (&Encoder, &Level), at: usize, raw: &[u8]) -> Result<()> {
+        let bytes = encoder.encode(raw)?;
         let length = u32::try_from(bytes.len()).map_err(|_| failed("a tile has more than 4 GiB"))?;
         level.set(at, Place { offset: self.scratch.append(&bytes)?, length })
     }
@@ -257,14 +299,21 @@ impl GeoTiffWriter {
     /// # Errors
     /// [`Error::Store`].
     pub fn finish(self, threads: usize) -> Result<()> {
-        let mut levels = vec![&self.image];
-        let overviews = self.overviews(threads.max(1))?;
-        levels.extend(&overviews);
-        directory::assemble(&self, &levels)
+        let (images, masks) = self.overviews(threads.max(1))?;
+        let mut images = std::iter::once(&self.image).chain(&images);
+        let mut masks = self.mask.iter().map(|mask| &mask.image).chain(&masks);
+        let mut pictures = Vec::new();
+        for overview in 0.. {
+            let Some(level) = images.next() else { break };
+            pictures.push(Picture { level, overview, is_mask: false });
+            pictures.extend(masks.next().map(|level| Picture { level, overview, is_mask: true }));
+        }
+        directory::assemble(&self, &pictures)
     }
 
-    fn overviews(&self, threads: usize) -> Result<Vec<Level>> {
-        let mut levels: Vec<Level> = Vec::new();
+    /// Overviews of the image, and of the mask where there is one.
+    fn overviews(&self, threads: usize) -> Result<(Vec<Level>, Vec<Level>)> {
+        let (mut levels, mut masks): (Vec<Level>, Vec<Level>) = (Vec::new(), Vec::new());
         let tile = self.options.tile;
         let resampling = self.options.resampling.unwrap_or_else(|| Resampling::of(self.spec.dtype, &self.spec.attrs));
         while levels.len() < self.options.overviews {
@@ -272,27 +321,32 @@ impl GeoTiffWriter {
             if from.width <= tile && from.height <= tile {
                 break;
             }
-            let level = Level::new(from.width.div_ceil(2), from.height.div_ceil(2), tile, self.planes())?;
-            overview::build(self, (from, &level), resampling, threads)?;
+            let (width, height) = (from.width.div_ceil(2), from.height.div_ceil(2));
+            let mask = self.mask.as_ref().map(|mask| (&mask.encoder, masks.last().unwrap_or(&mask.image)));
+            let halving = Halving { encoder: &self.encoder, from, mask, resampling };
+            let level = Level::new(width, height, tile, self.planes())?;
+            overview::build(self, halving, &level, threads)?;
+            if let Some((encoder, from)) = mask {
+                let halving = Halving { encoder, from, mask: None, resampling };
+                let level = Level::new(width, height, tile, 1)?;
+                overview::build(self, halving, &level, threads)?;
+                masks.push(level);
+            }
             levels.push(level);
         }
-        Ok(levels)
+        Ok((levels, masks))
     }
 
     /// Decodes tiles of the scratch file.
-    fn decoder(&self) -> Result<Decoder> {
-        let mut codecs = Vec::new();
-        if self.encoder.samples > 1 {
-            codecs.push(Codec::Tiff(TiffCodec::PixelInterleave { bands: self.encoder.samples }));
-        }
-        codecs.extend(self.encoder.predictor.codec().map(Codec::Tiff));
-        codecs.extend(self.encoder.compression.codec());
+    fn decoder(encoder: &Encoder) -> Result<Decoder> {
+        let tile = encoder.tile as u64;
+        let chunk = vec![encoder.samples as u64, tile, tile];
         Decoder::new(&ChunkRefs {
-            dtype: self.spec.dtype,
+            dtype: encoder.dtype,
             byte_order: ByteOrder::Little,
-            grid: ChunkGrid { shape: self.chunk().to_vec(), chunk: self.chunk().to_vec() },
-            codecs,
-            fill: vec![0; self.spec.dtype.size()],
+            grid: ChunkGrid { shape: chunk.clone(), chunk },
+            codecs: encoder.codecs(),
+            fill: vec![0; encoder.dtype.size()],
             table: Table::Empty,
         })
     }

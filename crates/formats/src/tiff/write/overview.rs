@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::encode::Encoder;
 use super::{GeoTiffWriter, Level, size};
+use crate::Decoder;
 use crate::Result;
 use crate::array::{AttrValue, Attrs, DType};
 
@@ -29,24 +31,29 @@ impl Resampling {
     }
 }
 
+/// What a level is made of, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Halving<'a> {
+    pub(super) encoder: &'a Encoder,
+    pub(super) from: &'a Level,
+    /// Cells that have no data take no part in averages.
+    pub(super) mask: Option<(&'a Encoder, &'a Level)>,
+    pub(super) resampling: Resampling,
+}
+
 /// Makes all tiles of a level out of those of the level before.
-pub(super) fn build(
-    writer: &GeoTiffWriter,
-    (from, to): (&Level, &Level),
-    resampling: Resampling,
-    threads: usize,
-) -> Result<()> {
-    let total = size(writer.planes() * to.down * to.across);
+pub(super) fn build(writer: &GeoTiffWriter, halving: Halving<'_>, to: &Level, threads: usize) -> Result<()> {
+    let total = to.places().len();
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
-        let mut maker = Maker::new(writer, from, resampling)?;
+        let mut maker = Maker::new(writer, halving)?;
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= total {
                 return Ok(());
             }
-            let done =
-                maker.tile(to, at as u64).and_then(|made| if made { writer.store(to, at, &maker.out) } else { Ok(()) });
+            let store = |maker: &Maker<'_>| writer.store((halving.encoder, to), at, &maker.out);
+            let done = maker.tile(to, at as u64).and_then(|made| if made { store(&maker) } else { Ok(()) });
             if done.is_err() {
                 next.store(total, Ordering::Relaxed);
                 return done;
@@ -65,12 +72,12 @@ pub(super) fn build(
 /// Makes tiles; it owns the memory for it.
 struct Maker<'a> {
     writer: &'a GeoTiffWriter,
-    from: &'a Level,
-    resampling: Resampling,
-    decoder: crate::Decoder,
+    halving: Halving<'a>,
+    decoder: Decoder,
     stored: Vec<u8>,
     tile: Vec<u8>,
     out: Vec<u8>,
+    mask: Option<(Decoder, Vec<u8>)>,
 }
 
 /// One of the four tiles that an overview's is made of, and its part of it.
@@ -84,31 +91,38 @@ struct Quarter {
 }
 
 impl<'a> Maker<'a> {
-    fn new(writer: &'a GeoTiffWriter, from: &'a Level, resampling: Resampling) -> Result<Self> {
-        let bytes = writer.encoder.bytes();
+    fn new(writer: &'a GeoTiffWriter, halving: Halving<'a>) -> Result<Self> {
+        let bytes = halving.encoder.bytes();
         let (tile, out) = (vec![0; bytes], vec![0; bytes]);
-        Ok(Self { writer, from, resampling, decoder: writer.decoder()?, stored: Vec::new(), tile, out })
+        let mask = match halving.mask {
+            Some((encoder, _)) => Some((GeoTiffWriter::decoder(encoder)?, vec![0; encoder.bytes()])),
+            None => None,
+        };
+        let decoder = GeoTiffWriter::decoder(halving.encoder)?;
+        Ok(Self { writer, halving, decoder, stored: Vec::new(), tile, out, mask })
     }
 
     /// Makes a tile in `out`; false if there is nothing that it could show.
     fn tile(&mut self, to: &Level, at: u64) -> Result<bool> {
         let (plane, row, column) = (at / to.across / to.down, at / to.across % to.down, at % to.across);
-        let fill = self.writer.spec.nodata.clone().unwrap_or_else(|| vec![0; self.writer.spec.dtype.size()]);
+        let zero = vec![0; self.halving.encoder.dtype.size()];
+        let fill = self.nodata().map_or(zero, <[u8]>::to_vec);
         self.out.chunks_exact_mut(fill.len()).for_each(|cell| cell.copy_from_slice(&fill));
-        let (tile, mut any) = (self.writer.options.tile, false);
+        let (from, tile, mut any) = (self.halving.from, self.writer.options.tile, false);
         for (down, across) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let (row, column) = (2 * row + down, 2 * column + across);
-            if row >= self.from.down || column >= self.from.across {
+            if row >= from.down || column >= from.across {
                 continue;
             }
-            let place = self.from.place(self.from.at(plane, row, column));
+            let place = from.place(from.at(plane, row, column));
             if !self.writer.tile(place, &mut self.decoder, &mut self.stored, &mut self.tile)? {
                 continue;
             }
+            self.read_mask(row, column)?;
             any = true;
             let quarter = Quarter {
-                rows: size((self.from.height - row * tile).min(tile)),
-                columns: size((self.from.width - column * tile).min(tile)),
+                rows: size((from.height - row * tile).min(tile)),
+                columns: size((from.width - column * tile).min(tile)),
                 down: size(down * tile / 2),
                 across: size(across * tile / 2),
             };
@@ -117,10 +131,26 @@ impl<'a> Maker<'a> {
         Ok(any)
     }
 
+    /// The value of cells without data; a mask has none.
+    fn nodata(&self) -> Option<&'a [u8]> {
+        let (writer, encoder) = (self.writer, self.halving.encoder);
+        writer.spec.nodata.as_deref().filter(|_| !encoder.is_mask)
+    }
+
+    /// The tile of the mask beside a tile of the image.
+    fn read_mask(&mut self, row: u64, column: u64) -> Result<()> {
+        let (Some((_, level)), Some((decoder, cells))) = (self.halving.mask, &mut self.mask) else { return Ok(()) };
+        let place = level.place(level.at(0, row, column));
+        if !self.writer.tile(place, decoder, &mut self.stored, cells)? {
+            cells.fill(0);
+        }
+        Ok(())
+    }
+
     fn halve(&mut self, quarter: &Quarter) {
-        let (dtype, resampling) = (self.writer.spec.dtype, self.resampling);
-        let nodata = self.writer.spec.nodata.as_deref();
-        let side = self.writer.encoder.tile;
+        let (dtype, resampling) = (self.halving.encoder.dtype, self.halving.resampling);
+        let (nodata, side) = (self.nodata(), self.halving.encoder.tile);
+        let mask = self.mask.as_ref().map(|(_, cells)| cells.as_slice()).filter(|_| resampling != Resampling::Nearest);
         macro_rules! halve {
             ($type:ty) => {{
                 const N: usize = size_of::<$type>();
@@ -129,7 +159,7 @@ impl<'a> Maker<'a> {
                 let (from, _) = self.tile.as_chunks::<N>();
                 let (to, _) = self.out.as_chunks_mut::<N>();
                 for (from, to) in from.chunks_exact(side * side).zip(to.chunks_exact_mut(side * side)) {
-                    halve(from, to, side, quarter, |cells: &[[u8; N]]| {
+                    halve((from, mask), to, (side, quarter), |cells: &[[u8; N]]| {
                         choose(cells, nodata, resampling, <$type>::from_ne_bytes).map(<$type>::to_ne_bytes)
                     });
                 }
@@ -140,11 +170,19 @@ impl<'a> Maker<'a> {
                 let (from, _) = self.tile.as_chunks::<$n>();
                 let (to, _) = self.out.as_chunks_mut::<$n>();
                 for (from, to) in from.chunks_exact(side * side).zip(to.chunks_exact_mut(side * side)) {
-                    halve(from, to, side, quarter, |cells: &[[u8; $n]]| cells.first().copied());
+                    halve((from, mask), to, (side, quarter), |cells: &[[u8; $n]]| cells.first().copied());
                 }
             }};
         }
         match dtype {
+            // A cell has data where one of its four has.
+            _ if self.halving.encoder.is_mask => {
+                let any = |cells: &[u8]| match resampling {
+                    Resampling::Nearest => cells.first().copied(),
+                    Resampling::Average | Resampling::Mode => cells.iter().max().copied(),
+                };
+                halve((&self.tile, None), &mut self.out, (side, quarter), any);
+            }
             DType::Int8 => halve!(i8),
             DType::Int16 => halve!(i16),
             DType::Int32 => halve!(i32),
@@ -163,20 +201,34 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// Goes through windows of two by two cells, fewer at the edge of the image.
-fn halve<T: Copy>(from: &[T], to: &mut [T], side: usize, quarter: &Quarter, choose: impl Fn(&[T]) -> Option<T>) {
+/// Goes through windows of two by two cells, fewer at the edge of the image and where the mask says that there is no data;
+/// all of them where it says so of all.
+fn halve<T: Copy>(
+    (from, mask): (&[T], Option<&[u8]>),
+    to: &mut [T],
+    (side, quarter): (usize, &Quarter),
+    choose: impl Fn(&[T]) -> Option<T>,
+) {
     for row in 0..quarter.rows.div_ceil(2) {
-        let upper = &from[2 * row * side..];
-        let lower = if 2 * row + 1 < quarter.rows { &from[(2 * row + 1) * side..] } else { &[] };
+        let below = (2 * row + 1 < quarter.rows).then_some(2 * row + 1);
         let start = (quarter.down + row) * side + quarter.across;
         for column in 0..quarter.columns.div_ceil(2) {
             let last = (2 * column + 2).min(quarter.columns);
-            let mut cells = [upper[2 * column]; 4];
-            let mut count = 0;
-            for cell in upper[2 * column..last].iter().chain(lower.get(2 * column..last).unwrap_or_default()) {
-                cells[count] = *cell;
-                count += 1;
-            }
+            let places =
+                std::iter::once(2 * row).chain(below).flat_map(|row| (2 * column..last).map(move |c| row * side + c));
+            let mut cells = [from[2 * row * side + 2 * column]; 4];
+            let mut take = |only: Option<&[u8]>| {
+                let mut count = 0;
+                for place in places.clone().filter(|place| only.is_none_or(|mask| mask[*place] != 0)) {
+                    cells[count] = from[place];
+                    count += 1;
+                }
+                count
+            };
+            let count = match take(mask) {
+                0 => take(None),
+                count => count,
+            };
             if let Some(cell) = choose(&cells[..count]) {
                 to[start + column] = cell;
             }
