@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use hdf5_reader::btree_v2::BTreeV2Header;
 use hdf5_reader::chunk_index::{self, ChunkEntry};
-use hdf5_reader::error::Result as LibraryResult;
+use hdf5_reader::error::{Error as LibraryError, Result as LibraryResult};
 use hdf5_reader::messages::layout::ChunkIndexing;
 use hdf5_reader::storage::Storage;
 use hdf5_reader::{extensible_array, fixed_array};
@@ -112,15 +113,16 @@ fn collect(storage: &dyn Storage, index: &ChunkIndex, variable: &Variable) -> Li
                 None,
             )
         }
-        Some(ChunkIndexing::BTreeV2) => chunk_index::collect_v2_chunk_entries_storage(
-            storage,
-            address,
-            offset_size,
-            length_size,
-            u32::try_from(shape.len()).unwrap_or(u32::MAX),
-            &dims,
-            None,
-        ),
+        Some(ChunkIndexing::BTreeV2) => {
+            let header = BTreeV2Header::parse_at_storage(storage, address, offset_size, length_size)?;
+            // Other records may have no bytes, of which a node holds any number.
+            if !matches!(header.btree_type, 10 | 11) || usize::from(header.record_size) < 8 * shape.len() {
+                let kind = (header.btree_type, header.record_size);
+                return Err(LibraryError::InvalidData(format!("records of kind and size {kind:?}")));
+            }
+            let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
+            chunk_index::collect_v2_chunk_entries_storage(storage, address, offset_size, length_size, rank, &dims, None)
+        }
     }
 }
 

@@ -18,11 +18,20 @@ use hdf5_reader::storage::Storage;
 use hdf5_reader::symbol_table::SymbolTableNode;
 use hdf5_reader::{btree_v1, btree_v2};
 
+use super::storage::Metered;
+
 /// Largest header of one object, in bytes.
 const MAX_HEADER: usize = 16 << 20;
 
 /// Most memory for the heaps of attributes, in bytes.
 const MAX_HEAPS: u64 = 64 << 20;
+
+/// Most bytes of a B-tree of links or attributes: some 700,000 of them.
+const MAX_TREE: u64 = 8 << 20;
+/// Most bytes of the links or attributes of one object.
+const MAX_DENSE: u64 = 64 << 20;
+/// Largest block of a heap, in bytes.
+const MAX_BLOCK: u64 = 16 << 20;
 
 /// Reads the objects of one file.
 pub(super) struct Objects<'a> {
@@ -83,7 +92,9 @@ impl<'a> Objects<'a> {
     /// One value of variable length: `(number of elements, bytes)`; else why it cannot be had.
     pub(super) fn variable_length(&mut self, reference: &[u8]) -> Result<(usize, Vec<u8>), String> {
         let mut cursor = Cursor::new(reference);
-        let mut parts = || Some((cursor.read_u32_le().ok()?, cursor.read_offset(self.offset_size).ok()?, cursor.read_u32_le().ok()?));
+        let mut parts = || {
+            Some((cursor.read_u32_le().ok()?, cursor.read_offset(self.offset_size).ok()?, cursor.read_u32_le().ok()?))
+        };
         let (count, address, index) = parts().ok_or("its reference is cut")?;
         if index == 0 || Cursor::is_undefined_offset(address, self.offset_size) {
             return Ok((0, Vec::new()));
@@ -180,15 +191,14 @@ impl<'a> Objects<'a> {
         use btree_v2::BTreeV2Record::{AttributeCreationOrder, AttributeNameHash, CreationOrder, LinkNameHash};
         let (offset_size, length_size) = (self.offset_size, self.length_size);
         let header = btree_v2::BTreeV2Header::parse_at_storage(self.storage, address, offset_size, length_size)?;
-        let records = btree_v2::collect_btree_v2_records_storage(
-            self.storage,
-            &header,
-            offset_size,
-            length_size,
-            None,
-            &[],
-            None,
-        )?;
+        // Other records may have no bytes, of which a node holds any number.
+        if !matches!(header.btree_type, 5 | 6 | 8 | 9) || header.record_size < 11 {
+            let kind = (header.btree_type, header.record_size);
+            return Err(LibraryError::InvalidData(format!("a B-tree of links with records of kind and size {kind:?}")));
+        }
+        let storage = Metered::new(self.storage, "a B-tree of links or attributes", MAX_TREE);
+        let records =
+            btree_v2::collect_btree_v2_records_storage(&storage, &header, offset_size, length_size, None, &[], None)?;
         let id = |record| match record {
             LinkNameHash { heap_id, .. }
             | CreationOrder { heap_id, .. }
@@ -203,16 +213,54 @@ impl<'a> Objects<'a> {
     pub(super) fn dense_objects(&self, address: u64, ids: &[Vec<u8>]) -> LibraryResult<Vec<Vec<u8>>> {
         let (offset_size, length_size) = (self.offset_size, self.length_size);
         let heap = FractalHeap::parse_at_storage(self.storage, address, offset_size, length_size)?;
+        self.check_heap(&heap, ids)?;
+        let block = if heap.io_filters_len > 0 { heap.max_direct_block_size.max(heap.starting_block_size) } else { 0 };
+        let storage = Metered::new(self.storage, "a heap of links or attributes", MAX_DENSE).of_heap(ids.len(), block);
         let mut blocks = FractalHeapDirectBlockCache::default();
-        let mut objects = Vec::new();
+        let (mut objects, mut held) = (Vec::new(), 0u64);
         let mut missing = None;
         for id in ids {
-            match heap.get_object_storage_cached(id, self.storage, offset_size, length_size, &mut blocks) {
-                Ok(bytes) => objects.push(bytes),
-                Err(e) => missing = Some(e),
+            match heap.get_object_storage_cached(id, &storage, offset_size, length_size, &mut blocks) {
+                Ok(bytes) => {
+                    held = held.saturating_add(bytes.len() as u64);
+                    objects.push(bytes);
+                }
+                Err(error @ LibraryError::ResourceLimit(_)) => return Err(error),
+                Err(error) => missing = Some(error),
+            }
+            if held > MAX_DENSE {
+                let what = format!("links or attributes of more than {MAX_DENSE} bytes");
+                return Err(LibraryError::ResourceLimit(what));
             }
         }
         missing.map_or(Ok(objects), Err)
+    }
+
+    /// Refuses what the library would decompress or walk without limit.
+    fn check_heap(&self, heap: &FractalHeap, ids: &[Vec<u8>]) -> LibraryResult<()> {
+        let invalid = |why: String| Err(LibraryError::InvalidData(why));
+        let (first, largest) = (heap.starting_block_size, heap.max_direct_block_size);
+        if first.max(largest) > MAX_BLOCK {
+            return invalid(format!("a heap of blocks of {first} to {largest} bytes; {MAX_BLOCK} are the most"));
+        }
+        // Bits 4 and 5 of an identifier (III.G, "fractal heap ID"); 1 is a huge object, which a B-tree may list.
+        let is_huge = |id: &Vec<u8>| id.first().is_some_and(|byte| byte >> 4 & 3 == 1);
+        if !ids.iter().any(is_huge) {
+            return Ok(());
+        }
+        if heap.io_filters_len > 0 {
+            return Err(LibraryError::UnsupportedEncoding("compressed huge objects of a heap".to_owned()));
+        }
+        let address = heap.btree_huge_objects_address;
+        if Cursor::is_undefined_offset(address, self.offset_size) {
+            return Ok(());
+        }
+        let tree =
+            btree_v2::BTreeV2Header::parse_at_storage(self.storage, address, self.offset_size, self.length_size)?;
+        match tree.btree_type {
+            1..=4 if tree.record_size > 0 => Ok(()),
+            kind => invalid(format!("a B-tree of huge objects with records of kind {kind}")),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bytes at hand, as the storage that `hdf5-reader` parses from; what is missing is noted.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdf5_reader::error::{Error as LibraryError, Result as LibraryResult};
@@ -13,6 +14,8 @@ use crate::{Error, Result};
 const MAX_PIECE: usize = 16 << 20;
 /// Most metadata that is asked for while one file is opened or one index read, in bytes.
 const MAX_METADATA: u64 = 256 << 20;
+/// Bytes of indirect blocks that are read for one object of a heap, at most.
+const PER_OBJECT: u64 = 2048;
 /// Most rounds of asking.
 const MAX_ROUNDS: u32 = 4096;
 
@@ -58,6 +61,51 @@ impl Storage for SparseStorage<'_> {
         }
         self.miss(range);
         Err(LibraryError::Other("bytes are not at hand yet".to_owned()))
+    }
+}
+
+/// A storage of which only so much is read: trees and heaps that lie would fill the memory.
+pub(super) struct Metered<'a> {
+    storage: &'a dyn Storage,
+    what: &'static str,
+    /// Most bytes.
+    limit: u64,
+    read: AtomicU64,
+    /// Most bytes of indirect blocks of a heap, which are read again for each object and not kept.
+    again: u64,
+    read_again: AtomicU64,
+    /// Bytes that a piece is taken for, at least: it may be compressed.
+    least: u64,
+}
+
+impl<'a> Metered<'a> {
+    pub(super) fn new(storage: &'a dyn Storage, what: &'static str, limit: u64) -> Self {
+        let (read, read_again) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { storage, what, limit, read, again: limit, read_again, least: 0 }
+    }
+
+    /// For so many objects of a heap whose blocks may have so many bytes.
+    pub(super) fn of_heap(self, objects: usize, block: u64) -> Self {
+        Self { again: self.limit.saturating_add(objects as u64 * PER_OBJECT), least: block, ..self }
+    }
+}
+
+impl Storage for Metered<'_> {
+    fn len(&self) -> u64 {
+        self.storage.len()
+    }
+
+    fn read_range(&self, offset: u64, len: usize) -> LibraryResult<StorageBuffer> {
+        let bytes = self.storage.read_range(offset, len)?;
+        let (counter, limit, len) = if bytes.as_ref().starts_with(b"FHIB") {
+            (&self.read_again, self.again, len as u64)
+        } else {
+            (&self.read, self.limit, self.least.max(len as u64))
+        };
+        if counter.fetch_add(len, Ordering::Relaxed).saturating_add(len) > limit {
+            return Err(LibraryError::ResourceLimit(format!("{} of more than {limit} bytes", self.what)));
+        }
+        Ok(bytes)
     }
 }
 

@@ -245,6 +245,11 @@ impl Walk {
                 self.tree.refused.push((format!("{cut}…"), format!("its path is longer than {MAX_PATH} bytes")));
                 continue;
             }
+            // Paths of many links may be long.
+            self.held = self.held.saturating_add(child.len());
+            if self.held > MAX_HELD {
+                break;
+            }
             match link.target {
                 LinkTarget::Hard { address } => self.queue.push_back((child, address)),
                 LinkTarget::Soft { path: target } => self.soft.push((child, resolved(path, &target))),

@@ -1,12 +1,12 @@
 //! HDF5: objects, layouts, chunks and heaps that lie.
 
 use super::hdf5_file::*;
-use super::{Case, zeros};
+use super::{Case, hdf5_dense, zeros};
 
 type Built = (&'static str, Vec<u8>, &'static str);
 
 pub(super) fn cases() -> Vec<Case> {
-    let all = [objects(), layouts(), chunks(), heaps()].concat();
+    let all = [objects(), layouts(), chunks(), heaps(), hdf5_dense::cases()].concat();
     all.into_iter().map(|(name, bytes, want)| Case::file(name, bytes, want)).collect()
 }
 

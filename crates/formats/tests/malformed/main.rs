@@ -6,6 +6,7 @@
 
 mod changed;
 mod hdf5;
+mod hdf5_dense;
 mod hdf5_file;
 mod miniseed;
 mod netcdf3;
