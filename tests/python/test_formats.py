@@ -25,6 +25,7 @@ def test_zarr(store, group, consolidated):
     assert d["leaf"].attrs["units"] == "1"
     assert d["leaf"].chunks == ((1, 1), (2, 1), (3, 2)) if d["leaf"].chunks else True
     assert list(d["plant"].values) == ["lilac", "arnold red"]
+    assert d["note"].values.ravel().tolist() == ["", "größe", "日本", " ", "x", "long " * 100]
     assert d.sel(plant="lilac", x=4, y=30)["leaf"].item() == 14
     assert d.attrs == {"title": group}
 

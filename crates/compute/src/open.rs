@@ -122,19 +122,19 @@ async fn source_of(opened: &Opened, variable: &Variable) -> Result<Source> {
     })
 }
 
-/// The values of a coordinate variable.
+/// The values of a coordinate variable, or its texts.
 async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
+    let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|n| 0..*n).collect();
+    let attrs = variable.attrs.clone();
+    if variable.dtype.is_text() {
+        let texts = opened.read_texts(variable, &window).await.map_err(|e| named(opened.origin.href(), e))?;
+        return Ok(Coord { values: vec![f64::NAN; texts.len()], texts, attrs });
+    }
     let source = source_of(opened, variable).await?;
-    let window: Vec<Range<u64>> = source.refs.grid.shape.iter().map(|n| 0..*n).collect();
     let expr = Arc::new(Expr::Source(Arc::new(source)));
     let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
     let values = eval(&expr, &window, &fetched, &mut Scratch::default())?.into_f64();
-    let texts = if variable.dtype.is_text() {
-        opened.read_texts(variable, &window).await.map_err(|e| named(opened.origin.href(), e))?
-    } else {
-        Vec::new()
-    };
-    Ok(Coord { values, texts, attrs: variable.attrs.clone() })
+    Ok(Coord { values, texts: Vec::new(), attrs })
 }
 
 fn named(href: &Href, error: outcrop_formats::Error) -> Error {

@@ -55,7 +55,10 @@ fn zarr(root: &Path, format: ZarrFormat) -> Result<(), Box<dyn Error>> {
         writer.add_array(&spec("plant", &["plant"], &[2], &[2], Element::Text { chars: 12 }))?;
         writer.add_array(&spec("x", &["x"], &[5], &[5], number(DType::Float32)))?;
         writer.add_array(&spec("y", &["y"], &[3], &[3], number(DType::Int32)))?;
+        writer.add_array(&spec("note", &["plant", "y"], &[2, 3], &[1, 2], Element::VlenText))?;
         writer.write_text("plant", &["lilac".to_owned(), "arnold red".to_owned()])?;
+        let notes = ["", "größe", "日本", " ", "x", &"long ".repeat(100)];
+        writer.write_text("note", &notes.map(str::to_owned))?;
         writer.write_chunk("x", &[0], &[0f32, 1.0, 2.0, 3.0, 4.0])?;
         writer.write_chunk("y", &[0], &[10i32, 20, 30])?;
         for plant in 0..2u32 {

@@ -142,6 +142,8 @@ pub enum Codec {
         /// Its short name: `JP2OpenJPEG`.
         driver: String,
     },
+    /// Zarr's `vlen-utf8`: texts of any length, one after the other.
+    VlenUtf8,
 }
 
 /// A regular grid of chunks.
@@ -401,6 +403,7 @@ impl std::fmt::Display for Codec {
             Self::Checksum { sum, .. } => f.write_str(sum.name()),
             Self::Numbers(filter) => f.write_str(filter.name()),
             Self::Gdal { driver } => write!(f, "GDAL {driver}"),
+            Self::VlenUtf8 => f.write_str("vlen-utf8"),
             Self::Unsupported { id: 0, name } => write!(f, "{name} (cannot be decoded)"),
             Self::Unsupported { id, name } => write!(f, "{name} (HDF5 filter {id}, cannot be decoded)"),
         }

@@ -1,5 +1,6 @@
 //! From the stored bytes of one chunk to its elements.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,6 +82,12 @@ impl Decoder {
         {
             let number = if *id == 0 { String::new() } else { format!(" (HDF5 filter {id})") };
             return Err(Error::unsupported("a chunk", format!("the codec {name}{number}")));
+        }
+        if refs.codecs.contains(&Codec::VlenUtf8) {
+            return Err(Error::unsupported(
+                "a chunk",
+                "texts of any length as elements of one size (read them as texts)",
+            ));
         }
         let packs = |codec: &&Codec| !codec.keeps_size() && !codec.is_checksum() && !matches!(codec, Codec::Numbers(_));
         let packing = refs.codecs.iter().filter(packs).count();
@@ -204,19 +211,8 @@ impl Decoder {
         for (at, step) in steps.iter().enumerate() {
             let codec = &self.codecs[*step];
             let input = if in_scratch { &held[start..end] } else { &bytes[start..end] };
-            match codec {
-                Codec::Fletcher32 => end = start + fletcher32::strip(input)?.len(),
-                Codec::Crc32c => end = start + crc32c::strip(input)?.len(),
-                Codec::Checksum { sum, place } => {
-                    let data = sum.strip(*place, input)?.len();
-                    match place {
-                        SumPlace::Start => start = end - data,
-                        SumPlace::End => end = start + data,
-                    }
-                }
-                _ => {}
-            }
-            if codec.is_checksum() {
+            if let Some(data) = checked(codec, input)? {
+                (start, end) = (start + data.start, start + data.end);
                 continue;
             }
             let left = &steps[at + 1..];
@@ -281,6 +277,74 @@ impl Decoder {
     }
 }
 
+/// What a checksum is of, once it holds; `None` for other codecs.
+fn checked(codec: &Codec, input: &[u8]) -> Result<Option<Range<usize>>> {
+    Ok(Some(match codec {
+        Codec::Fletcher32 => 0..fletcher32::strip(input)?.len(),
+        Codec::Crc32c => 0..crc32c::strip(input)?.len(),
+        Codec::Checksum { sum, place } => {
+            let data = sum.strip(*place, input)?.len();
+            match place {
+                SumPlace::Start => input.len() - data..input.len(),
+                SumPlace::End => 0..data,
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Undoes codecs whose output has a size that only they know; it is `most` bytes at most.
+///
+/// # Errors
+/// [`Error::Unsupported`] for what is no compressor or checksum, [`Error::Codec`] and [`Error::Checksum`] for damaged
+/// bytes and for those that are more.
+pub(crate) fn unpack<'a>(codecs: &[Codec], bytes: &'a [u8], most: usize) -> Result<Cow<'a, [u8]>> {
+    let mut data = Cow::Borrowed(bytes);
+    for codec in codecs.iter().rev() {
+        let range = checked(codec, &data)?;
+        data = match (range, data) {
+            (None, packed) => Cow::Owned(expand(codec, &packed, most)?),
+            (Some(range), Cow::Borrowed(bytes)) => Cow::Borrowed(bytes.get(range).unwrap_or_default()),
+            (Some(range), Cow::Owned(mut bytes)) => {
+                bytes.truncate(range.end);
+                bytes.drain(..range.start);
+                Cow::Owned(bytes)
+            }
+        };
+    }
+    if data.len() <= most {
+        return Ok(data);
+    }
+    let (value, limit) = (data.len() as u64, most as u64);
+    Err(Error::Limit { what: "size of a chunk in bytes".into(), value, limit })
+}
+
+/// Gives a compressor more room until its output fits.
+fn expand(codec: &Codec, input: &[u8], most: usize) -> Result<Vec<u8>> {
+    let packs = !codec.is_form() && !matches!(codec, Codec::Numbers(_) | Codec::Transpose { .. });
+    if !packs {
+        return Err(Error::unsupported("a chunk", format!("the codec {codec} behind texts of any length")));
+    }
+    let by_ratio = input.len().saturating_mul(usize::try_from(MAX_RATIO).unwrap_or(usize::MAX));
+    let limit = by_ratio.max(64 << 20).min(most);
+    let mut size = if codec.keeps_size() { input.len() } else { input.len().saturating_mul(8).clamp(4096, limit) };
+    loop {
+        let mut out = Vec::new();
+        grow(&mut out, size)?;
+        match apply(codec, &mut Decompressor::new(), input, &mut out, Swap::No) {
+            Ok(length) => {
+                out.truncate(length);
+                return Ok(out);
+            }
+            Err(Error::Codec { codec, why }) if size >= limit => {
+                return Err(Error::Codec { codec, why: format!("{why} ({limit} bytes are the most)") });
+            }
+            Err(error) if size >= limit || codec.keeps_size() => return Err(error),
+            Err(_) => size = size.saturating_mul(8).min(limit),
+        }
+    }
+}
+
 fn check_ratio(stored: usize, decoded: usize) -> Result<()> {
     let (stored, decoded) = (stored as u64, decoded as u64);
     if decoded > 64 << 20 && stored.saturating_mul(MAX_RATIO) < decoded {
@@ -325,6 +389,7 @@ fn apply(codec: &Codec, decompressor: &mut Decompressor, input: &[u8], out: &mut
         | Codec::MiniSeed { .. }
         | Codec::Tiff(_)
         | Codec::Gdal { .. }
+        | Codec::VlenUtf8
         | Codec::Unsupported { .. } => Ok(0),
     }
 }

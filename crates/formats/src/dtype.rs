@@ -43,6 +43,8 @@ pub enum DType {
     Unicode(usize),
     /// Text of any length: an element is a reference into a heap of the file.
     VlenText(HeapPlace),
+    /// Text of any length in UTF-8, of which only its whole chunk can be decoded (Zarr's `vlen-utf8`).
+    VlenUtf8,
 }
 
 /// How references into the heaps of an HDF5 file are read.
@@ -80,14 +82,14 @@ pub enum Padding {
 }
 
 impl DType {
-    /// Bytes of one element.
+    /// Bytes of one element; 16 for text that has no size of its own.
     pub fn size(self) -> usize {
         match self {
             Self::Int8 | Self::UInt8 | Self::Char => 1,
             Self::Int16 | Self::UInt16 | Self::Float16 => 2,
             Self::Int32 | Self::UInt32 | Self::Float32 => 4,
             Self::Int64 | Self::UInt64 | Self::Float64 | Self::Complex64 => 8,
-            Self::Complex128 => 16,
+            Self::Complex128 | Self::VlenUtf8 => 16,
             Self::Opaque(size) | Self::Text(size) => size,
             Self::Unicode(chars) => chars.saturating_mul(4),
             Self::VlenText(place) => place.element(),
@@ -98,7 +100,7 @@ impl DType {
     pub(crate) fn word(self) -> usize {
         match self {
             Self::Complex64 | Self::Complex128 => self.size() / 2,
-            Self::Opaque(_) | Self::Text(_) | Self::VlenText(_) => 1,
+            Self::Opaque(_) | Self::Text(_) | Self::VlenText(_) | Self::VlenUtf8 => 1,
             Self::Unicode(_) => 4,
             _ => self.size(),
         }
@@ -111,7 +113,7 @@ impl DType {
 
     /// True if an element is a text.
     pub fn is_text(self) -> bool {
-        matches!(self, Self::Char | Self::Text(_) | Self::Unicode(_) | Self::VlenText(_))
+        matches!(self, Self::Char | Self::Text(_) | Self::Unicode(_) | Self::VlenText(_) | Self::VlenUtf8)
     }
 
     /// The type of NumPy's array protocol (`f4`, `u1`, `c16`), without byte order.
@@ -163,7 +165,7 @@ impl DType {
             Self::Complex128 => "complex128",
             Self::Char => "char",
             Self::Opaque(_) => "opaque",
-            Self::VlenText(_) => "str",
+            Self::VlenText(_) | Self::VlenUtf8 => "str",
         };
         plain.into()
     }

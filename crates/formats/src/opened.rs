@@ -197,6 +197,9 @@ impl Opened {
             return Err(Error::unsupported(&variable.name, what));
         }
         let refs = self.locate(variable).await?;
+        if variable.dtype == DType::VlenUtf8 {
+            return zarr::read_texts(&self.origin, (&refs, &variable.name), window).await;
+        }
         let elements = self.read(&refs, window).await?;
         if let Some(texts) = texts::fixed(variable.dtype, &elements, &variable.name) {
             return texts;

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use outcrop_store::{ObjectMeta, Store};
 
-use crate::array::ChunkRef;
+use crate::array::{ChunkGrid, ChunkRef};
 use crate::decode::Decoder;
 use crate::opened::Origin;
 use crate::refs::ChunkRefs;
 use crate::{Error, Result};
 
 /// Ranges at most this many bytes apart become one request: records of NetCDF-3 lie between those of other variables.
-const GAP: u64 = 64 << 10;
+pub(crate) const GAP: u64 = 64 << 10;
 /// Stored bytes that are held at once, if more than one chunk is.
 const MAX_HELD: u64 = 64 << 20;
 /// Largest window, in bytes.
@@ -68,7 +68,7 @@ pub fn fill_window(refs: &ChunkRefs, index: &[u64], chunk: &[u8], window: &[Rang
     Ok(())
 }
 
-fn check_window(refs: &ChunkRefs, window: &[Range<u64>]) -> Result<()> {
+pub(crate) fn check_window(refs: &ChunkRefs, window: &[Range<u64>]) -> Result<()> {
     let shape = &refs.grid.shape;
     let fits = window.len() == shape.len() && window.iter().zip(shape).all(|(w, n)| w.start <= w.end && w.end <= *n);
     if fits {
@@ -90,7 +90,7 @@ fn allocate(refs: &ChunkRefs, window: &[Range<u64>]) -> Result<Vec<u8>> {
 }
 
 /// The chunks that a window touches, in C order.
-fn touched(refs: &ChunkRefs, window: &[Range<u64>]) -> Vec<(Vec<u64>, ChunkRef)> {
+pub(crate) fn touched(refs: &ChunkRefs, window: &[Range<u64>]) -> Vec<(Vec<u64>, ChunkRef)> {
     if window.iter().any(Range::is_empty) {
         return Vec::new();
     }
@@ -114,7 +114,7 @@ fn touched(refs: &ChunkRefs, window: &[Range<u64>]) -> Vec<(Vec<u64>, ChunkRef)>
 }
 
 /// Cuts a list of chunks into parts whose stored bytes are few.
-fn batches(chunks: &[(Vec<u64>, ChunkRef)], decoded: u64) -> Vec<&[(Vec<u64>, ChunkRef)]> {
+pub(crate) fn batches(chunks: &[(Vec<u64>, ChunkRef)], decoded: u64) -> Vec<&[(Vec<u64>, ChunkRef)]> {
     let mut held = 0u64;
     let mut starts = vec![0];
     for (i, (_, reference)) in chunks.iter().enumerate() {
@@ -134,10 +134,22 @@ fn batches(chunks: &[(Vec<u64>, ChunkRef)], decoded: u64) -> Vec<&[(Vec<u64>, Ch
     starts.windows(2).filter_map(|pair| chunks.get(pair[0]..pair[1])).collect()
 }
 
-/// Copies runs along the innermost axis. Lengths were checked by the callers.
+/// Copies what lies in a chunk and a window. Lengths were checked by the callers.
 fn copy_overlap(refs: &ChunkRefs, index: &[u64], chunk: &[u8], window: &[Range<u64>], out: &mut [u8]) {
     let size = refs.dtype.size();
-    let grid = &refs.grid;
+    runs(&refs.grid, (index, window), |from, to, run| {
+        let (from, to, run) = (from * size, to * size, run * size);
+        out[to..to + run].copy_from_slice(&chunk[from..from + run]);
+    });
+}
+
+/// Runs along the innermost axis that lie in a chunk and a window: first element in the chunk, first in the window, and
+/// their number.
+pub(crate) fn runs(
+    grid: &ChunkGrid,
+    (index, window): (&[u64], &[Range<u64>]),
+    mut each: impl FnMut(usize, usize, usize),
+) {
     let starts: Vec<u64> = index.iter().zip(&grid.chunk).map(|(i, c)| i.saturating_mul(*c)).collect();
     let overlap: Vec<Range<u64>> = (0..window.len())
         .map(|a| window[a].start.max(starts[a])..window[a].end.min(starts[a].saturating_add(grid.chunk[a])))
@@ -146,10 +158,10 @@ fn copy_overlap(refs: &ChunkRefs, index: &[u64], chunk: &[u8], window: &[Range<u
         return;
     }
     let Some((last, outer)) = overlap.split_last() else {
-        out.copy_from_slice(&chunk[..out.len()]);
+        each(0, 0, 1);
         return;
     };
-    let run = to_usize(last.end - last.start) * size;
+    let run = to_usize(last.end - last.start);
     let mut at: Vec<u64> = overlap.iter().map(|o| o.start).collect();
     loop {
         let mut from = 0u64;
@@ -158,8 +170,7 @@ fn copy_overlap(refs: &ChunkRefs, index: &[u64], chunk: &[u8], window: &[Range<u
             from = from * grid.chunk[axis] + (at[axis] - starts[axis]);
             to = to * (window[axis].end - window[axis].start) + (at[axis] - window[axis].start);
         }
-        let (from, to) = (to_usize(from) * size, to_usize(to) * size);
-        out[to..to + run].copy_from_slice(&chunk[from..from + run]);
+        each(to_usize(from), to_usize(to), run);
         let mut axis = outer.len();
         loop {
             let Some(next) = axis.checked_sub(1) else { return };

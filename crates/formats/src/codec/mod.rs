@@ -23,5 +23,6 @@ pub(crate) mod predictor;
 pub(crate) mod samples;
 pub(crate) mod shuffle;
 pub(crate) mod transpose;
+pub(crate) mod vlen_utf8;
 pub(crate) mod webp;
 pub(crate) mod zstd;

@@ -146,6 +146,11 @@ trait Writer: Send + Sync + Debug {
     /// Writes one unit in C order and native byte order; at the edge, what lies beyond the shape is fill value.
     fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()>;
 
+    /// Writes all texts of a variable of texts of any length, in C order.
+    fn write_texts(&self, variable: usize, _: &[String]) -> Result<()> {
+        Err(Error::unsupported(format!("variable {variable}"), "writing texts of any length, in this format,"))
+    }
+
     /// True if units must come in order, variable by variable.
     fn in_order(&self) -> bool {
         false

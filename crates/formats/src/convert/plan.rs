@@ -46,6 +46,8 @@ pub(super) enum Values {
     Masked(Decoding, Box<Variable>),
     /// At hand, in C order and native byte order: texts, in the form that the writer takes.
     Given(Vec<u8>),
+    /// At hand, in C order: texts of any length.
+    Texts(Vec<String>),
 }
 
 type LeftOut = Vec<(String, String)>;
@@ -130,8 +132,8 @@ fn new_variable(
     };
     let joined = from.dtype == DType::Char && matches!(options.target, Target::Zarr { .. });
     if joined || (from.dtype.is_text() && from.dtype != DType::Char) {
-        let bytes = texts::give(opened, (from, window), &mut new, &options.target)?;
-        return Ok((new, Values::Given(bytes)));
+        let values = texts::give(opened, (from, window), &mut new, &options.target)?;
+        return Ok((new, values));
     }
     let mask = mask_of(&opened.meta, from);
     let rules = if mask.is_some() { Decoding::with_holes } else { Decoding::under };

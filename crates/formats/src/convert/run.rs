@@ -85,7 +85,15 @@ fn bytes(lengths: &[u64], refs: &ChunkRefs) -> u64 {
 fn give(plan: &Plan, writer: &dyn Writer) -> Result<u64> {
     let mut all = 0;
     for (at, (new, copy)) in plan.file.variables.iter().zip(&plan.copies).enumerate() {
-        let Values::Given(values) = &copy.values else { continue };
+        let values = match &copy.values {
+            Values::Given(values) => values,
+            Values::Texts(texts) => {
+                all += texts.iter().map(|text| text.len() as u64).sum::<u64>();
+                writer.write_texts(at, texts)?;
+                continue;
+            }
+            Values::Stored | Values::Decoded(_) => continue,
+        };
         all += values.len() as u64;
         let unit = writer.unit(at);
         let units: Vec<u64> = new.shape.iter().zip(&unit).map(|(len, unit)| len.div_ceil(*unit)).collect();
@@ -104,7 +112,7 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
     let (mut jobs, mut first) = (Vec::new(), 0u64);
     let runtime = opened.origin.store().runtime().clone();
     for (variable, copy) in plan.copies.iter().enumerate() {
-        if matches!(copy.values, Values::Given(_)) {
+        if matches!(copy.values, Values::Given(_) | Values::Texts(_)) {
             continue;
         }
         let refs = runtime.block_on(opened.locate(&copy.from))?;

@@ -150,6 +150,7 @@ impl Zarr {
                 shard: sharded.then_some(lengths),
                 dtype: match variable.dtype {
                     DType::Unicode(chars) => Element::Text { chars },
+                    DType::VlenUtf8 => Element::VlenText,
                     dtype => Element::Number(dtype),
                 },
                 compression,
@@ -168,6 +169,10 @@ impl Writer for Zarr {
 
     fn write(&self, variable: usize, index: &[u64], raw: &[u8]) -> Result<()> {
         self.writer.write_chunk_bytes(&self.names[variable], index, raw)
+    }
+
+    fn write_texts(&self, variable: usize, texts: &[String]) -> Result<()> {
+        self.writer.write_text(&self.names[variable], texts)
     }
 
     fn finish(self: Box<Self>, _: usize) -> Result<()> {

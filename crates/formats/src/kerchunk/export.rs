@@ -252,7 +252,9 @@ fn dtype(variable: &Variable) -> Result<String> {
             let order = if variable.byte_order == ByteOrder::Little { '<' } else { '>' };
             return Ok(format!("{order}U{chars}"));
         }
-        DType::Opaque(_) | DType::VlenText(_) => return Err(Error::unsupported(&variable.name, "its type, in Zarr,")),
+        DType::Opaque(_) | DType::VlenText(_) | DType::VlenUtf8 => {
+            return Err(Error::unsupported(&variable.name, "its type, in Zarr,"));
+        }
     };
     let order = match (variable.dtype.word(), variable.byte_order) {
         (1, _) => '|',

@@ -89,7 +89,8 @@ fn code(dtype: DType) -> Option<u32> {
         | DType::Opaque(_)
         | DType::Text(_)
         | DType::Unicode(_)
-        | DType::VlenText(_) => return None,
+        | DType::VlenText(_)
+        | DType::VlenUtf8 => return None,
     })
 }
 

@@ -48,6 +48,7 @@ pub(super) fn number(dtype: DType) -> Vec<u8> {
         | DType::Text(_)
         | DType::Unicode(_)
         | DType::VlenText(_)
+        | DType::VlenUtf8
         | DType::Complex64
         | DType::Complex128 => text(size, 0),
         _ => {

@@ -53,7 +53,9 @@ fn value(text: &str, dtype: DType) -> Option<(Vec<u8>, AttrValue)> {
             let bytes = [float(text)?.to_ne_bytes(), [0; 8]].concat();
             (bytes, AttrValue::Float64(vec![float(text)?]))
         }
-        DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) => return None,
+        DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) | DType::VlenUtf8 => {
+            return None;
+        }
     })
 }
 

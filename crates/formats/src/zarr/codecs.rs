@@ -117,6 +117,7 @@ fn bytes_codec(name: &str, configuration: &Value, dtype: DType) -> Codec {
     let unsupported = |name: &str| Codec::Unsupported { id: 0, name: name.to_owned() };
     match name {
         "blosc" => Codec::Blosc,
+        "vlen-utf8" => Codec::VlenUtf8,
         "zstd" => Codec::Zstd,
         "gzip" => Codec::Gzip,
         "zlib" => Codec::Deflate,

@@ -8,10 +8,10 @@ use outcrop_store::Href;
 use serde_json::Value;
 
 use super::codecs::{Chain, native};
-use super::metadata::fill_bytes;
 use super::shard::Sharding;
+use super::types::{fill_bytes, time_unit};
 use super::{ArrayInfo, Element, Zarr, ZarrFormat};
-use crate::array::{AttrValue, Attrs, ChunkGrid, ChunkRef, DType, Dim, FileMeta, Format, Variable};
+use crate::array::{AttrValue, Attrs, ChunkGrid, ChunkRef, Codec, DType, Dim, FileMeta, Format, Variable};
 use crate::kerchunk::{Lazy, References};
 use crate::layout::{Layout, product};
 use crate::{Error, Result};
@@ -178,6 +178,7 @@ fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &S
     let dtype = match array.dtype {
         Element::Number(dtype) => dtype,
         Element::Text { chars } => DType::Unicode(chars.max(1)),
+        Element::VlenText => DType::VlenUtf8,
     };
     let document = &array.document;
     let mut chain = Chain { codecs: Vec::new(), byte_order: native(), sharding: None };
@@ -205,10 +206,11 @@ fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &S
             attrs.insert("_FillValue".to_owned(), value);
         }
     }
-    if let (Some(unit), false) = (super::metadata::time_unit(document), attrs.contains_key("units")) {
+    if let (Some(unit), false) = (time_unit(document), attrs.contains_key("units")) {
         attrs.insert("units".to_owned(), AttrValue::Text(format!("{unit} since 1970-01-01")));
     }
     let (place, chunk) = place(array, (keys, record_size.map(|n| (root, n))), shelf, (&mut chain, dtype))?;
+    check_texts(path, &chain.codecs, dtype)?;
     let layout = Layout::Zarr(place);
     Ok(Variable {
         name: path.to_owned(),
@@ -221,6 +223,17 @@ fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &S
         attrs,
         layout,
     })
+}
+
+/// `vlen-utf8` makes bytes of texts of any length, and of nothing else.
+fn check_texts(path: &str, codecs: &[Codec], dtype: DType) -> Result<()> {
+    let count = codecs.iter().filter(|codec| **codec == Codec::VlenUtf8).count();
+    let wanted = usize::from(dtype == DType::VlenUtf8);
+    if count == wanted {
+        return Ok(());
+    }
+    let why = format!("elements of type {} have {wanted} codecs `vlen-utf8`, not {count}", dtype.name());
+    Err(Error::malformed(path, why))
 }
 
 /// Where the chunks of an array are, and their lengths. Tables of references have a root and a number of rows.
@@ -283,6 +296,7 @@ pub(crate) fn number(fill: &[u8], dtype: DType) -> Option<AttrValue> {
         | DType::Opaque(_)
         | DType::Text(_)
         | DType::Unicode(_)
-        | DType::VlenText(_) => None,
+        | DType::VlenText(_)
+        | DType::VlenUtf8 => None,
     }
 }

@@ -10,6 +10,8 @@ mod metadata;
 mod read;
 mod shard;
 mod storage;
+mod texts;
+mod types;
 mod write;
 
 use crate::array::{Attrs, DType};
@@ -17,6 +19,7 @@ pub(crate) use lower::{Keys, Mapped, Place, Shards, Shelf, number};
 pub(crate) use metadata::attributes;
 pub use read::{ArrayInfo, Zarr, open};
 pub(crate) use read::{load, of_documents};
+pub(crate) use texts::read as read_texts;
 pub use write::GroupWriter;
 pub(crate) use write::replace;
 
@@ -40,6 +43,8 @@ pub enum Element {
         /// Number of characters.
         chars: usize,
     },
+    /// Texts of any length (`vlen-utf8`).
+    VlenText,
 }
 
 /// How the chunks of an array are compressed.
@@ -148,11 +153,12 @@ number!(f32 => Float32, f64 => Float64, i8 => Int8, i16 => Int16, i32 => Int32, 
 number!(u8 => UInt8, u16 => UInt16, u32 => UInt32, u64 => UInt64);
 
 impl std::fmt::Display for Element {
-    /// The NumPy name: `float64`, `<U10`.
+    /// The NumPy name: `float64`, `<U10`; `str` for texts of any length.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(dtype) => f.write_str(&dtype.name()),
             Self::Text { chars } => write!(f, "<U{chars}"),
+            Self::VlenText => f.write_str("str"),
         }
     }
 }

@@ -292,7 +292,11 @@ impl Zarr {
     /// [`Error::Zarr`] if there is no such array, it is no array of texts, or a chunk cannot be decoded.
     pub fn read_text(&self, path: &str) -> Result<Vec<String>> {
         let info = self.array(path)?;
-        let Element::Text { .. } = info.dtype else { return Err(broken(path, "it does not hold texts")) };
+        match info.dtype {
+            Element::VlenText => return self.values::<String>(info),
+            Element::Number(_) => return Err(broken(path, "it does not hold texts")),
+            Element::Text { .. } => {}
+        }
         let texts = self.values::<Vec<char>>(info)?;
         Ok(texts.into_iter().map(|text| text.into_iter().collect()).collect())
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use outcrop_store::{Href, publish};
 use serde_json::{Map, Value, json};
-use zarrs::array::{Array, ArrayBytes};
+use zarrs::array::{Array, ArrayBytes, ArrayBytesOffsets};
 use zarrs::storage::WritableStorageTraits;
 
 use super::storage::Folder;
 use super::{ArraySpec, Element, Number, ZarrFormat, metadata};
 use crate::array::Attrs;
-use crate::layout::product;
+use crate::layout::{position, product};
 use crate::{Error, Result};
 
 /// Largest chunk, in elements.
@@ -166,6 +166,9 @@ impl GroupWriter {
     /// [`Error::Zarr`] if the array, the position or the number of bytes does not fit; [`Error::Store`].
     pub fn write_chunk_bytes(&self, name: &str, index: &[u64], raw: &[u8]) -> Result<()> {
         let Member { spec, array } = self.member(name)?;
+        if spec.dtype == Element::VlenText {
+            return Err(failed(name, "texts of any length are no bytes of one size; give texts"));
+        }
         let (part, unit) = (part_of(spec, index)?, spec.unit());
         let fill = metadata::fill_element(spec)?;
         let want = product(unit, name)?.saturating_mul(fill.len() as u64);
@@ -182,31 +185,30 @@ impl GroupWriter {
         array.store_chunk(index, ArrayBytes::new_flen(raw)).map_err(|e| failed(name, e))
     }
 
-    /// Writes all texts of an array of one dimension.
+    /// Writes all texts of an array, in C order.
     ///
     /// # Errors
-    /// [`Error::Zarr`] if it is not such an array, if the number of texts is another, or if a text is too long.
+    /// [`Error::Zarr`] if it is no array of texts, if the number of texts is another, or if a text is too long.
     pub fn write_text(&self, name: &str, texts: &[String]) -> Result<()> {
         let Member { spec, array } = self.member(name)?;
-        let (Element::Text { chars }, [len], [chunk]) = (spec.dtype, spec.shape.as_slice(), spec.unit()) else {
-            return Err(failed(name, "it is not an array of texts of one dimension"));
+        let longest = match spec.dtype {
+            Element::Text { chars } => Some(chars),
+            Element::VlenText => None,
+            Element::Number(_) => return Err(failed(name, "it is not an array of texts")),
         };
-        if texts.len() as u64 != *len {
-            return Err(failed(name, format!("{} texts were given, {len} are wanted", texts.len())));
+        let want = product(&spec.shape, name)?;
+        if texts.len() as u64 != want {
+            return Err(failed(name, format!("{} texts were given, {want} are wanted", texts.len())));
         }
-        let chunk = usize::try_from(*chunk).map_err(|e| failed(name, e))?;
-        for (index, texts) in texts.chunks(chunk).enumerate() {
-            let mut bytes = Vec::with_capacity(chunk * chars * 4);
-            for text in texts {
-                let found = text.chars().count();
-                if found > chars {
-                    return Err(failed(name, format!("`{text}` has {found} characters, {chars} are the most")));
-                }
-                let padded = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(chars.max(1));
-                padded.for_each(|c| bytes.extend_from_slice(&c.to_ne_bytes()));
-            }
-            bytes.resize(chunk * chars.max(1) * 4, 0);
-            array.store_chunk(&[index as u64], ArrayBytes::new_flen(bytes)).map_err(|e| failed(name, e))?;
+        let counts: Vec<u64> = spec.shape.iter().zip(spec.unit()).map(|(len, unit)| len.div_ceil(*unit)).collect();
+        for linear in 0..product(&counts, name)? {
+            let index = position(linear, &counts);
+            let texts = within(spec, &index, texts);
+            let bytes = match longest {
+                Some(chars) => utf32(&texts, chars).map_err(|why| failed(name, why))?,
+                None => utf8(&texts).map_err(|e| failed(name, e))?,
+            };
+            array.store_chunk(&index, bytes).map_err(|e| failed(name, e))?;
         }
         Ok(())
     }
@@ -344,6 +346,42 @@ fn part_of(spec: &ArraySpec, index: &[u64]) -> Result<Vec<u64>> {
         Ok((*chunk).min(len - start))
     };
     index.iter().zip(spec.unit()).zip(&spec.shape).map(part).collect()
+}
+
+/// The texts of one chunk; empty ones beyond the shape.
+fn within<'t>(spec: &ArraySpec, index: &[u64], texts: &'t [String]) -> Vec<&'t str> {
+    let unit = spec.unit();
+    let text = |linear: u64| {
+        let inside = position(linear, unit);
+        let axes = index.iter().zip(unit).zip(&inside).zip(&spec.shape);
+        let at = axes.map(|(((i, unit), inside), len)| (i * unit + inside, *len));
+        let place = at.into_iter().try_fold(0, |place, (at, len)| (at < len).then_some(place * len + at));
+        place.and_then(|place| texts.get(usize::try_from(place).ok()?)).map_or("", String::as_str)
+    };
+    (0..unit.iter().product()).map(text).collect()
+}
+
+fn utf32(texts: &[&str], chars: usize) -> Result<ArrayBytes<'static>, String> {
+    let mut bytes = Vec::with_capacity(texts.len() * chars.max(1) * 4);
+    for text in texts {
+        let found = text.chars().count();
+        if found > chars {
+            return Err(format!("`{text}` has {found} characters, {chars} are the most"));
+        }
+        let padded = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(chars.max(1));
+        padded.for_each(|c| bytes.extend_from_slice(&c.to_ne_bytes()));
+    }
+    Ok(ArrayBytes::new_flen(bytes))
+}
+
+fn utf8(texts: &[&str]) -> Result<ArrayBytes<'static>, String> {
+    let ends = texts.iter().scan(0, |end, text| {
+        *end += text.len();
+        Some(*end)
+    });
+    let offsets =
+        ArrayBytesOffsets::new(std::iter::once(0).chain(ends).collect::<Vec<_>>()).map_err(|e| e.to_string())?;
+    ArrayBytes::new_vlen(texts.concat().into_bytes(), offsets).map_err(|e| e.to_string())
 }
 
 /// The corner of `part` out of bytes of shape `from`, in the corner of a whole chunk of fill value. The sizes are those

@@ -63,7 +63,7 @@ fn consolidated(count: usize) -> Vec<(String, Vec<u8>)> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [documents(), chunks(), version_three()].into_iter().flatten().collect()
+    [documents(), chunks(), version_three(), texts()].into_iter().flatten().collect()
 }
 
 fn documents() -> Vec<Case> {
@@ -207,5 +207,85 @@ fn version_three() -> Vec<Case> {
             ),
             "!",
         ),
+    ]
+}
+
+/// Texts of any length: their number, then each with its length.
+fn encoded(said: u32, texts: &[(u32, &[u8])]) -> Vec<u8> {
+    let each = texts.iter().flat_map(|(length, text)| [&length.to_le_bytes()[..], text].concat());
+    said.to_le_bytes().into_iter().chain(each).collect()
+}
+
+fn texts() -> Vec<Case> {
+    let filters = json!([{"id": "vlen-utf8"}]);
+    let of = |changes: Value, chunk: &[u8]| {
+        let mut all = json!({"dtype": "|O", "filters": filters, "shape": [2], "chunks": [2], "fill_value": ""});
+        replace(&mut all, &changes);
+        two(&all, chunk)
+    };
+    let zlib = json!({"compressor": {"id": "zlib", "level": 1}});
+    let many = |count: u64| json!({"shape": [count], "chunks": [count], "compressor": {"id": "zlib", "level": 1}});
+    let packed = |size: usize| zstd::bulk::compress(&vec![0; size], 1).unwrap();
+    let sound = encoded(2, &[(1, b"a"), (2, b"bc")]);
+    let three_of = |codecs: Value| {
+        three(
+            &json!({"data_type": "string", "shape": [2], "fill_value": "",
+        "chunk_grid": grid(&json!([2])), "codecs": codecs}),
+            &sound,
+        )
+    };
+    let mut long = encoded(2, &[(1, b"a"), (100 << 20, b"")]);
+    long.resize(13 + (100 << 20), b'x');
+    vec![
+        Case::folder("texts", of(json!({}), &sound), ""),
+        Case::folder("texts of version 3", three_of(json!(["vlen-utf8"])), ""),
+        Case::folder("texts of nothing", of(json!({}), b""), "the number of texts is cut"),
+        Case::folder("two texts of which one is there", of(json!({}), &encoded(2, &[(1, b"a")])), "!"),
+        Case::folder(
+            "more texts than the chunk has",
+            of(json!({}), &encoded(3, &[(0, &b""[..]); 3])),
+            "3 texts; the chunk has 2",
+        ),
+        Case::folder("2^32 - 1 texts", of(json!({}), &encoded(u32::MAX, &[(0, &b""[..]); 2])), "4294967295 texts"),
+        Case::folder(
+            "a text of 2^32 - 1 bytes",
+            of(json!({}), &encoded(2, &[(0, b""), (u32::MAX, b"a")])),
+            "text 1 of 2",
+        ),
+        Case::folder("a text that is no UTF-8", of(json!({}), &encoded(2, &[(0, b""), (1, b"\xff")])), "no UTF-8"),
+        Case::folder("bytes behind the texts", of(json!({}), &[&sound[..], b"?"].concat()), "1 bytes are behind"),
+        Case::folder("a text of 100 MiB", of(json!({}), &long), "more than the limit"),
+        Case::folder("two million empty texts", of(many(1 << 21), &zeros(4 << 21)), "!"),
+        Case::folder("three million empty texts", of(many(3 << 20), &zeros(4)), "number of texts of a chunk"),
+        Case::folder("2^60 texts", of(many(1 << 60), &zeros(4)), "!"),
+        Case::folder("a bomb of texts", of(zlib, &zeros(256 << 20)), "!"),
+        Case::folder(
+            "another bomb of texts",
+            of(json!({"compressor": {"id": "zstd", "level": 1}}), &packed(1 << 30)),
+            "!",
+        ),
+        Case::folder("texts of noise", of(json!({"compressor": {"id": "blosc"}}), &[0x5a; 99]), "!"),
+        Case::folder(
+            "texts by two filters",
+            of(json!({"filters": [{"id": "vlen-utf8"}, {"id": "vlen-utf8"}]}), &sound),
+            "!",
+        ),
+        Case::folder(
+            "texts by shuffled bytes",
+            of(json!({"filters": [{"id": "vlen-utf8"}, {"id": "shuffle", "elementsize": 4}]}), &sound),
+            "!",
+        ),
+        Case::folder(
+            "texts of deltas",
+            of(json!({"filters": [{"id": "delta", "dtype": "<i4"}, {"id": "vlen-utf8"}]}), &sound),
+            "!",
+        ),
+        Case::folder("numbers as texts", two(&json!({"filters": filters}), &sound), "vlen-utf8"),
+        Case::folder(
+            "texts as numbers",
+            three_of(json!([{"name": "bytes", "configuration": {"endian": "little"}}])),
+            "vlen-utf8",
+        ),
+        Case::folder("bytes of any length", of(json!({"filters": [{"id": "vlen-bytes"}]}), &sound), "vlen-bytes"),
     ]
 }

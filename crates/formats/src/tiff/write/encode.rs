@@ -71,7 +71,8 @@ impl Predictor {
             | DType::Opaque(_)
             | DType::Text(_)
             | DType::Unicode(_)
-            | DType::VlenText(_) => Self::None,
+            | DType::VlenText(_)
+            | DType::VlenUtf8 => Self::None,
             _ => Self::Horizontal,
         }
     }

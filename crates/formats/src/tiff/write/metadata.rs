@@ -167,6 +167,8 @@ pub(super) fn nodata(value: &[u8], dtype: DType) -> Option<String> {
         // GDAL compares in double precision, so all digits of the single are written.
         DType::Float32 | DType::Complex64 => float(f64::from(f32::from_ne_bytes(*value.first_chunk()?)).to_string()),
         DType::Float64 | DType::Complex128 => float(text!(f64)),
-        DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) => return None,
+        DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) | DType::VlenUtf8 => {
+            return None;
+        }
     })
 }

@@ -373,7 +373,10 @@ fn check(spec: &GeoTiffSpec, options: GeoTiffOptions) -> Result<()> {
     if *bands == 0 || *bands > u64::from(u16::MAX) {
         return Err(failed(format!("{bands} bands; 1 to 65535 can be written")));
     }
-    if matches!(dtype, DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_)) {
+    if matches!(
+        dtype,
+        DType::Char | DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) | DType::VlenUtf8
+    ) {
         return Err(failed(format!("values of type {} are no samples of an image", dtype.name())));
     }
     if spec.nodata.as_ref().is_some_and(|nodata| nodata.len() != dtype.size()) {

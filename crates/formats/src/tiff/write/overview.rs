@@ -196,7 +196,7 @@ impl<'a> Maker<'a> {
             DType::Float16 => nearest!(2),
             DType::Complex64 => nearest!(8),
             DType::Complex128 => nearest!(16),
-            DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) => {}
+            DType::Opaque(_) | DType::Text(_) | DType::Unicode(_) | DType::VlenText(_) | DType::VlenUtf8 => {}
         }
     }
 }
