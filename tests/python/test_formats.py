@@ -15,6 +15,8 @@ SAMPLES = pathlib.Path(os.environ.get("SAMPLES", "samples"))
 @pytest.mark.parametrize("store", ["v2.zarr", "v3.zarr"])
 @pytest.mark.parametrize("group", ["1980", "1981"])
 @pytest.mark.parametrize("consolidated", [True, False, None])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
 def test_zarr(store, group, consolidated):
     d = xr.open_zarr(SAMPLES / store, group=group, consolidated=consolidated)
     want = np.arange(30, dtype="f8").reshape(2, 3, 5)

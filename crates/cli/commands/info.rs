@@ -5,7 +5,8 @@ use std::fmt::Write;
 use futures::TryStreamExt;
 use outcrop_catalog::{Survey, search, survey};
 use outcrop_compute::human;
-use outcrop_formats::{AttrValue, Attrs, ChunkRef, Fresh, HEAD, Opened, Variable, kerchunk};
+use outcrop_formats::zarr::StoredObjects;
+use outcrop_formats::{AttrValue, Attrs, ChunkRef, DType, Fresh, HEAD, Opened, Variable, kerchunk};
 use outcrop_stac::Document;
 use outcrop_store::{Href, Store};
 
@@ -171,8 +172,12 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         .iter()
         .map(|(name, dim)| format!("{name} = {}{}", dim.len, if dim.unlimited { " (unlimited)" } else { "" }));
     writeln!(text, "dimensions: {}", dims.collect::<Vec<_>>().join(", "))?;
+    let mut stored = Vec::new();
     for variable in &meta.variables {
+        let objects = opened.stored_objects(variable).await.map_err(|e| named(href, e))?;
         variable_text(&mut text, variable)?;
+        stored_text(&mut text, objects.as_ref())?;
+        stored.push(objects);
         if args.references {
             references_text(&mut text, &opened, variable).await?;
         }
@@ -181,12 +186,7 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         writeln!(text, "  {path}: cannot be read, {why}")?;
     }
     attrs_text(&mut text, "attributes", &meta.attrs)?;
-    let variables = meta.variables.iter().map(|variable| {
-        let grid = &variable.grid;
-        let (name, dtype) = (&variable.name, variable.dtype.name());
-        json!({"name": name, "dims": variable.dims, "shape": grid.shape, "dtype": dtype, "chunks": grid.chunk})
-    });
-    let variables: Vec<Value> = variables.collect();
+    let variables: Vec<Value> = meta.variables.iter().zip(&stored).map(|(v, stored)| summary_of(v, stored)).collect();
     let mut summary =
         json!({"href": href.to_string(), "format": meta.format.to_string(), "size": size, "variables": variables});
     match survey(opened).await {
@@ -201,6 +201,36 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         Err(error) => writeln!(text, "place: cannot be told, {}", print::chain(&error).join(": "))?,
     }
     Ok((text, summary))
+}
+
+fn summary_of(variable: &Variable, stored: &Option<StoredObjects>) -> Value {
+    let grid = &variable.grid;
+    let (name, dtype) = (&variable.name, variable.dtype.name());
+    let mut summary =
+        json!({"name": name, "dims": variable.dims, "shape": grid.shape, "dtype": dtype, "chunks": grid.chunk});
+    if let Some(StoredObjects { found, all, written, .. }) = stored {
+        let written = written.as_ref().and_then(|written| written.as_ref().ok());
+        summary["objects"] = json!({"found": found, "all": all, "written": written});
+    }
+    summary
+}
+
+/// Ends the line of a variable; of a Zarr array with how many chunks there are, and whether that is all that were written.
+fn stored_text(text: &mut String, stored: Option<&StoredObjects>) -> std::fmt::Result {
+    let Some(StoredObjects { found, all, sharded, written }) = stored else { return writeln!(text) };
+    let objects = if *sharded { "shards" } else { "chunks" };
+    writeln!(text, ", {found} of {all} {objects} stored")?;
+    match written {
+        Some(Ok(written)) if found < written => {
+            let missing = written - found;
+            writeln!(
+                text,
+                "    warning: {missing} of {written} {objects} that were written are missing; copy the store again"
+            )
+        }
+        Some(Err(why)) => writeln!(text, "    warning: {why}"),
+        _ => Ok(()),
+    }
 }
 
 fn survey_text(text: &mut String, survey: &Survey) -> std::fmt::Result {
@@ -227,6 +257,7 @@ pub(super) fn named(href: &Href, error: outcrop_formats::Error) -> Failure {
     }
 }
 
+/// The line of a variable, without its end.
 fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
     let dims = variable.dims.iter().zip(&variable.grid.shape).map(|(dim, n)| format!("{dim}: {n}"));
     let codecs: Vec<String> = variable.codecs.iter().map(ToString::to_string).collect();
@@ -239,7 +270,8 @@ fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
         write!(text, ", {}", codecs.join(" + "))?;
     }
     let bytes = variable.elements().and_then(|n| n.checked_mul(variable.dtype.size() as u64));
-    if let Some(bytes) = bytes.filter(|_| variable.grid.shape.len() > 1) {
+    // Texts of any length have no size of their own.
+    if let Some(bytes) = bytes.filter(|_| variable.grid.shape.len() > 1 && variable.dtype != DType::VlenUtf8) {
         write!(text, ", {} decoded", human(bytes))?;
     }
     if let Some(AttrValue::Text(units)) = variable.attrs.get("units") {
@@ -250,7 +282,7 @@ fn variable_text(text: &mut String, variable: &Variable) -> std::fmt::Result {
         let flags = meanings.split_whitespace().zip(numbers).take(8).map(|(name, number)| format!("{number} {name}"));
         write!(text, ", {}", flags.collect::<Vec<_>>().join(", "))?;
     }
-    writeln!(text)
+    Ok(())
 }
 
 async fn references_text(text: &mut String, opened: &Opened, variable: &Variable) -> Result<(), Failure> {

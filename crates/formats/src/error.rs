@@ -108,6 +108,14 @@ pub enum Error {
         /// What the bytes give.
         actual: u32,
     },
+    /// A chunk that was written once is not there.
+    #[error("the chunk `{href}` is missing: {why}")]
+    MissingChunk {
+        /// The object.
+        href: outcrop_store::Href,
+        /// How that is known, and what to do.
+        why: String,
+    },
     /// A window does not lie within its variable.
     #[error("window {window} does not lie within shape {shape}")]
     Window {

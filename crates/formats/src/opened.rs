@@ -20,7 +20,7 @@ use crate::read;
 use crate::refs::ChunkRefs;
 use crate::saved::{self, Fresh, Saved};
 use crate::texts;
-use crate::zarr::{self, Place};
+use crate::zarr::{self, Complete, Place, Shards, StoredObjects};
 use crate::{Error, Result};
 
 /// Largest joined request, in bytes.
@@ -48,6 +48,8 @@ pub struct Origin {
     gdal: Option<Arc<gdal::Source>>,
     /// A chunk that has no object was never written (Zarr); behind references it is an error.
     sparse: bool,
+    /// Which chunks of a Zarr store have to be there.
+    complete: Option<Arc<Complete>>,
     /// Objects that references name, once their sizes are known.
     others: Mutex<HashMap<Href, ObjectMeta>>,
 }
@@ -61,9 +63,9 @@ impl Opened {
     pub async fn open(store: &Store, href: &Href) -> Result<Self> {
         if is_folder(href) {
             let zarr = zarr::load(store, href).await?;
-            let sparse = zarr.record_size.is_none();
+            let (sparse, complete) = (zarr.record_size.is_none(), zarr.complete());
             let meta = zarr.into_meta(&zarr::Shelf::Objects);
-            let origin = Arc::new(Origin { sparse, ..Origin::new(store, href, None) });
+            let origin = Arc::new(Origin { sparse, complete, ..Origin::new(store, href, None) });
             return Ok(Self { meta, origin, have: Sparse::new(0), fresh: Fresh::Read });
         }
         let (object, head) = store.head(href, HEAD).await?;
@@ -213,6 +215,26 @@ impl Opened {
         self.origin.store.drive_with(object, &mut have, &mut texts).await.map_err(driven)
     }
 
+    /// How many of its objects a Zarr array has; `None` for another variable, and where they cannot be listed with few
+    /// requests.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stored_objects(&self, variable: &Variable) -> Result<Option<StoredObjects>> {
+        let keys = match &variable.layout {
+            Layout::Zarr(Place::Objects(keys)) => (keys, false),
+            Layout::Zarr(Place::Shards(sharding)) => match &sharding.shards {
+                Shards::Objects(keys) => (keys, true),
+                Shards::Mapped(_) => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        match &self.origin.complete {
+            Some(complete) => complete.count(&self.origin.store, keys).await,
+            None => Ok(None),
+        }
+    }
+
     /// Reads a window of a variable as one array in C order and native byte order.
     ///
     /// # Errors
@@ -224,7 +246,8 @@ impl Opened {
 
 impl Origin {
     fn new(store: &Store, href: &Href, file: Option<ObjectMeta>) -> Self {
-        Self { store: store.clone(), href: href.clone(), file, gdal: None, sparse: false, others: Mutex::default() }
+        let (store, href) = (store.clone(), href.clone());
+        Self { store, href, file, gdal: None, sparse: false, complete: None, others: Mutex::default() }
     }
 
     /// Of an object whose size is known.
@@ -309,7 +332,10 @@ impl Origin {
         let first = decoded.saturating_add(4096);
         let (object, head) = match self.store.head(href, first).await {
             Ok(found) => found,
-            Err(e) if e.is_not_found() && self.sparse => return Ok((ChunkRef::Fill, Bytes::new())),
+            Err(e) if e.is_not_found() && self.sparse => {
+                self.missing(href).await?;
+                return Ok((ChunkRef::Fill, Bytes::new()));
+            }
             Err(e) => return Err(e.into()),
         };
         if object.is_html() {
@@ -328,6 +354,14 @@ impl Origin {
             whole.extend_from_slice(&part);
         }
         Ok((chunk.clone(), whole.into()))
+    }
+
+    /// Refuses that an object of a Zarr store is not there, if its array was complete with it.
+    pub(crate) async fn missing(&self, href: &Href) -> Result<()> {
+        match &self.complete {
+            Some(complete) => complete.missing(&self.store, href).await,
+            None => Ok(()),
+        }
     }
 
     /// An object that references name; its size is asked for once.

@@ -35,6 +35,17 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Those of an array of a store.
+    pub(super) fn of(array: &ArrayInfo, root: &Href) -> Result<Self> {
+        let (path, root) = (array.path.as_str(), root.as_folder());
+        let folder = if path.is_empty() { root } else { root.join(&format!("{path}/"))? };
+        let names = match array.format {
+            ZarrFormat::V2 => KeyNames::v2(&array.document),
+            ZarrFormat::V3 => KeyNames::v3(&array.document, path)?,
+        };
+        Ok(Self { folder, names })
+    }
+
     /// The object at this position of the grid of objects.
     pub(crate) fn get(&self, index: impl Iterator<Item = u64>) -> ChunkRef {
         // Its name is made of numbers: it can be joined.
@@ -57,6 +68,30 @@ impl KeyNames {
             name.push('0');
         }
         name
+    }
+
+    /// The position, in C order, of the object of this name in a grid of objects; `None` for another name.
+    pub(super) fn linear(&self, name: &str, counts: &[u64]) -> Option<u64> {
+        let numbers = name.strip_prefix(self.prefix)?;
+        let numbers = if self.prefix.is_empty() { numbers } else { numbers.strip_prefix(self.separator).unwrap_or("") };
+        if counts.is_empty() {
+            return (name == self.name(std::iter::empty())).then_some(0);
+        }
+        let mut at = numbers.split(self.separator).map(|number| number.parse::<u64>().ok());
+        let linear = counts.iter().try_fold(0u64, |linear, count| {
+            let at = at.next()??;
+            (at < *count).then_some(())?;
+            linear.checked_mul(*count)?.checked_add(at)
+        });
+        linear.filter(|_| at.next().is_none())
+    }
+
+    /// Those that are written.
+    pub(super) fn written(format: ZarrFormat) -> Self {
+        match format {
+            ZarrFormat::V2 => Self { prefix: "", separator: '.' },
+            ZarrFormat::V3 => Self { prefix: "c", separator: '/' },
+        }
     }
 
     /// Of Zarr 2: `0.0`, or `0/0` with `dimension_separator`.
@@ -173,7 +208,6 @@ fn name_dims(dims: &mut IndexMap<String, Dim>, variable: &mut Variable) {
 /// One array.
 fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &Shelf) -> Result<Variable> {
     let path = array.path.as_str();
-    let folder = if path.is_empty() { root.as_folder() } else { root.as_folder().join(&format!("{path}/"))? };
     product(&array.shape, path)?;
     let dtype = match array.dtype {
         Element::Number(dtype) => dtype,
@@ -182,14 +216,11 @@ fn lower(array: &ArrayInfo, (root, record_size): (&Href, Option<u64>), shelf: &S
     };
     let document = &array.document;
     let mut chain = Chain { codecs: Vec::new(), byte_order: native(), sharding: None };
-    let names = if array.format == ZarrFormat::V2 {
-        chain.read_v2(document, &array.chunk, dtype);
-        KeyNames::v2(document)
-    } else {
-        chain.read_v3(&document["codecs"], &array.chunk, dtype);
-        KeyNames::v3(document, path)?
-    };
-    let keys = Keys { folder, names };
+    match array.format {
+        ZarrFormat::V2 => chain.read_v2(document, &array.chunk, dtype),
+        ZarrFormat::V3 => chain.read_v3(&document["codecs"], &array.chunk, dtype),
+    }
+    let keys = Keys::of(array, root)?;
     let mut attrs = array.attrs.clone();
     let fill = fill_bytes(&document["fill_value"], dtype);
     let said = &document["fill_value"];

@@ -1,9 +1,12 @@
 //! Metadata documents of arrays and groups, both ways.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use serde_json::{Map, Value, json};
 use zarrs::array::ArrayMetadata;
 
+use super::marker::HINT;
 use super::read::ArrayInfo;
 use super::types::{dtype_v2, dtype_v3, fill_bytes, number_or_text_v2, objects_v2, parse_dtype_v3, parse_fill};
 use super::{ArraySpec, BloscCodec, BloscShuffle, Element, ZarrCompression, ZarrFormat};
@@ -150,14 +153,18 @@ pub(super) fn array_attributes_v2(spec: &ArraySpec) -> Value {
     Value::Object(attrs)
 }
 
-/// The document of a group of version 3.
-pub(super) fn group_v3(attrs: &Map<String, Value>, members: &Map<String, Value>) -> Value {
-    json!({
-        "attributes": attrs,
-        "zarr_format": 3,
-        "consolidated_metadata": {"kind": "inline", "must_understand": false, "metadata": members},
-        "node_type": "group",
-    })
+/// The document of a group of version 3; `hint` names the marked arrays.
+pub(super) fn group_v3(attrs: &Map<String, Value>, members: &Map<String, Value>, hint: Value) -> Value {
+    let mut consolidated = json!({"kind": "inline", "must_understand": false, "metadata": members});
+    consolidated[HINT] = hint;
+    json!({"attributes": attrs, "zarr_format": 3, "consolidated_metadata": consolidated, "node_type": "group"})
+}
+
+/// The consolidated metadata of version 2; `hint` names the marked arrays.
+pub(super) fn consolidated_v2(members: &Map<String, Value>, hint: Value) -> Value {
+    let mut consolidated = json!({"zarr_consolidated_format": 1, "metadata": members});
+    consolidated[HINT] = hint;
+    consolidated
 }
 
 fn refused(spec: &ArraySpec, why: String) -> Error {
@@ -323,7 +330,7 @@ pub(super) fn parse_v2(path: &str, zarray: &Value, zattrs: &Value) -> Result<Arr
         attrs,
         codecs: filters.iter().chain(std::iter::once(&zarray["compressor"])).filter_map(name).collect(),
         format: ZarrFormat::V2,
-        document: zarray.clone(),
+        document: Arc::new(zarray.clone()),
     })
 }
 
@@ -346,7 +353,7 @@ pub(super) fn parse_v3(path: &str, document: &Value) -> Result<ArrayInfo> {
         attrs: parse_attributes(&document["attributes"]),
         codecs: codecs.iter().filter_map(name).collect(),
         format: ZarrFormat::V3,
-        document: document.clone(),
+        document: Arc::new(document.clone()),
     })
 }
 

@@ -5,7 +5,10 @@
 //! <https://zarr-specs.readthedocs.io/>.
 
 mod codecs;
+mod complete;
+mod consolidate;
 mod lower;
+mod marker;
 mod metadata;
 mod read;
 mod shard;
@@ -15,6 +18,8 @@ mod types;
 mod write;
 
 use crate::array::{Attrs, DType};
+pub(crate) use complete::Complete;
+pub use complete::StoredObjects;
 pub(crate) use lower::{Keys, Mapped, Place, Shards, Shelf, number};
 pub(crate) use metadata::attributes;
 pub use read::{ArrayInfo, Zarr, open};

@@ -1,6 +1,6 @@
 //! Reads the arrays of a Zarr store, local or over HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use outcrop_store::{EntryKind, Href, Store};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use zarrs::array::{Array, ElementOwned};
 
 use super::storage::Remote;
-use super::{Element, ZarrFormat, metadata};
+use super::{Complete, Element, ZarrFormat, marker, metadata};
 use crate::array::{Attrs, DType};
 use crate::layout::{MAX_DIMS, product};
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ pub struct ArrayInfo {
     pub codecs: Vec<String>,
     /// Version of the format.
     pub format: ZarrFormat,
-    pub(super) document: Value,
+    pub(super) document: Arc<Value>,
 }
 
 /// An opened store or group.
@@ -58,6 +58,8 @@ pub struct Zarr {
     pub refused: Vec<(String, String)>,
     /// Rows of a table of references, if its chunks are behind such tables.
     pub(crate) record_size: Option<u64>,
+    /// Paths of arrays that have a completion marker, as consolidated metadata say, if there are any.
+    hinted: Option<BTreeSet<String>>,
 }
 
 fn broken(path: &str, why: impl std::fmt::Display) -> Error {
@@ -75,12 +77,12 @@ pub fn open(store: &Store, href: &Href) -> Result<Zarr> {
 
 /// As [`open`], without blocking.
 pub(crate) async fn load(store: &Store, href: &Href) -> Result<Zarr> {
-    let remote = Remote { store: store.clone(), root: href.as_folder() };
-    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new(), record_size: None };
+    let mut zarr = Zarr::new(store, href.as_folder());
     if let Some(document) = zarr.document("zarr.json").await? {
         zarr.open_v3(&document).await?;
     } else if let Some(document) = zarr.document(".zmetadata").await? {
         zarr.record_size = record_size(&document)?;
+        zarr.hinted = Some(marker::hinted(&document));
         zarr.consolidated_v2(&document["metadata"])?;
     } else if zarr.document(".zgroup").await?.is_some() || zarr.document(".zarray").await?.is_some() {
         zarr.walk().await?;
@@ -88,6 +90,7 @@ pub(crate) async fn load(store: &Store, href: &Href) -> Result<Zarr> {
         return Err(broken(&href.to_string(), "neither zarr.json nor .zgroup, .zarray or .zmetadata is there"));
     }
     zarr.arrays.sort_by(|a, b| a.path.cmp(&b.path));
+    zarr.remote.complete = Some(Arc::new(Complete::of(&zarr.remote.root, &zarr.arrays, zarr.hinted.as_ref())));
     Ok(zarr)
 }
 
@@ -104,14 +107,29 @@ fn record_size(document: &Value) -> Result<Option<u64>> {
 
 /// A store whose metadata documents are given by key, as in consolidated metadata of Zarr 2.
 pub(crate) fn of_documents(store: &Store, href: &Href, documents: &Value) -> Result<Zarr> {
-    let remote = Remote { store: store.clone(), root: href.folder() };
-    let mut zarr = Zarr { remote, groups: BTreeMap::new(), arrays: Vec::new(), refused: Vec::new(), record_size: None };
+    let mut zarr = Zarr::new(store, href.folder());
     zarr.consolidated_v2(documents)?;
     zarr.arrays.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(zarr)
 }
 
 impl Zarr {
+    fn new(store: &Store, root: Href) -> Self {
+        Self {
+            remote: Remote { store: store.clone(), root, complete: None },
+            groups: BTreeMap::new(),
+            arrays: Vec::new(),
+            refused: Vec::new(),
+            record_size: None,
+            hinted: None,
+        }
+    }
+
+    /// Which chunks have to be there.
+    pub(crate) fn complete(&self) -> Option<Arc<Complete>> {
+        self.remote.complete.clone()
+    }
+
     async fn document(&self, key: &str) -> Result<Option<Value>> {
         let Some(bytes) = self.remote.bytes(key).await? else { return Ok(None) };
         if bytes.len() > MAX_DOCUMENT {
@@ -163,6 +181,7 @@ impl Zarr {
             return self.walk().await;
         };
         self.groups.insert(String::new(), metadata::parse_attributes(&document["attributes"]));
+        self.hinted = Some(marker::hinted(&document["consolidated_metadata"]));
         for (path, member) in members {
             self.node_v3(path, member)?;
         }

@@ -146,7 +146,7 @@ impl Sharding {
                     Ok((object, index)) => Ok(Some((object.size, index))),
                     // One that references name has to be there.
                     Err(DriveError::Store(e)) if e.is_not_found() && matches!(self.shards, Shards::Objects(_)) => {
-                        Ok(None)
+                        origin.missing(href).await.map(|()| None)
                     }
                     Err(DriveError::Store(e)) => Err(e.into()),
                     Err(DriveError::Parse(e)) => Err(e),

@@ -1,6 +1,7 @@
 //! Zarr's keys over a folder that is being written, and over a store of ours.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use outcrop_store::{Href, Store, publish};
@@ -9,6 +10,8 @@ use zarrs::storage::{
     MaybeBytes, MaybeBytesIterator, OffsetBytesIterator, ReadableStorageTraits, StorageError, StoreKey, StorePrefix,
     WritableStorageTraits,
 };
+
+use super::Complete;
 
 /// Largest value of a key (an encoded chunk or shard), in bytes.
 const MAX_VALUE: u64 = 4 << 30;
@@ -51,6 +54,8 @@ impl WritableStorageTraits for Folder {
 pub(super) struct Remote {
     pub(super) store: Store,
     pub(super) root: Href,
+    /// Which chunks have to be there, once the arrays are known.
+    pub(super) complete: Option<Arc<Complete>>,
 }
 
 impl Remote {
@@ -66,6 +71,16 @@ impl Remote {
             Err(crate::Error::Store(e)) if e.is_not_found() => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The value of the key of a chunk; `None` if it was never written.
+    fn chunk(&self, key: &str) -> crate::Result<Option<Bytes>> {
+        let found = self.value(key)?;
+        if let (None, Some(complete)) = (&found, &self.complete) {
+            let href = self.root.as_folder().join(key)?;
+            self.store.wait(complete.missing(&self.store, &href))?;
+        }
+        Ok(found)
     }
 
     async fn read(&self, href: &Href) -> crate::Result<Bytes> {
@@ -107,7 +122,7 @@ fn cut(bytes: &Bytes, range: ByteRange) -> Result<Bytes, StorageError> {
 
 impl ReadableStorageTraits for Remote {
     fn get(&self, key: &StoreKey) -> Result<MaybeBytes, StorageError> {
-        self.value(key.as_str()).map_err(|e| StorageError::Other(with_causes(&e)))
+        self.chunk(key.as_str()).map_err(|e| StorageError::Other(with_causes(&e)))
     }
 
     fn get_partial_many<'a>(

@@ -1,9 +1,9 @@
 //! Writes a group: into a hidden folder beside, which then takes the place of the old group.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use outcrop_store::{Href, publish};
@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 use zarrs::array::{Array, ArrayBytes, ArrayBytesOffsets};
 use zarrs::storage::WritableStorageTraits;
 
+use super::consolidate::consolidate;
+use super::lower::KeyNames;
+use super::marker::{self, MARKER, Marker};
 use super::storage::Folder;
 use super::{ArraySpec, Element, Number, ZarrFormat, metadata};
 use crate::array::Attrs;
@@ -19,12 +22,11 @@ use crate::{Error, Result};
 
 /// Largest chunk, in elements.
 const MAX_CHUNK: u64 = 1 << 28;
-/// Deepest folder of a store that is looked at for consolidated metadata.
-const MAX_DEPTH: usize = 32;
 
 /// Writes one group of a local Zarr store.
 ///
 /// - The group appears whole, by [`GroupWriter::finish`]; an old group of the name stays until then.
+/// - Each array has a completion marker then (`.outcrop.json`), which says which of its chunks were stored.
 /// - Dropped before, it leaves nothing.
 pub struct GroupWriter {
     root: PathBuf,
@@ -38,6 +40,10 @@ pub struct GroupWriter {
 struct Member {
     spec: ArraySpec,
     array: Array<dyn WritableStorageTraits>,
+    /// Objects along each dimension.
+    counts: Vec<u64>,
+    /// Positions of the objects that are there, in C order: those of fill value alone are not.
+    stored: Mutex<BTreeSet<u64>>,
 }
 
 impl std::fmt::Debug for GroupWriter {
@@ -47,11 +53,11 @@ impl std::fmt::Debug for GroupWriter {
     }
 }
 
-fn failed(path: &str, why: impl std::fmt::Display) -> Error {
+pub(super) fn failed(path: &str, why: impl std::fmt::Display) -> Error {
     Error::Zarr { action: "write", path: path.to_owned(), why: why.to_string() }
 }
 
-fn io(path: &Path, source: std::io::Error) -> Error {
+pub(super) fn io(path: &Path, source: std::io::Error) -> Error {
     outcrop_store::Error::Io { action: "write", href: Href::from_path(path), source }.into()
 }
 
@@ -116,12 +122,29 @@ impl GroupWriter {
         // Each array is a store of its own to `zarrs`, which takes no names like those that xarray makes up (`__…`).
         let storage: Arc<dyn WritableStorageTraits> = Arc::new(Folder { path: self.staging.join(name) });
         let array = Array::new_with_metadata(storage, "/", parsed).map_err(|e| failed(name, e))?;
-        self.arrays.insert(name.to_owned(), Member { spec: spec.clone(), array });
+        let counts: Vec<u64> = spec.shape.iter().zip(spec.unit()).map(|(len, unit)| len.div_ceil(*unit)).collect();
+        product(&counts, name)?;
+        self.arrays.insert(name.to_owned(), Member { spec: spec.clone(), array, counts, stored: Mutex::default() });
         Ok(())
     }
 
     fn member(&self, name: &str) -> Result<&Member> {
         self.arrays.get(name).ok_or_else(|| failed(name, "there is no array of this name"))
+    }
+
+    /// Stores one unit, and notes whether it is an object now.
+    fn store(&self, name: &str, index: &[u64], values: ArrayBytes<'_>) -> Result<()> {
+        let Member { array, counts, stored, .. } = self.member(name)?;
+        array.store_chunk(index, values).map_err(|e| failed(name, e))?;
+        let object = self.staging.join(name).join(KeyNames::written(self.format).name(index.iter().copied()));
+        let linear = index.iter().zip(counts).fold(0, |at, (i, count)| at * count + i);
+        let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if object.exists() {
+            stored.insert(linear)
+        } else {
+            stored.remove(&linear)
+        };
+        Ok(())
     }
 
     /// Shape of what is written at once: of a shard where the array has shards, else of a chunk.
@@ -165,7 +188,7 @@ impl GroupWriter {
     /// # Errors
     /// [`Error::Zarr`] if the array, the position or the number of bytes does not fit; [`Error::Store`].
     pub fn write_chunk_bytes(&self, name: &str, index: &[u64], raw: &[u8]) -> Result<()> {
-        let Member { spec, array } = self.member(name)?;
+        let Member { spec, .. } = self.member(name)?;
         if spec.dtype == Element::VlenText {
             return Err(failed(name, "texts of any length are no bytes of one size; give texts"));
         }
@@ -182,7 +205,7 @@ impl GroupWriter {
             padded = place(raw, (&part, unit), unit, &fill);
             &padded
         };
-        array.store_chunk(index, ArrayBytes::new_flen(raw)).map_err(|e| failed(name, e))
+        self.store(name, index, ArrayBytes::new_flen(raw))
     }
 
     /// Writes all texts of an array, in C order.
@@ -190,7 +213,7 @@ impl GroupWriter {
     /// # Errors
     /// [`Error::Zarr`] if it is no array of texts, if the number of texts is another, or if a text is too long.
     pub fn write_text(&self, name: &str, texts: &[String]) -> Result<()> {
-        let Member { spec, array } = self.member(name)?;
+        let Member { spec, counts, .. } = self.member(name)?;
         let longest = match spec.dtype {
             Element::Text { chars } => Some(chars),
             Element::VlenText => None,
@@ -200,15 +223,14 @@ impl GroupWriter {
         if texts.len() as u64 != want {
             return Err(failed(name, format!("{} texts were given, {want} are wanted", texts.len())));
         }
-        let counts: Vec<u64> = spec.shape.iter().zip(spec.unit()).map(|(len, unit)| len.div_ceil(*unit)).collect();
-        for linear in 0..product(&counts, name)? {
-            let index = position(linear, &counts);
+        for linear in 0..product(counts, name)? {
+            let index = position(linear, counts);
             let texts = within(spec, &index, texts);
             let bytes = match longest {
                 Some(chars) => utf32(&texts, chars).map_err(|why| failed(name, why))?,
                 None => utf8(&texts).map_err(|e| failed(name, e))?,
             };
-            array.store_chunk(&index, bytes).map_err(|e| failed(name, e))?;
+            self.store(name, &index, bytes)?;
         }
         Ok(())
     }
@@ -220,6 +242,7 @@ impl GroupWriter {
     pub fn finish(self) -> Result<()> {
         self.write_metadata()?;
         flush(&self.staging)?;
+        self.write_markers()?;
         if self.group.is_empty() {
             replace(&self.staging, &self.root)?;
             let above = self.root.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -230,6 +253,18 @@ impl GroupWriter {
         self.write_parents()?;
         consolidate(&self.root, self.format)?;
         flush(&self.root)
+    }
+
+    /// Says of each array that it is complete, once all else is on the disk.
+    fn write_markers(&self) -> Result<()> {
+        let mut batch = publish::Batch::default();
+        for (name, Member { spec, counts, stored, .. }) in &self.arrays {
+            let document = metadata::array(spec, self.format)?;
+            let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+            let marker = Marker::new(&document, product(counts, name)?, &stored);
+            batch.write(&self.staging.join(name).join(MARKER), &marker.bytes())?;
+        }
+        Ok(batch.flush()?)
     }
 
     fn write_metadata(&self) -> Result<()> {
@@ -252,6 +287,7 @@ impl GroupWriter {
                 }
             }
         }
+        let hint = marker::hint(self.arrays.keys().cloned());
         match self.format {
             ZarrFormat::V2 => {
                 let (group, attrs) = (json!({"zarr_format": 2}), Value::Object(self.attrs.clone()));
@@ -259,9 +295,9 @@ impl GroupWriter {
                 put(".zattrs", &attrs)?;
                 members.insert(".zgroup".to_owned(), group);
                 members.insert(".zattrs".to_owned(), attrs);
-                put(".zmetadata", &json!({"zarr_consolidated_format": 1, "metadata": members}))?;
+                put(".zmetadata", &metadata::consolidated_v2(&members, hint))?;
             }
-            ZarrFormat::V3 => put("zarr.json", &metadata::group_v3(&self.attrs, &members))?,
+            ZarrFormat::V3 => put("zarr.json", &metadata::group_v3(&self.attrs, &members, hint))?,
         }
         Ok(())
     }
@@ -329,7 +365,7 @@ fn check_format(root: &Path, format: ZarrFormat) -> Result<()> {
     Ok(())
 }
 
-fn bytes(document: &Value) -> Vec<u8> {
+pub(super) fn bytes(document: &Value) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(document).unwrap_or_default();
     bytes.push(b'\n');
     bytes
@@ -427,61 +463,4 @@ pub(crate) fn replace(new: &Path, target: &Path) -> Result<()> {
         return Err(io(target, e));
     }
     fs::remove_dir_all(&old).map_err(|e| io(&old, e))
-}
-
-/// Gathers the metadata of all groups at the root, so that one request opens the store.
-fn consolidate(root: &Path, format: ZarrFormat) -> Result<()> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![(root.to_owned(), String::new(), 0)];
-    while let Some((folder, prefix, depth)) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(|e| io(&folder, e))? {
-            let entry = entry.map_err(|e| io(&folder, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_document = match format {
-                ZarrFormat::V2 => matches!(name.as_str(), ".zarray" | ".zgroup" | ".zattrs"),
-                ZarrFormat::V3 => name == "zarr.json" && !prefix.is_empty(),
-            };
-            if is_document {
-                let text = fs::read(entry.path()).map_err(|e| io(&entry.path(), e))?;
-                let document: Value = serde_json::from_slice(&text).map_err(|e| failed(&name, e))?;
-                found.insert((prefix.clone(), name), document);
-            } else if depth < MAX_DEPTH && !name.starts_with('.') && is_node(&entry.path(), format) {
-                folders.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
-            }
-        }
-    }
-    let mut batch = publish::Batch::default();
-    let (path, document) = match format {
-        ZarrFormat::V2 => {
-            let members: Map<String, Value> = found.into_iter().map(|((p, n), d)| (format!("{p}{n}"), d)).collect();
-            (root.join(".zmetadata"), json!({"zarr_consolidated_format": 1, "metadata": members}))
-        }
-        ZarrFormat::V3 => {
-            let path = root.join("zarr.json");
-            let text = fs::read(&path).map_err(|e| io(&path, e))?;
-            let old: Value = serde_json::from_slice(&text).map_err(|e| failed("zarr.json", e))?;
-            let attrs = old["attributes"].as_object().cloned().unwrap_or_default();
-            let member = |((prefix, _), document): ((String, String), Value)| {
-                (prefix.trim_end_matches('/').to_owned(), without_consolidated(document))
-            };
-            (path, metadata::group_v3(&attrs, &found.into_iter().map(member).collect()))
-        }
-    };
-    batch.write(&path, &bytes(&document))?;
-    Ok(())
-}
-
-fn without_consolidated(mut document: Value) -> Value {
-    if let Some(members) = document.as_object_mut() {
-        members.shift_remove("consolidated_metadata");
-    }
-    document
-}
-
-/// True for folders that are groups or arrays, so that folders of chunks are not walked.
-fn is_node(path: &Path, format: ZarrFormat) -> bool {
-    match format {
-        ZarrFormat::V2 => path.join(".zgroup").is_file() || path.join(".zarray").is_file(),
-        ZarrFormat::V3 => path.join("zarr.json").is_file(),
-    }
 }
