@@ -92,7 +92,7 @@ fn give(plan: &Plan, writer: &dyn Writer) -> Result<u64> {
                 writer.write_texts(at, texts)?;
                 continue;
             }
-            Values::Stored | Values::Decoded(_) => continue,
+            Values::Stored | Values::Decoded(_) | Values::Masked(..) => continue,
         };
         all += values.len() as u64;
         let unit = writer.unit(at);
