@@ -186,7 +186,8 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
         writeln!(text, "  {path}: cannot be read, {why}")?;
     }
     attrs_text(&mut text, "attributes", &meta.attrs)?;
-    let variables: Vec<Value> = meta.variables.iter().zip(&stored).map(|(v, stored)| summary_of(v, stored)).collect();
+    let variables: Vec<Value> =
+        meta.variables.iter().zip(&stored).map(|(v, stored)| summary_of(v, stored.as_ref())).collect();
     let mut summary =
         json!({"href": href.to_string(), "format": meta.format.to_string(), "size": size, "variables": variables});
     match survey(opened).await {
@@ -203,7 +204,7 @@ async fn opened_text(store: &Store, href: &Href, args: &InfoArgs) -> Result<(Str
     Ok((text, summary))
 }
 
-fn summary_of(variable: &Variable, stored: &Option<StoredObjects>) -> Value {
+fn summary_of(variable: &Variable, stored: Option<&StoredObjects>) -> Value {
     let grid = &variable.grid;
     let (name, dtype) = (&variable.name, variable.dtype.name());
     let mut summary =

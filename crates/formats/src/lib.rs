@@ -15,6 +15,7 @@ mod dtype;
 mod error;
 mod gdal;
 mod hdf5;
+mod json;
 pub mod kerchunk;
 mod layout;
 mod locate;

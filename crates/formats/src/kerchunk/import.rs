@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::template::Templates;
 use crate::array::{ChunkRef, FileMeta};
+use crate::json::{Bounded, Budget};
 use crate::{Error, zarr};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,15 +55,16 @@ pub fn looks_like(head: &[u8]) -> bool {
 pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta> {
     let broken = |why: String| Error::malformed(format!("the document of references `{href}`"), why);
     let Around { refs, templates, generated } = serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))?;
-    let templates = Templates::new(&templates.unwrap_or_default()).map_err(broken)?;
-    let generated = templates.generate(&generated.unwrap_or_default()).map_err(broken)?;
+    let Templated { texts, lists } = Templated::of(templates, generated).map_err(broken)?;
+    let templates = Templates::new(&texts).map_err(broken)?;
+    let generated = templates.generate(&lists).map_err(broken)?;
     let reader = Reader { base: href, templates, known: HashMap::new(), hrefs: Vec::new(), bytes: 0 };
-    let mut all = Gather { reader, documents: Map::new(), targets: HashMap::new() };
+    let mut all = Gather { reader, documents: Map::new(), targets: HashMap::new(), budget: Budget::default() };
     // The references are by far the most of the document: they never become a tree.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let read = if refs.is_some() { Within(&mut all).deserialize(&mut json) } else { (&mut all).deserialize(&mut json) };
     read.map_err(|e| broken(e.to_string()))?;
-    let Gather { mut reader, documents, mut targets } = all;
+    let Gather { mut reader, documents, mut targets, .. } = all;
     for (key, url, range) in generated {
         let target = reader.object(&url, range).map_err(|why| broken(format!("`{key}`: {why}")))?;
         targets.insert(key.into(), target);
@@ -79,9 +81,31 @@ pub(crate) fn open(store: &Store, href: &Href, bytes: &[u8]) -> Result<FileMeta>
 #[derive(Deserialize)]
 struct Around {
     refs: Option<IgnoredAny>,
-    templates: Option<Map<String, Value>>,
+    templates: Option<Bounded>,
     #[serde(rename = "gen")]
-    generated: Option<Vec<Value>>,
+    generated: Option<Bounded>,
+}
+
+/// Templates, and what makes references of them.
+struct Templated {
+    texts: Map<String, Value>,
+    lists: Vec<Value>,
+}
+
+impl Templated {
+    fn of(templates: Option<Bounded>, generated: Option<Bounded>) -> Result<Self, String> {
+        let texts = match templates {
+            Some(Bounded(Value::Object(texts))) => texts,
+            None | Some(Bounded(Value::Null)) => Map::new(),
+            Some(_) => return Err("`templates` is no object".to_owned()),
+        };
+        let lists = match generated {
+            Some(Bounded(Value::Array(lists))) => lists,
+            None | Some(Bounded(Value::Null)) => Vec::new(),
+            Some(_) => return Err("`gen` is no list".to_owned()),
+        };
+        Ok(Self { texts, lists })
+    }
 }
 
 /// Gathers references while they are read.
@@ -89,6 +113,8 @@ struct Gather<'a> {
     reader: Reader<'a>,
     documents: Map<String, Value>,
     targets: HashMap<Box<str>, Target>,
+    /// Of all documents together.
+    budget: Budget,
 }
 
 /// The references of a document, under `refs`.
@@ -137,14 +163,17 @@ impl<'de> Visitor<'de> for &mut Gather<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = members.next_entry::<String, Value>()? {
+        while let Some(key) = members.next_key::<String>()? {
             let failed = |why: String| A::Error::custom(format!("`{key}`: {why}"));
             let name = key.rsplit('/').next().unwrap_or(&key);
             if matches!(name, ".zgroup" | ".zarray" | ".zattrs" | ".zmetadata" | "zarr.json") {
-                let document = metadata(&value).ok_or_else(|| failed("no JSON".to_owned()))?;
+                let value = members.next_value_seed(&mut self.budget)?;
+                let document = metadata(value, &mut self.budget).map_err(failed)?;
                 self.documents.insert(key, document);
                 continue;
             }
+            // A reference has three parts; what has more is refused below.
+            let value = members.next_value::<Bounded>()?.0;
             let target = self.reader.target(&value).map_err(failed)?;
             self.targets.insert(key.into(), target);
         }
@@ -153,15 +182,16 @@ impl<'de> Visitor<'de> for &mut Gather<'_> {
 }
 
 /// A metadata document, as JSON or as text that holds JSON.
-fn metadata(value: &Value) -> Option<Value> {
-    match value {
+fn metadata(value: Value, budget: &mut Budget) -> Result<Value, String> {
+    let parsed = match value {
         Value::String(text) => match text.strip_prefix("base64:") {
-            Some(coded) => serde_json::from_slice(&decoded(coded)?).ok(),
-            None => serde_json::from_str(text).ok(),
+            Some(coded) => budget.tree(&decoded(coded).ok_or("no JSON: bad base64")?),
+            None => budget.tree(text.as_bytes()),
         },
-        Value::Object(_) => Some(value.clone()),
-        _ => None,
-    }
+        Value::Object(_) => return Ok(value),
+        _ => return Err("no JSON".to_owned()),
+    };
+    parsed.map_err(|e| format!("no JSON: {e}"))
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {

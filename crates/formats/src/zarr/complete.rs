@@ -91,9 +91,13 @@ impl Complete {
                 if written != Some(true) {
                     return Ok(());
                 }
+                let next = match watched.hinted {
+                    Some(_) => "consolidate its metadata anew".to_owned(),
+                    None => format!("remove `{folder}{MARKER}`"),
+                };
                 missing(format!(
-                    "it was there when the array was complete; copy the store again, or remove `{folder}{MARKER}` to read \
-                     what is missing as fill value"
+                    "it was there when the array was complete; copy the store again, or {next} to read what is missing as \
+                     fill value"
                 ))
             }
         }

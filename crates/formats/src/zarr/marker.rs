@@ -31,7 +31,8 @@ const MAX_RANGES: usize = 1 << 14;
 /// - `stored` is at most `chunks`; `unwritten` are ranges in order, within `chunks`, of all that is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
-    outcrop_marker: u64,
+    #[serde(rename = "outcrop_marker")]
+    version: u64,
     /// Checksum of the metadata.
     metadata: String,
     /// Objects of the whole array.
@@ -46,7 +47,8 @@ pub(crate) struct Marker {
 /// The version alone: all else may be of another form.
 #[derive(Deserialize)]
 struct Version {
-    outcrop_marker: u64,
+    #[serde(rename = "outcrop_marker")]
+    version: u64,
 }
 
 impl Marker {
@@ -61,7 +63,7 @@ impl Marker {
             next = at.saturating_add(1);
         }
         let unwritten = Some(unwritten).filter(|ranges| ranges.len() <= MAX_RANGES);
-        Self { outcrop_marker: VERSION, metadata: digest(document), chunks, stored: stored.len() as u64, unwritten }
+        Self { version: VERSION, metadata: digest(document), chunks, stored: stored.len() as u64, unwritten }
     }
 
     /// Reads a marker.
@@ -70,7 +72,7 @@ impl Marker {
     /// What is wrong with it, and what to do.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let damaged = |why: &dyn std::fmt::Display| format!("it is damaged ({why}); copy the array again");
-        let Version { outcrop_marker: version } = serde_json::from_slice(bytes).map_err(|e| damaged(&e))?;
+        let Version { version } = serde_json::from_slice(bytes).map_err(|e| damaged(&e))?;
         if version != VERSION {
             return Err(format!("it is of version {version}, this program reads {VERSION}; use a newer one"));
         }

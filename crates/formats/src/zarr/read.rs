@@ -10,6 +10,7 @@ use zarrs::array::{Array, ElementOwned};
 use super::storage::Remote;
 use super::{Complete, Element, ZarrFormat, marker, metadata};
 use crate::array::{Attrs, DType};
+use crate::json::Budget;
 use crate::layout::{MAX_DIMS, product};
 use crate::{Error, Result};
 
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 const MAX_ELEMENTS: u64 = 1 << 32;
 /// Most groups and arrays of a store: each takes about 4 kB.
 const MAX_NODES: usize = 1 << 15;
-/// Largest document of metadata, in bytes: as a tree it takes up to sixteen times as much.
+/// Largest document of metadata, in bytes; as a tree it has a limit of its own ([`Budget`]).
 const MAX_DOCUMENT: usize = 16 << 20;
 /// Deepest group.
 const MAX_DEPTH: usize = 32;
@@ -136,7 +137,7 @@ impl Zarr {
             let what = format!("size of the document `{key}` in bytes");
             return Err(Error::Limit { what, value: bytes.len() as u64, limit: MAX_DOCUMENT as u64 });
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| broken(key, e))
+        Budget::default().tree(&bytes).map(Some).map_err(|e| broken(key, e))
     }
 
     /// The array of this path.

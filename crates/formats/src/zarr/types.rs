@@ -49,7 +49,7 @@ pub(super) fn number_or_text_v2(path: &str, dtype: &str) -> Result<Element> {
 pub(super) fn objects_v2(path: &str, filters: &[Value]) -> Result<Element> {
     const OBJECTS: [&str; 6] = ["vlen-utf8", "vlen-bytes", "vlen-array", "json2", "msgpack2", "pickle"];
     let names = || filters.iter().filter_map(|filter| filter["id"].as_str());
-    match names().find(|name| OBJECTS.contains(name)).or_else(|| names().last()) {
+    match names().find(|name| OBJECTS.contains(name)).or_else(|| names().next_back()) {
         Some("vlen-utf8") => Ok(Element::VlenText),
         Some(other) => Err(broken(path, format!("objects by `{other}` are not supported; texts (`vlen-utf8`) are"))),
         None => Err(broken(path, "objects without a filter that says what they are cannot be read")),

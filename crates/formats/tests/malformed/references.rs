@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::zarr::list_of;
 use super::{Case, changed::tables};
 
 /// A document of version 1 with one array of 64 numbers, and what is to be added.
@@ -27,7 +28,25 @@ fn table(name: &'static str, change: impl Fn(&mut Vec<u8>), want: &'static str) 
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [expanded(), documents(), in_parquet()].into_iter().flatten().collect()
+    [expanded(), documents(), in_parquet(), large()].into_iter().flatten().collect()
+}
+
+/// Trees that few bytes of text become. They are put in as text: here they would take as much memory.
+fn large() -> Vec<Case> {
+    let tree = String::from_utf8(list_of(r#"{"a":0}"#, 400_000)).unwrap();
+    let list = &tree[5..tree.len() - 1];
+    let with = |name: &str, text: &str| {
+        let document = String::from_utf8(document(&json!({name: "PLACE"}))).unwrap();
+        document.replace("\"PLACE\"", text).into_bytes()
+    };
+    let limit = "more than the limit";
+    vec![
+        Case::file("attributes of 400,000 objects", with("v/.zattrs", &tree), limit),
+        Case::file("attributes of 400,000 objects as text", with("v/.zattrs", &json!(tree).to_string()), limit),
+        Case::file("templates of 400,000 objects", with("templates", &tree), limit),
+        Case::file("a list of 400,000 templates", with("gen", list), limit),
+        Case::file("a reference of 400,000 parts", with("v/0", list), limit),
+    ]
 }
 
 fn in_parquet() -> Vec<Case> {

@@ -54,6 +54,11 @@ fn nested(depth: usize) -> Vec<u8> {
     [vec![b'['; depth], vec![b']'; depth]].concat()
 }
 
+/// An attribute that is a list of many of one kind.
+pub(super) fn list_of(each: &str, count: usize) -> Vec<u8> {
+    format!("{{\"a\":[{each}{}]}}", format!(",{each}").repeat(count - 1)).into_bytes()
+}
+
 fn consolidated(count: usize) -> Vec<(String, Vec<u8>)> {
     let array = json!({"zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "|u1", "fill_value": 0, "order": "C",
         "filters": null, "compressor": null});
@@ -95,6 +100,15 @@ fn documents() -> Vec<Case> {
         of("a format of number 7", json!({"zarr_format": 7}), "!"),
         Case::folder("attributes 100,000 deep", deep(nested(100_000)), "!"),
         Case::folder("attributes that are no text", deep(vec![0xff; 100]), "!"),
+        Case::folder("attributes of seven million zeros", deep(list_of("0", 7 << 20)), "more than the limit"),
+        Case::folder("attributes of two million objects", deep(list_of(r#"{"a":0}"#, 2 << 20)), "more than the limit"),
+        Case::folder("attributes of five million empty lists", deep(list_of("[]", 5 << 20)), "more than the limit"),
+        Case::folder(
+            "an attribute of 15 MiB of text",
+            deep(format!("{{\"a\":\"{}\"}}", "x".repeat(15 << 20)).into()),
+            "",
+        ),
+        Case::folder("a million numbers as an attribute", deep(list_of("12345.5", 1_000_000)), "*"),
         Case::folder("20,000 arrays", consolidated(20_000), ""),
         Case::folder("two million arrays", consolidated(200_000), "*"),
         Case::folder("an empty document", store(&[(".zgroup", &Value::Null)], ("v/.zarray", b"")), "!"),
@@ -216,76 +230,65 @@ fn encoded(said: u32, texts: &[(u32, &[u8])]) -> Vec<u8> {
     said.to_le_bytes().into_iter().chain(each).collect()
 }
 
-fn texts() -> Vec<Case> {
+/// A store of version 2 with two texts.
+fn two_texts(changes: &Value, chunk: &[u8]) -> Vec<(String, Vec<u8>)> {
     let filters = json!([{"id": "vlen-utf8"}]);
-    let of = |changes: Value, chunk: &[u8]| {
-        let mut all = json!({"dtype": "|O", "filters": filters, "shape": [2], "chunks": [2], "fill_value": ""});
-        replace(&mut all, &changes);
-        two(&all, chunk)
-    };
-    let zlib = json!({"compressor": {"id": "zlib", "level": 1}});
-    let many = |count: u64| json!({"shape": [count], "chunks": [count], "compressor": {"id": "zlib", "level": 1}});
-    let packed = |size: usize| zstd::bulk::compress(&vec![0; size], 1).unwrap();
+    let mut all = json!({"dtype": "|O", "filters": filters, "shape": [2], "chunks": [2], "fill_value": ""});
+    replace(&mut all, changes);
+    two(&all, chunk)
+}
+
+fn texts() -> Vec<Case> {
+    let of = |name, chunk: &[u8], want| Case::folder(name, two_texts(&json!({}), chunk), want);
     let sound = encoded(2, &[(1, b"a"), (2, b"bc")]);
-    let three_of = |codecs: Value| {
-        three(
-            &json!({"data_type": "string", "shape": [2], "fill_value": "",
-        "chunk_grid": grid(&json!([2])), "codecs": codecs}),
-            &sound,
-        )
+    let mut long = encoded(2, &[(1, b"a"), (65 << 20, b"")]);
+    long.resize(13 + (65 << 20), b'x');
+    let zlib = json!({"id": "zlib", "level": 1});
+    let many = |name, count: u64, zeros: &[u8], want| {
+        let changes = json!({"shape": [count], "chunks": [count], "compressor": zlib});
+        Case::folder(name, two_texts(&changes, zeros), want)
     };
-    let mut long = encoded(2, &[(1, b"a"), (100 << 20, b"")]);
-    long.resize(13 + (100 << 20), b'x');
     vec![
-        Case::folder("texts", of(json!({}), &sound), ""),
-        Case::folder("texts of version 3", three_of(json!(["vlen-utf8"])), ""),
-        Case::folder("texts of nothing", of(json!({}), b""), "the number of texts is cut"),
-        Case::folder("two texts of which one is there", of(json!({}), &encoded(2, &[(1, b"a")])), "!"),
-        Case::folder(
-            "more texts than the chunk has",
-            of(json!({}), &encoded(3, &[(0, &b""[..]); 3])),
-            "3 texts; the chunk has 2",
-        ),
-        Case::folder("2^32 - 1 texts", of(json!({}), &encoded(u32::MAX, &[(0, &b""[..]); 2])), "4294967295 texts"),
-        Case::folder(
-            "a text of 2^32 - 1 bytes",
-            of(json!({}), &encoded(2, &[(0, b""), (u32::MAX, b"a")])),
-            "text 1 of 2",
-        ),
-        Case::folder("a text that is no UTF-8", of(json!({}), &encoded(2, &[(0, b""), (1, b"\xff")])), "no UTF-8"),
-        Case::folder("bytes behind the texts", of(json!({}), &[&sound[..], b"?"].concat()), "1 bytes are behind"),
-        Case::folder("a text of 100 MiB", of(json!({}), &long), "more than the limit"),
-        Case::folder("two million empty texts", of(many(1 << 21), &zeros(4 << 21)), "!"),
-        Case::folder("three million empty texts", of(many(3 << 20), &zeros(4)), "number of texts of a chunk"),
-        Case::folder("2^60 texts", of(many(1 << 60), &zeros(4)), "!"),
-        Case::folder("a bomb of texts", of(zlib, &zeros(256 << 20)), "!"),
-        Case::folder(
-            "another bomb of texts",
-            of(json!({"compressor": {"id": "zstd", "level": 1}}), &packed(1 << 30)),
-            "!",
-        ),
-        Case::folder("texts of noise", of(json!({"compressor": {"id": "blosc"}}), &[0x5a; 99]), "!"),
-        Case::folder(
-            "texts by two filters",
-            of(json!({"filters": [{"id": "vlen-utf8"}, {"id": "vlen-utf8"}]}), &sound),
-            "!",
-        ),
-        Case::folder(
-            "texts by shuffled bytes",
-            of(json!({"filters": [{"id": "vlen-utf8"}, {"id": "shuffle", "elementsize": 4}]}), &sound),
-            "!",
-        ),
-        Case::folder(
-            "texts of deltas",
-            of(json!({"filters": [{"id": "delta", "dtype": "<i4"}, {"id": "vlen-utf8"}]}), &sound),
-            "!",
-        ),
-        Case::folder("numbers as texts", two(&json!({"filters": filters}), &sound), "vlen-utf8"),
-        Case::folder(
-            "texts as numbers",
-            three_of(json!([{"name": "bytes", "configuration": {"endian": "little"}}])),
-            "vlen-utf8",
-        ),
-        Case::folder("bytes of any length", of(json!({"filters": [{"id": "vlen-bytes"}]}), &sound), "vlen-bytes"),
+        of("texts", &sound, ""),
+        of("texts of nothing", b"", "the number of texts is cut"),
+        of("two texts of which one is there", &encoded(2, &[(1, b"a")]), "!"),
+        of("more texts than the chunk has", &encoded(3, &[(0, &b""[..]); 3]), "3 texts; the chunk has 2"),
+        of("2^32 - 1 texts", &encoded(u32::MAX, &[(0, &b""[..]); 2]), "4294967295 texts"),
+        of("a text of 2^32 - 1 bytes", &encoded(2, &[(0, b""), (u32::MAX, b"a")]), "text 1 of 2"),
+        of("a text that is no UTF-8", &encoded(2, &[(0, b""), (1, b"\xff")]), "no UTF-8"),
+        of("bytes behind the texts", &[&sound[..], b"?"].concat(), "1 bytes are behind"),
+        of("a text of 65 MiB", &long, "more than the limit"),
+        many("two million empty texts", 1 << 21, &zeros(4 << 21), "!"),
+        many("three million empty texts", 3 << 20, &zeros(4), "number of texts of a chunk"),
+        many("2^60 texts", 1 << 60, &zeros(4), "!"),
+    ]
+    .into_iter()
+    .chain(coded_texts(&sound))
+    .collect()
+}
+
+fn coded_texts(sound: &[u8]) -> Vec<Case> {
+    let of = |name, changes: Value, want| Case::folder(name, two_texts(&changes, sound), want);
+    let coded = |name, id: &str, chunk: &[u8]| {
+        Case::folder(name, two_texts(&json!({"compressor": {"id": id, "level": 1}}), chunk), "!")
+    };
+    let three_of = |name, codecs: Value, want| {
+        let chunk = grid(&json!([2]));
+        let changes =
+            json!({"data_type": "string", "shape": [2], "fill_value": "", "chunk_grid": chunk, "codecs": codecs});
+        Case::folder(name, three(&changes, sound), want)
+    };
+    let utf8 = json!({"id": "vlen-utf8"});
+    vec![
+        coded("a bomb of texts", "zlib", &zeros(256 << 20)),
+        coded("another bomb of texts", "zstd", &zstd::bulk::compress(&vec![0; 256 << 20], 1).unwrap()),
+        coded("texts of noise", "blosc", &[0x5a; 99]),
+        of("texts by two filters", json!({"filters": [utf8, utf8]}), "!"),
+        of("texts by shuffled bytes", json!({"filters": [utf8, {"id": "shuffle", "elementsize": 4}]}), "!"),
+        of("texts of deltas", json!({"filters": [{"id": "delta", "dtype": "<i4"}, utf8]}), "!"),
+        of("bytes of any length", json!({"filters": [{"id": "vlen-bytes"}]}), "vlen-bytes"),
+        Case::folder("numbers as texts", two(&json!({"filters": [utf8]}), sound), "vlen-utf8"),
+        three_of("texts of version 3", json!(["vlen-utf8"]), ""),
+        three_of("texts as numbers", json!([{"name": "bytes", "configuration": {"endian": "little"}}]), "vlen-utf8"),
     ]
 }
