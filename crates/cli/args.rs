@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// Find items of a catalog.
     Search(SearchArgs),
+    /// Write the items of a catalog as a table (stac-geoparquet) that is searched without reading the rest.
+    Index(IndexArgs),
     /// Copy selected assets of selected items and rewrite their hrefs.
     Fetch(FetchArgs),
     /// Tell what is in a file, a Zarr store or the files of an item.
@@ -146,6 +148,21 @@ pub(crate) struct SearchArgs {
     pub(crate) format: Option<ItemFormat>,
     /// Write to a file instead of stdout.
     #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop index daymet\n  \
+    outcrop index https://example.com/stac/ --collections daymet -o daymet.parquet\n  \
+    outcrop search daymet/items.parquet --bbox=-68,16,-64,20 --datetime 1990/1999")]
+pub(crate) struct IndexArgs {
+    /// Catalog, collection, file of items, or STAC API.
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// File to write [default: items.parquet in the folder of the catalog].
+    #[arg(long, short, value_name = "FILE.parquet")]
     pub(crate) output: Option<String>,
 }
 

@@ -44,6 +44,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
         Command::Build(args) => commands::build::run(context, &args),
         Command::Describe(args) => commands::describe::run(context, &args),
         Command::Search(args) => commands::search::run(context, &args),
+        Command::Index(args) => commands::index::run(context, &args),
         Command::Fetch(args) => commands::fetch::run(context, &args),
         Command::Info(args) => commands::info::run(context, &args),
         Command::Convert(args) => commands::convert::run(context, &args),

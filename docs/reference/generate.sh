@@ -30,8 +30,9 @@ Data go to stdout, all else to stderr. Long work shows progress bars on a termin
 
 ## Sources
 
-`SOURCE` is a local path or a URL of a catalog, a collection, an item, an item collection (GeoJSON) or a file of items,
-one a line (`.ndjson`). A folder means its `catalog.json` or `collection.json`. `SOURCE#ID` names one item. URLs are those
+`SOURCE` is a local path or a URL of a catalog, a collection, an item, an item collection (GeoJSON), a file of items, one a
+line (`.ndjson`), a table of items (`.parquet`), or of a STAC API (its landing page or one of its collections); `-` is the standard input. A folder means
+its `catalog.json` or `collection.json`. `SOURCE#ID` names one item. URLs are those
 of http, https, s3, gs, az, abfs and abfss; [archives in object stores](../guide/object-stores.md) says which settings
 they take.
 
@@ -49,7 +50,7 @@ Errors are written as `error:`, the causes as `because:`, and the next step, whe
 After a signal the same command goes on where it stopped: whole files are kept, unfinished ones are gone.
 HEAD
   help_of outcrop ""
-  for command in build describe search fetch info convert run plot serve demo; do
+  for command in build describe search index fetch info convert run plot serve demo; do
     help_of "outcrop $command" "$command"
   done
 } >"$part"

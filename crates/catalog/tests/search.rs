@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use futures::StreamExt;
-use outcrop_catalog::{Cql, Error, Order, SearchOptions, Source, search_raw};
+use outcrop_catalog::{Cql, Error, Order, SearchOptions, Source, index, search_raw};
 use outcrop_store::{Store, StoreOptions};
 use outcrop_testkit::{Answer, Asked, Random, Service};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn items(count: usize) -> Vec<Value> {
     (0..count).map(item).collect()
 }
 
-/// The items as a catalog, a line each, a collection of items, and a server.
+/// The items as a catalog, a line each, a collection of items, a table, and a server.
 fn sources(folder: &Path, items: &[Value]) -> Vec<String> {
     let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
     std::fs::write(folder.join("items.ndjson"), lines).unwrap();
@@ -72,7 +72,12 @@ fn sources(folder: &Path, items: &[Value]) -> Vec<String> {
     let root = json!({"type": "Catalog", "id": "t", "stac_version": "1.1.0", "description": "d", "links": links});
     std::fs::write(tree.join("catalog.json"), root.to_string()).unwrap();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    vec![path("items.ndjson"), path("items.json"), path("tree"), format!("{}/", api(items.to_vec()).base())]
+    let (_runtime, store) = store();
+    let lines = Source::parse(&path("items.ndjson")).unwrap();
+    let table = folder.join("items.parquet");
+    assert_eq!(store.wait(index(&store, &lines, &SearchOptions::default(), &table)).unwrap().failed.len(), 0);
+    let server = format!("{}/", api(items.to_vec()).base());
+    vec![path("items.ndjson"), path("items.json"), path("tree"), path("items.parquet"), server]
 }
 
 /// A server that pages and decides nothing.

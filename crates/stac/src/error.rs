@@ -142,4 +142,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A table of items cannot be read or written.
+    #[error("`{}` is not a table of items that can be used: {why}", path.display())]
+    Table {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Error {
+    /// A table that the system does not let be read or written.
+    pub(crate) fn table(path: &std::path::Path, why: &std::io::Error) -> Self {
+        Self::Table { path: path.to_owned(), why: why.to_string() }
+    }
 }

@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod features;
 mod geometry;
+pub mod geoparquet;
 mod item;
 mod layout;
 mod published;

@@ -108,7 +108,7 @@ fn serve(mut stream: TcpStream, all: &Mutex<Vec<Asked>>, decide: &Decide) {
     };
     let Answer { status, headers, body } = decide(&asked);
     all.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let headers = headers.iter().fold(String::new(), |all, line| all + line + "\r\n");
     let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     // Who has gone away does not want it.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use geo::Intersects;
 use outcrop_grid::{BBox, Interval};
+use outcrop_stac::geoparquet::{Group, Outline};
 use outcrop_stac::{Document, Heights, Kind, RawItem, Shape};
 use serde_json::Value;
 
@@ -81,6 +82,30 @@ impl Filter {
             }
         }
         Ok(true)
+    }
+
+    /// False only if no row of a group can fit.
+    pub(crate) fn may_be_in(&self, group: &Group) -> bool {
+        let place = self.bbox.or_else(|| self.around());
+        group.may_hold(place.as_ref(), self.datetime.as_ref(), &self.collections.iter().cloned().collect::<Vec<_>>())
+    }
+
+    /// False only if a row cannot fit.
+    pub(crate) fn may_fit(&self, row: &Outline) -> bool {
+        let in_time = self.datetime.as_ref().is_none_or(|wanted| row.may_meet(wanted));
+        let place = self.bbox.or_else(|| self.around());
+        let in_space = match (place, row.bbox.map(|numbers| BBox::from_slice(&numbers))) {
+            (Some(wanted), Some(Ok(own))) => own.intersects(&wanted) || own.west < -180.0 || own.east > 180.0,
+            _ => true,
+        };
+        self.fits_names(&row.id, row.collection.as_deref()) && in_time && in_space
+    }
+
+    /// The box around the geometry that is wanted.
+    fn around(&self) -> Option<BBox> {
+        let rect = geo::BoundingRect::bounding_rect(self.intersects.as_ref()?)?;
+        let (least, most) = (rect.min(), rect.max());
+        Some(BBox { west: least.x, south: least.y, east: most.x, north: most.y })
     }
 
     /// Why nothing below a catalog can fit; `None` where something may. Ids must all be looked for.

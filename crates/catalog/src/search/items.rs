@@ -7,7 +7,7 @@ use futures::stream::{BoxStream, StreamExt};
 use outcrop_stac::{Ancestors, Document, Kind, Loaded, RawItem, RawNode, Splitter, WalkOptions, walk_raw};
 use outcrop_store::{Href, Store};
 
-use super::{Filter, Found, SearchOptions, Source, server};
+use super::{Filter, Found, SearchOptions, Source, server, table};
 use crate::{Error, Result};
 
 /// Longest item in bytes.
@@ -33,6 +33,9 @@ pub(super) async fn open(
     }
     let ending =
         source.href.file_name().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    if matches!(ending.as_deref(), Some("parquet" | "geoparquet")) {
+        return table::items(store, &source.href, (filter, options)).await;
+    }
     let is_lines = matches!(ending.as_deref(), Some("ndjson" | "jsonl" | "geojsonl" | "geojsons"));
     let is_large =
         || source.href.to_path().and_then(|path| path.metadata().ok()).is_some_and(|meta| meta.len() > LARGE);

@@ -11,6 +11,7 @@ mod query;
 mod server;
 mod sort;
 mod source;
+mod table;
 mod tally;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use crate::{Error, Result};
 pub use cql::Cql;
 pub use fields::Fields;
 pub(crate) use filter::Filter;
+pub(crate) use sort::Sorter;
 pub use sort::{Direction, Order, SortKey};
 pub use source::Source;
 pub use tally::{Tally, Told};
@@ -155,10 +157,10 @@ fn sorted(
     keys: Vec<SortKey>,
 ) -> impl Stream<Item = Result<Found>> + Send + use<> {
     enum State {
-        Taking(BoxStream<'static, Result<Found>>, sort::Sorter),
+        Taking(BoxStream<'static, Result<Found>>, Sorter),
         Giving(Box<dyn Iterator<Item = Result<Found>> + Send>),
     }
-    let start = State::Taking(items, sort::Sorter::new(keys));
+    let start = State::Taking(items, Sorter::new(keys));
     futures::stream::unfold(start, |state| async move {
         let mut giving = match state {
             State::Giving(giving) => giving,

@@ -144,9 +144,26 @@ impl Sorter {
     /// # Errors
     /// [`Error::Stac`] for an item whose properties are no tree, [`Error::Spool`] where the temporary file fails.
     pub(crate) fn add(&mut self, found: Found) -> Result<()> {
-        let Found { item, ancestors } = found;
-        let value = if self.keys.is_empty() { Value::Null } else { item.to_value()? };
+        let value = if self.keys.is_empty() { Value::Null } else { found.item.to_value()? };
         let ranks = self.keys.iter().map(|key| Rank::of(field(&value, &key.field))).collect();
+        self.insert(found, ranks)
+    }
+
+    /// Adds an item by its collection and a number.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] where the temporary file fails.
+    pub(crate) fn add_at(&mut self, found: Found, place: f64) -> Result<()> {
+        let collection = found.item.collection().unwrap_or_default().into_owned();
+        self.insert(found, vec![Rank::Text(collection), Rank::Number(place)])
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn insert(&mut self, found: Found, ranks: Vec<Rank>) -> Result<()> {
+        let Found { item, ancestors } = found;
         let (collection, id) = (item.collection().unwrap_or_default().into_owned(), item.id().into_owned());
         let place = self.keep(item.bytes())?;
         self.entries.push(Entry { ranks, collection, id, href: item.href().clone(), ancestors, place });

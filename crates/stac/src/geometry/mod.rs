@@ -57,6 +57,11 @@ impl Shape {
         json::parse(json, DEEPEST)
     }
 
+    /// Reads a geometry that is a tree.
+    pub fn of_value(value: &serde_json::Value) -> Option<Self> {
+        if value.is_null() { None } else { Self::parse(&value.to_string()) }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> ShapeKind {
         self.kind

@@ -1,0 +1,136 @@
+//! Items written as rows come back as items.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+
+use outcrop_stac::geoparquet::{Table, TableWriter};
+use outcrop_stac::{Error, RawItem};
+use outcrop_store::{Href, Store, StoreOptions};
+use serde_json::{Value, json};
+
+fn store() -> (tokio::runtime::Runtime, Store) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
+    (runtime, store)
+}
+
+fn item(id: &str, properties: &Value) -> Value {
+    json!({"type": "Feature", "stac_version": "1.1.0", "stac_extensions": [], "id": id, "collection": "c",
+        "geometry": {"type": "Polygon", "coordinates": [[[0.5, 1.0], [2.5, 1.0], [2.5, 3.0], [0.5, 1.0]]]},
+        "bbox": [0.5, 1.0, 2.5, 3.0], "properties": properties, "links": [{"rel": "via", "href": "https://h/x"}],
+        "assets": {"a": {"href": "https://h/a.nc", "roles": ["data", "x"], "bands": [{"name": "b", "nodata": -1}]}}})
+}
+
+fn raw(item: &Value) -> RawItem {
+    RawItem::parse(Href::parse("/c/i.json").unwrap(), item.to_string().into()).unwrap()
+}
+
+fn write(path: &Path, items: &[Value]) -> Result<u64, Error> {
+    let mut writer = TableWriter::create(path)?;
+    for item in items {
+        writer.add(&raw(item), &[])?;
+    }
+    Ok(writer.finish()?.items)
+}
+
+fn read(path: &Path) -> Vec<Value> {
+    let (_runtime, store) = store();
+    let table = store.wait(Table::open(&store, &Href::from_path(path))).unwrap();
+    let groups = (0..table.groups()).map(|at| store.wait(table.items(at, |_| true)).unwrap());
+    groups.flatten().map(|item| item.to_value().unwrap()).collect()
+}
+
+#[test]
+fn items_of_all_kinds_of_values_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.parquet");
+    let items = vec![
+        item(
+            "a",
+            &json!({"datetime": "2020-01-01T00:00:00Z", "whole": 7, "text": "ä\"", "truth": true, "list": [1.5, 2.0],
+            "deep": {"er": [{"x": 1}, {"y": [[1], []]}]}, "mixed": 1}),
+        ),
+        item(
+            "b",
+            &json!({"datetime": null, "start_datetime": "2019-12-31T23:59:59.500Z",
+            "end_datetime": "2020-01-02T00:00:00Z", "list": [], "mixed": "one", "deep": {}}),
+        ),
+    ];
+    assert_eq!(write(&path, &items).unwrap(), 2);
+    assert_eq!(read(&path), items);
+}
+
+#[test]
+fn places_and_foreign_fields_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.parquet");
+    let mut nowhere = item("n", &json!({"datetime": "2020-01-01T00:00:00Z"}));
+    nowhere["geometry"] = Value::Null;
+    nowhere.as_object_mut().unwrap().remove("bbox");
+    let mut high = item("h", &json!({"datetime": "2020-01-01T00:00:00Z"}));
+    high["geometry"] = json!({"type": "Point", "coordinates": [179.0, 2.0, 30.0]});
+    high["bbox"] = json!([179.0, 2.0, 30.0, 179.0, 2.0, 30.0]);
+    high["foreign"] = json!({"member": 1});
+    let items = vec![nowhere, high];
+    write(&path, &items).unwrap();
+    let back = read(&path);
+    assert_eq!(back[0]["geometry"], Value::Null);
+    assert!(back[0].get("bbox").is_none());
+    assert_eq!(back[1], items[1]);
+}
+
+#[test]
+fn later_items_may_have_other_fields_and_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.parquet");
+    let mut items: Vec<Value> =
+        (0..12_000).map(|i| item(&format!("i{i}"), &json!({"datetime": "2020-01-01T00:00:00Z", "n": i}))).collect();
+    items[11_000]["properties"]["n"] = json!(0.5);
+    items[11_500]["properties"]["new"] = json!("here");
+    write(&path, &items).unwrap();
+    let back = read(&path);
+    assert_eq!(back.len(), items.len());
+    assert_eq!(back[11_500]["properties"]["new"], "here");
+    assert!(back.iter().zip(&items).all(|(a, b)| a["properties"]["n"].as_f64() == b["properties"]["n"].as_f64()));
+}
+
+#[test]
+fn what_has_no_column_is_refused_and_the_old_file_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.parquet");
+    write(&path, &[item("a", &json!({"datetime": "2020-01-01T00:00:00Z"}))]).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let clash = write(&path, &[item("a", &json!({"links": 1}))]).unwrap_err().to_string();
+    assert!(clash.contains("property `links`"), "{clash}");
+    let mut odd = item("a", &json!({}));
+    odd["geometry"] = json!({"type": "Polygon", "coordinates": [1]});
+    assert!(write(&path, &[odd]).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn damaged_tables_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.parquet");
+    let items: Vec<Value> = (0..50).map(|i| item(&format!("i{i}"), &json!({"n": i, "datetime": null}))).collect();
+    write(&path, &items).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let (_runtime, store) = store();
+    let mut random = outcrop_testkit::Random::new(3);
+    for round in 0..400 {
+        let mut bytes = whole.clone();
+        let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+        if round % 4 == 0 {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << random.below(8);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let Ok(table) = store.wait(Table::open(&store, &Href::from_path(&path))) else { continue };
+        for at in 0..table.groups().min(4) {
+            let _ = store.wait(table.items(at, |_| true));
+        }
+    }
+}
