@@ -117,7 +117,7 @@ pub(crate) enum ItemFormat {
 #[command(after_help = "Examples:\n  \
     outcrop search daymet --datetime 1990/1999 --bbox=-68,16,-64,20\n  \
     outcrop search daymet --ids na-1980,hi-1980 --format json -o found.json\n  \
-    outcrop search items.ndjson --filter \"eo:cloud_cover < 10\" --sortby=-datetime --fields id,properties.datetime\n  \
+    outcrop search daymet --query region=pr --sortby=-datetime --fields id\n  \
     outcrop search daymet --bbox=-68,16,-64,20 --explain --count")]
 pub(crate) struct SearchArgs {
     /// Catalog, collection, item, file of items (JSON or a line each), or - for the standard input; CATALOG#ID names one

@@ -78,7 +78,7 @@ fn selections_are_checked_and_unknown_ids_named() {
     assert!(said.err.contains("no item has the id `zz`"), "{}", said.err);
     let said = bench.run("search daymet --format ids --ids na-1980,hi-1980 -o ids.txt");
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", "2 items\n"));
-    assert_eq!(std::fs::read_to_string(bench.path("ids.txt")).unwrap(), "na-1980\nhi-1980\n");
+    assert_eq!(std::fs::read_to_string(bench.path("ids.txt")).unwrap(), "hi-1980\nna-1980\n", "by id");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn items(count: usize) -> Vec<Value> {
             _ => (json!({"type": "Polygon", "coordinates": ring(west, east)}), json!([west, south, east, north])),
         };
         let year = 1990 + random.below(20);
-        let time = if i % 7 == 0 {
+        let time = if i.is_multiple_of(7) {
             json!({"datetime": null, "start_datetime": format!("{year}-01-01T00:00:00Z"),
                 "end_datetime": format!("{year}-12-31T00:00:00Z")})
         } else {
@@ -56,7 +56,7 @@ fn items(count: usize) -> Vec<Value> {
 
 /// The items as a catalog, a line each, a collection of items, a table, and a server.
 fn sources(folder: &Path, items: &[Value]) -> Vec<String> {
-    let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+    let lines = items.iter().fold(String::new(), |all, item| all + &item.to_string() + "\n");
     std::fs::write(folder.join("items.ndjson"), lines).unwrap();
     let collection = json!({"type": "FeatureCollection", "features": items});
     std::fs::write(folder.join("items.json"), serde_json::to_vec_pretty(&collection).unwrap()).unwrap();

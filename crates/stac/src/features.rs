@@ -25,6 +25,7 @@ pub struct Splitter {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the place in the text")]
 struct State {
     depth: usize,
     in_text: bool,

@@ -49,11 +49,13 @@ impl Cql {
         if deep.1 > DEEPEST {
             return Err(wrong(format!("it is nested more than {DEEPEST} deep")));
         }
-        let expr: Expr = match text.trim_start().starts_with('{') {
-            true => cql2::parse_json(text).map_err(|e| wrong(e.to_string()))?,
-            false => cql2::parse_text(text).map_err(|e| wrong(e.to_string()))?,
+        let expr: Expr = if text.trim_start().starts_with('{') {
+            cql2::parse_json(text).map_err(|e| wrong(e.to_string()))?
+        } else {
+            cql2::parse_text(text).map_err(|e| wrong(e.to_string()))?
         };
-        if !expr.is_valid() {
+        // The schema of CQL2 knows `BETWEEN` of numbers only; of times it is two comparisons.
+        if !ready(expr.clone()).is_valid() {
             return Err(wrong("it is no expression of CQL2 that is true or false".to_owned()));
         }
         Ok(Self::of(expr))
@@ -144,7 +146,9 @@ fn collect(expr: &Expr, names: &mut BTreeSet<String>) {
         | Expr::Array(args)
         | Expr::Interval { interval: args }
         | Expr::BBox { bbox: args } => {
-            args.iter().for_each(|arg| collect(arg, names));
+            for arg in args {
+                collect(arg, names);
+            }
         }
         Expr::Timestamp { timestamp: inner } | Expr::Date { date: inner } => collect(inner, names),
         _ => {}

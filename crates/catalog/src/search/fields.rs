@@ -58,7 +58,11 @@ impl Fields {
         let include: Vec<&str> = if least { LEAST.to_vec() } else { self.include.iter().map(String::as_str).collect() };
         let exclude: Vec<&str> = self.exclude.iter().map(String::as_str).collect();
         // Without includes all is in that is not left out.
-        let rules = Rules { include: &include, exclude: &exclude, default: include.is_empty() };
+        let rules = Rules {
+            include: &include,
+            exclude: &exclude,
+            default: if include.is_empty() { Shown::Yes } else { Shown::No },
+        };
         match item {
             Value::Object(fields) => Value::Object(rules.object(fields, "", rules.default)),
             other => other,
@@ -66,20 +70,27 @@ impl Fields {
     }
 }
 
+/// Whether what no rule names is given out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    No,
+}
+
 struct Rules<'a> {
     include: &'a [&'a str],
     exclude: &'a [&'a str],
-    default: bool,
+    default: Shown,
 }
 
 impl Rules<'_> {
-    fn object(&self, fields: Map<String, Value>, above: &str, inherited: bool) -> Map<String, Value> {
+    fn object(&self, fields: Map<String, Value>, above: &str, inherited: Shown) -> Map<String, Value> {
         let mut kept = Map::new();
         for (name, value) in fields {
             let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
             let own = match (self.include.contains(&path.as_str()), self.exclude.contains(&path.as_str())) {
-                (true, _) => true,
-                (false, true) => false,
+                (true, _) => Shown::Yes,
+                (false, true) => Shown::No,
                 (false, false) => inherited,
             };
             let deeper = format!("{path}.");
@@ -87,11 +98,11 @@ impl Rules<'_> {
             match value {
                 Value::Object(inner) if is_named(self.include) || is_named(self.exclude) => {
                     let inner = self.object(inner, &path, own);
-                    if own || !inner.is_empty() {
+                    if own == Shown::Yes || !inner.is_empty() {
                         kept.insert(name, Value::Object(inner));
                     }
                 }
-                value if own => drop(kept.insert(name, value)),
+                value if own == Shown::Yes => drop(kept.insert(name, value)),
                 _ => {}
             }
         }

@@ -20,7 +20,8 @@ pub(super) fn with_query(href: &Href, search: &Search) -> Result<Href> {
     let of_collection = url.path().ends_with("/items");
     for (name, value) in value.as_object().into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        if !(of_collection && name == "collections") && !value.is_null() {
+        let is_told = of_collection && name == "collections";
+        if !is_told && !value.is_null() {
             url.query_pairs_mut().append_pair(name, &text);
         }
     }

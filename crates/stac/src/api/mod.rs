@@ -108,16 +108,12 @@ impl Api {
         if let Some(get) = &self.get {
             return Ok(Request::get(&ask::with_query(get, search)?));
         }
-        match (&self.collections, search.collections.as_slice()) {
-            (Some(collections), [collection]) => {
-                let items = ask::items_of(collections, collection)?;
-                Ok(Request::get(&ask::with_query(&items, search)?))
-            }
-            _ => {
-                let why = "it has no search over all collections; name one with --collections".to_owned();
-                Err(Error::Api { href: self.root.clone(), why })
-            }
+        if let (Some(collections), [collection]) = (&self.collections, search.collections.as_slice()) {
+            let items = ask::items_of(collections, collection)?;
+            return Ok(Request::get(&ask::with_query(&items, search)?));
         }
+        let why = "it has no search over all collections; name one with --collections".to_owned();
+        Err(Error::Api { href: self.root.clone(), why })
     }
 }
 
@@ -127,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    fn api(links: Value, conforms_to: Value) -> Option<Api> {
+    fn api(links: &Value, conforms_to: &Value) -> Option<Api> {
         let body = json!({"type": "Catalog", "id": "a", "links": links, "conformsTo": conforms_to});
         Api::of(&Document::from_value(Href::parse("https://h/v1/").unwrap(), body).unwrap()).unwrap()
     }
@@ -141,7 +137,7 @@ mod tests {
             "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
             7
         ]);
-        let api = api(links, classes).unwrap();
+        let api = api(&links, &classes).unwrap();
         assert!(api.can(Ability::Sort) && api.can(Ability::Filter) && api.can(Ability::Search));
         assert!(!api.can(Ability::Query) && !api.can(Ability::Fields));
         let request = api.request(&stac::api::Search::default()).unwrap();
@@ -150,12 +146,12 @@ mod tests {
 
     #[test]
     fn a_static_catalog_is_no_api() {
-        assert!(api(json!([{"rel": "child", "href": "a.json"}]), json!([])).is_none());
+        assert!(api(&json!([{"rel": "child", "href": "a.json"}]), &json!([])).is_none());
     }
 
     #[test]
     fn without_search_the_items_of_a_collection_are_asked_for() {
-        let api = api(json!([{"rel": "data", "href": "collections"}]), json!(["x"])).unwrap();
+        let api = api(&json!([{"rel": "data", "href": "collections"}]), &json!(["x"])).unwrap();
         let one = stac::api::Search { collections: vec!["a/b".into()], ..Default::default() };
         assert_eq!(api.request(&one).unwrap().href, "https://h/v1/collections/a%2Fb/items");
         assert!(api.request(&stac::api::Search::default()).is_err());

@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn page(links: Value) -> Result<Page> {
+    fn page(links: &Value) -> Result<Page> {
         let first = Request::post(&Href::parse("https://h/search").unwrap(), r#"{"limit":2,"ids":["a"]}"#.to_owned());
         let body = json!({"type": "FeatureCollection", "features": [{"type": "Feature", "id": "a"}], "links": links});
         parse(&first, &body.to_string().into())
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn next_pages_are_asked_for_as_the_server_wants_them() {
-        let next = |link: Value| page(json!([{"rel": "self", "href": "x"}, link])).unwrap().next.unwrap();
+        let next = |link: Value| page(&json!([{"rel": "self", "href": "x"}, link])).unwrap().next.unwrap();
         let get = next(json!({"rel": "next", "href": "?token=2"}));
         assert_eq!((get.href.as_str(), get.body), ("https://h/search?token=2", None));
         let merged =
@@ -121,9 +121,9 @@ mod tests {
             json!({"rel": "next", "href": "file:///x"}),
             json!({"rel": "next", "href": "search", "method": "DELETE"}),
         ] {
-            assert!(page(json!([bad])).is_err());
+            assert!(page(&json!([bad])).is_err());
         }
-        assert!(page(json!(null)).unwrap().next.is_none());
+        assert!(page(&json!(null)).unwrap().next.is_none());
         let first = Request::get(&Href::parse("https://h/search").unwrap());
         assert!(
             parse(&first, &r#"{"type":"Catalog"}"#.into()).unwrap_err().to_string().contains("not a page of items")

@@ -42,7 +42,7 @@ pub struct Pages {
     hashers: [RandomState; 2],
     ready: VecDeque<Result<RawItem>>,
     kept: Option<Kept>,
-    pages: usize,
+    turned: usize,
     idle: usize,
     matched: Option<u64>,
 }
@@ -63,7 +63,7 @@ impl Pages {
             hashers: [RandomState::new(), RandomState::new()],
             ready: VecDeque::new(),
             kept,
-            pages: 0,
+            turned: 0,
             idle: 0,
             matched: None,
         })
@@ -71,7 +71,7 @@ impl Pages {
 
     /// Pages that were read so far.
     pub fn count(&self) -> usize {
-        self.pages
+        self.turned
     }
 
     /// The items, as they come; one that comes twice is given once.
@@ -97,23 +97,22 @@ impl Pages {
         let href = Href::parse(&request.href).unwrap_or_else(|_| Href::from_path(Path::new(&request.href)));
         let wrong = |why: String| Error::Api { href: href.clone(), why };
         if !self.asked.insert(self.hashers[0].hash_one(&request)) {
-            return Err(wrong(format!("its link to the next page leads back, after {} pages", self.pages)));
+            return Err(wrong(format!("its link to the next page leads back, after {} pages", self.turned)));
         }
-        if self.pages >= self.options.max_pages {
+        if self.turned >= self.options.max_pages {
             return Err(wrong(format!("it has more than {} pages", self.options.max_pages)));
         }
-        let (bytes, is_new) = match self.kept.as_mut().and_then(Kept::page) {
-            Some(bytes) => (bytes, false),
-            None => {
-                let bytes = self.store.ask(&request).await;
-                (bytes.map_err(|source| Error::Read { href: href.clone(), source })?, true)
-            }
+        let (bytes, is_new) = if let Some(bytes) = self.kept.as_mut().and_then(Kept::page) {
+            (bytes, false)
+        } else {
+            let bytes = self.store.ask(&request).await;
+            (bytes.map_err(|source| Error::Read { href: href.clone(), source })?, true)
         };
         let page = page::parse(&request, &bytes)?;
         if is_new && let Some(kept) = &mut self.kept {
             kept.keep(&bytes)?;
         }
-        self.pages += 1;
+        self.turned += 1;
         self.take(page);
         if self.idle > self.options.max_idle {
             return Err(wrong(format!("its last {} pages hold nothing new: it pages without end", self.idle)));
@@ -191,13 +190,12 @@ impl Kept {
 
     fn keep(&mut self, page: &Bytes) -> Result<()> {
         let failed = |source| Error::Keep { path: self.path.clone(), source };
-        let file = match &mut self.new {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
-                file.set_len(self.end).map_err(failed)?;
-                self.new.insert(file)
-            }
+        let file = if let Some(file) = &mut self.new {
+            file
+        } else {
+            let file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
+            file.set_len(self.end).map_err(failed)?;
+            self.new.insert(file)
         };
         // Line breaks stand only between tokens of JSON.
         let mut line: Vec<u8> = page.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();

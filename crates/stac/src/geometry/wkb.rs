@@ -21,7 +21,7 @@ const EWKB_SRID: u32 = 0x2000_0000;
 impl Shape {
     /// Appends the shape as little-endian WKB.
     pub fn write_wkb(&self, out: &mut Vec<u8>) {
-        let z = self.has_heights;
+        let z = if self.has_heights { 3 } else { 2 };
         head(out, self.kind, z);
         match self.kind {
             ShapeKind::Point => self.positions.iter().for_each(|p| position(out, p, z)),
@@ -82,16 +82,17 @@ impl Shape {
 
     /// The number of its kind in WKB, with heights or without.
     pub fn wkb_kind(&self) -> u32 {
-        number(self.kind, self.has_heights)
+        number(self.kind, if self.has_heights { 3 } else { 2 })
     }
 }
 
-fn number(kind: ShapeKind, z: bool) -> u32 {
+/// The number of a kind whose positions have so many numbers.
+fn number(kind: ShapeKind, z: usize) -> u32 {
     let at = KINDS.iter().position(|known| *known == kind).unwrap_or_default();
-    u32::try_from(at).unwrap_or_default() + if z { 1001 } else { 1 }
+    u32::try_from(at).unwrap_or_default() + if z == 3 { 1001 } else { 1 }
 }
 
-fn head(out: &mut Vec<u8>, kind: ShapeKind, z: bool) {
+fn head(out: &mut Vec<u8>, kind: ShapeKind, z: usize) {
     out.push(1);
     out.extend_from_slice(&number(kind, z).to_le_bytes());
 }
@@ -100,18 +101,22 @@ fn count(out: &mut Vec<u8>, n: usize) {
     out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-fn position(out: &mut Vec<u8>, p: &Position, z: bool) {
-    p.iter().take(if z { 3 } else { 2 }).for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+fn position(out: &mut Vec<u8>, p: &Position, z: usize) {
+    p.iter().take(z).for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
 }
 
-fn line(out: &mut Vec<u8>, positions: &[Position], z: bool) {
+fn line(out: &mut Vec<u8>, positions: &[Position], z: usize) {
     count(out, positions.len());
-    positions.iter().for_each(|p| position(out, p, z));
+    for p in positions {
+        position(out, p, z);
+    }
 }
 
-fn polygon<'a>(out: &mut Vec<u8>, rings: impl Iterator<Item = &'a [Position]> + Clone, z: bool) {
+fn polygon<'a>(out: &mut Vec<u8>, rings: impl Iterator<Item = &'a [Position]> + Clone, z: usize) {
     count(out, rings.clone().count());
-    rings.for_each(|ring| line(out, ring, z));
+    for ring in rings {
+        line(out, ring, z);
+    }
 }
 
 struct Input<'a> {

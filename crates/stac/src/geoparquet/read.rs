@@ -14,7 +14,7 @@ use parquet::basic::{LogicalType, TimeUnit};
 use parquet::column::reader::ColumnReader;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, Length, RowGroupReader};
 use parquet::file::serialized_reader::SerializedRowGroupReader;
@@ -196,7 +196,7 @@ impl Table {
             .columns()
             .iter()
             .filter(|column| wanted(column.column_path().string().as_str()))
-            .map(|column| column.byte_range())
+            .map(ColumnChunkMetaData::byte_range)
             .map(|(start, len)| start..start.saturating_add(len))
             .collect();
         let mut held = Held::new(self.meta.size);
@@ -220,10 +220,10 @@ impl Table {
             if !OUTLINE.contains(&path.as_str()) || column.column_descr().max_rep_level() > 0 {
                 continue;
             }
-            let nanos = is_nanos(column.column_descr().logical_type_ref());
+            let unit = Unit::of(column.column_descr().logical_type_ref());
             let values = cells(reader.get_column_reader(number)?, rows, column.column_descr().max_def_level())?;
             for (outline, cell) in outlines.iter_mut().zip(values) {
-                outline.take(&path, cell, nanos);
+                outline.take(&path, cell, unit);
             }
         }
         Ok(outlines)
@@ -309,14 +309,14 @@ enum Cell {
 }
 
 impl Outline {
-    fn take(&mut self, path: &str, cell: Cell, nanos: bool) {
+    fn take(&mut self, path: &str, cell: Cell, unit: Unit) {
         let text = |bytes: &ByteArray| String::from_utf8_lossy(bytes.data()).into_owned();
         match (path, cell) {
             ("id", Cell::Bytes(bytes)) => self.id = text(&bytes),
             ("collection", Cell::Bytes(bytes)) => self.collection = Some(text(&bytes)),
-            ("datetime", cell) => self.times[0] = micros(&cell, nanos),
-            ("start_datetime", cell) => self.times[1] = micros(&cell, nanos),
-            ("end_datetime", cell) => self.times[2] = micros(&cell, nanos),
+            ("datetime", cell) => self.times[0] = micros(&cell, unit),
+            ("start_datetime", cell) => self.times[1] = micros(&cell, unit),
+            ("end_datetime", cell) => self.times[2] = micros(&cell, unit),
             (_, Cell::Float(number)) => {
                 let place = ["bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax"].iter().position(|end| *end == path);
                 if let Some(place) = place {
@@ -340,17 +340,29 @@ impl Outline {
     }
 }
 
-fn micros(cell: &Cell, nanos: bool) -> Option<i64> {
+fn micros(cell: &Cell, unit: Unit) -> Option<i64> {
     match cell {
-        Cell::Int(value) if nanos => Some(value.div_euclid(1000)),
+        Cell::Int(value) if unit == Unit::Nanos => Some(value.div_euclid(1000)),
         Cell::Int(value) => Some(*value),
         Cell::Bytes(bytes) => std::str::from_utf8(bytes.data()).ok().and_then(moment),
         _ => None,
     }
 }
 
-fn is_nanos(logical: Option<&LogicalType>) -> bool {
-    matches!(logical, Some(LogicalType::Timestamp { unit: TimeUnit::NANOS, .. }))
+/// Unit of a column of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    fn of(logical: Option<&LogicalType>) -> Self {
+        match logical {
+            Some(LogicalType::Timestamp { unit: TimeUnit::NANOS, .. }) => Self::Nanos,
+            _ => Self::Micros,
+        }
+    }
 }
 
 /// All values of a column that is no list.
@@ -397,7 +409,9 @@ fn to_json(field: &Field, kind: &Type) -> Value {
         Field::Byte(n) => json!(n),
         Field::Short(n) => json!(n),
         Field::Int(n) => json!(n),
-        Field::Long(n) if is_nanos(logical) => time(n.div_euclid(1_000_000_000), n.rem_euclid(1_000_000_000)),
+        Field::Long(n) if Unit::of(logical) == Unit::Nanos => {
+            time(n.div_euclid(1_000_000_000), n.rem_euclid(1_000_000_000))
+        }
         Field::Long(n) => json!(n),
         Field::UByte(n) => json!(n),
         Field::UShort(n) => json!(n),
@@ -419,14 +433,19 @@ fn to_json(field: &Field, kind: &Type) -> Value {
         Field::ListInternal(list) => {
             // LIST: a repeated group around the element, or (old writers) the element itself.
             let repeated = kind.get_fields().first();
-            let element = repeated.map(|inner| match inner.is_group() && inner.get_fields().len() == 1 {
-                true => inner.get_fields().first().unwrap_or(inner),
-                false => inner,
+            let element = repeated.map(|inner| {
+                let wraps = inner.is_group() && inner.get_fields().len() == 1;
+                inner_of(inner).filter(|_| wraps).unwrap_or(inner)
             });
             list.elements().iter().map(|field| element.map_or(Value::Null, |kind| to_json(field, kind))).collect()
         }
         other => json!(other.to_string()),
     }
+}
+
+/// The first member of a group.
+fn inner_of(group: &Arc<Type>) -> Option<&Arc<Type>> {
+    if group.is_group() { group.get_fields().first() } else { None }
 }
 
 /// A structure; what is null in it is left out.

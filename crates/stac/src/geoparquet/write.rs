@@ -117,7 +117,6 @@ impl TableWriter {
         let mut row = Map::new();
         for (name, value) in fields {
             match (name.as_str(), value) {
-                ("type", _) => {}
                 ("properties", Value::Object(properties)) => {
                     for (name, value) in properties {
                         if OWN.contains(&name.as_str()) {
@@ -130,7 +129,7 @@ impl TableWriter {
                         row.insert(name, value);
                     }
                 }
-                ("properties", _) => {}
+                ("type" | "properties", _) => {}
                 ("geometry", value) => {
                     if !value.is_null() && Shape::of_value(&value).is_none() {
                         let why = format!("item `{}` has a geometry that is none of GeoJSON", item.id());
