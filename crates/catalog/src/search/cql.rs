@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use cql2::Expr;
 use outcrop_grid::interval::parse_time;
+use outcrop_grid::time::rfc3339;
 use outcrop_stac::RawItem;
 use serde_json::{Map, Value};
 
@@ -187,9 +188,11 @@ fn timed(operand: &Expr, beside: &Expr) -> Expr {
         last.ends_with("datetime") || matches!(last, "created" | "updated" | "published" | "expires" | "unpublished")
     };
     match (operand, beside) {
-        (Expr::Literal(text), Expr::Property { property }) if is_time(property) && parse_time(text).is_some() => {
-            Expr::Timestamp { timestamp: Box::new(operand.clone()) }
-        }
+        (Expr::Literal(text), Expr::Property { property }) if is_time(property) => match parse_time(text) {
+            // The schema wants timestamps in UTC.
+            Some(time) => Expr::Timestamp { timestamp: Box::new(Expr::Literal(rfc3339(&time))) },
+            None => operand.clone(),
+        },
         _ => operand.clone(),
     }
 }
