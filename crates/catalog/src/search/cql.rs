@@ -99,11 +99,6 @@ impl Cql {
     pub fn to_text(&self) -> String {
         self.given.to_text().unwrap_or_default()
     }
-
-    /// True if the expression names nothing but these.
-    pub fn names_only(&self, known: impl Fn(&str) -> bool) -> bool {
-        self.names.iter().all(|name| known(name))
-    }
 }
 
 /// A property by its whole name first, then by its path; else a field of the item.

@@ -14,8 +14,6 @@ use crate::{Error, RawItem, Result};
 pub(super) struct Page {
     pub(super) items: Vec<Result<RawItem>>,
     pub(super) next: Option<Request>,
-    /// How many items fit in all, where the server says so.
-    pub(super) matched: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -24,10 +22,6 @@ struct Fields<'a> {
     features: Vec<&'a RawValue>,
     #[serde(default)]
     links: Value,
-    #[serde(default, rename = "numberMatched")]
-    matched: Option<Value>,
-    #[serde(default)]
-    context: Value,
 }
 
 /// Reads the page that was the answer to a request.
@@ -41,8 +35,7 @@ pub(super) fn parse(request: &Request, bytes: &Bytes) -> Result<Page> {
     })?;
     let item = |feature: &&RawValue| RawItem::parse(href.clone(), bytes.slice_ref(feature.get().as_bytes()))?.at_self();
     let next = next(request, &href, &fields.links)?;
-    let matched = fields.matched.as_ref().or(fields.context.get("matched")).and_then(Value::as_u64);
-    Ok(Page { items: fields.features.iter().map(item).collect(), next, matched })
+    Ok(Page { items: fields.features.iter().map(item).collect(), next })
 }
 
 fn reference(request: &Request, source: outcrop_store::Error) -> Error {

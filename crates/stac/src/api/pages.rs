@@ -44,7 +44,6 @@ pub struct Pages {
     kept: Option<Kept>,
     turned: usize,
     idle: usize,
-    matched: Option<u64>,
 }
 
 impl Pages {
@@ -65,13 +64,7 @@ impl Pages {
             kept,
             turned: 0,
             idle: 0,
-            matched: None,
         })
-    }
-
-    /// Pages that were read so far.
-    pub fn count(&self) -> usize {
-        self.turned
     }
 
     /// The items, as they come; one that comes twice is given once.
@@ -135,7 +128,6 @@ impl Pages {
         }
         self.idle = if self.ready.len() == before { self.idle + 1 } else { 0 };
         self.next = page.next;
-        self.matched = self.matched.or(page.matched);
     }
 
     fn first_time(&mut self, item: &RawItem) -> bool {
