@@ -10,6 +10,6 @@ trap 'rm -rf "$work"' EXIT
 "$python" "$here/geotiff.py" make "$work"
 cd "$here/../../.."
 for threads in 1 2; do
-  cargo bench --quiet -p outcrop-formats --bench geotiff -- "$threads" "$work"/*.tif | sed "s|$work/|outcrop  |"
+  cargo bench --quiet --locked --workspace --bench geotiff -- "$threads" "$work"/*.tif | sed "s|$work/|outcrop  |"
   "$python" "$here/geotiff.py" read "$threads" "$work"/*.tif | sed "s|$work/|rasterio |"
 done | sort -k2,2 -k3,3 -k1,1

@@ -78,52 +78,101 @@ struct Last {
     len: usize,
 }
 
+/// Where decoding has come to.
+#[derive(Clone, Copy)]
+struct Run {
+    bit: usize,
+    width: u32,
+    at: usize,
+    next: usize,
+    last: Option<Last>,
+}
+
 fn run<const OLD: bool>(table: &mut Table, bytes: &[u8], out: &mut [u8]) -> Result<usize> {
     let small = || fail("its table is too small");
     let heads: &mut [u64; SIZE + 1] = table.heads.first_chunk_mut().ok_or_else(small)?;
     let places: &mut [(u32, u32); SIZE + 1] = table.places.first_chunk_mut().ok_or_else(small)?;
-    let (mut bit, mut width, mut at, mut next) = (0usize, 9u32, 0usize, FIRST);
-    let mut last: Option<Last> = None;
-    while at < out.len() {
-        let Some(code) = code_at::<OLD>(bytes, bit, width) else { break };
-        bit = bit.wrapping_add(width as usize);
+    heads[FIRST..].fill(0);
+    let mut run = Run { bit: 0, width: 9, at: 0, next: FIRST, last: None };
+    while run.at < out.len() {
+        if !OLD {
+            run = quick(heads, bytes, out, run);
+        }
+        let Some(code) = code_at::<OLD>(bytes, run.bit, run.width) else { break };
+        run.bit = run.bit.wrapping_add(run.width as usize);
         if code & !1 == CLEAR {
             if code == END {
                 break;
             }
-            (width, next, last) = (9, FIRST, None);
+            // A code without a string has no head, so that `quick` stops there.
+            heads[FIRST..].fill(0);
+            (run.width, run.next, run.last) = (9, FIRST, None);
             continue;
         }
         let mut head = heads[code & (SIZE - 1)];
-        if let Some(last) = last {
+        if let Some(last) = run.last {
             // The string that is defined by this very code begins as the one before.
             // A branch, not a selection: else each code would wait for the one before.
-            if code == next {
+            if code == run.next {
                 std::hint::cold_path();
                 head = longer(last, last.head & 0xff).0;
             }
             let (made, place) = longer(last, head & 0xff);
-            heads[next] = made;
+            heads[run.next] = made;
             if made >> 56 == 0 {
-                places[next] = place;
+                places[run.next] = place;
             }
             // A full table keeps its strings; what comes after has a place of its own, which no code names.
-            next = next.wrapping_add(usize::from(next < SIZE));
-            if next.wrapping_add(usize::from(!OLD)) >> width != 0 && width < 12 {
-                width = width.wrapping_add(1);
+            run.next = run.next.wrapping_add(usize::from(run.next < SIZE));
+            if run.next.wrapping_add(usize::from(!OLD)) >> run.width != 0 && run.width < 12 {
+                run.width = run.width.wrapping_add(1);
             }
         }
-        if code >= next {
-            return Err(undefined(code, at));
+        if code >= run.next {
+            return Err(undefined(code, run.at));
         }
         let len = match head >> 56 {
-            0 => long(out, places[code & (SIZE - 1)], at)?,
-            _ => short(out, head, (usize::from(head.to_le_bytes()[7]), at))?,
+            0 => long(out, places[code & (SIZE - 1)], run.at)?,
+            _ => short(out, head, (usize::from(head.to_le_bytes()[7]), run.at))?,
         };
-        last = Some(Last { head, start: at, len });
-        at = at.wrapping_add(len);
+        run.last = Some(Last { head, start: run.at, len });
+        run.at = run.at.wrapping_add(len);
     }
-    Ok(at)
+    Ok(run.at)
+}
+
+/// Decodes codes of short strings, four of a word, as long as nothing else comes: noise is mostly that.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a code has at most 12 bits, a short string at most seven bytes")]
+fn quick(heads: &mut [u64; SIZE + 1], bytes: &[u8], out: &mut [u8], mut run: Run) -> Run {
+    let Some(last) = run.last else { return run };
+    let (mut before, mut start, width) = (last.head, last.start, run.width);
+    let mut done = false;
+    // Four strings more change the width of no code.
+    while !done && run.next.wrapping_add(5) >> width == 0 {
+        let Some(word) = bytes.get(run.bit >> 3..).and_then(<[u8]>::first_chunk::<8>) else { break };
+        let mut word = u64::from_be_bytes(*word) << (run.bit & 7);
+        for _ in 0..4 {
+            let head = heads[(word >> 64u32.wrapping_sub(width)) as usize & (SIZE - 1)];
+            let (len, old) = (head >> 56, before >> 56);
+            let room = out.get_mut(run.at..).and_then(<[u8]>::first_chunk_mut::<8>);
+            let (Some(room), true) = (room, len != 0 && old.wrapping_sub(1) < SHORT - 1) else {
+                done = true;
+                break;
+            };
+            heads[run.next & (SIZE - 1)] = (before | (head & 0xff) << (old * 8)).wrapping_add(1 << 56);
+            *room = head.to_le_bytes();
+            (before, start) = (head, run.at);
+            run.next = run.next.wrapping_add(1);
+            run.at = run.at.wrapping_add(len as usize);
+            run.bit = run.bit.wrapping_add(width as usize);
+            word <<= width;
+        }
+    }
+    // What did not go on has the length that it had.
+    let len = if start == last.start { last.len } else { (before >> 56) as usize };
+    run.last = Some(Last { head: before, start, len });
+    run
 }
 
 /// The entry of a string with one more byte, which stands behind it in the output.
