@@ -142,6 +142,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// An item has no place among the columns of a table.
+    #[error("item `{item}` cannot be a row of a table of items: {why}")]
+    Row {
+        /// Its id.
+        item: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A table of items cannot be read or written.
     #[error("`{}` is not a table of items that can be used: {why}", path.display())]
     Table {

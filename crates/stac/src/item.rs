@@ -178,7 +178,7 @@ impl RawItem {
             .collect();
         spans.sort_by_key(|span| span.start);
         for span in spans {
-            let Some(href) = self.text(&span) else { continue };
+            let Some(href) = self.text(&span).filter(|href| !is_absolute(href)) else { continue };
             let absolute = resolve(&self.href, &href)?;
             if absolute.as_str() != href {
                 push_compact(&mut out, &self.bytes[at..span.start]);
@@ -314,20 +314,40 @@ impl<'de: 'a, 'a> Deserialize<'de> for HrefsOfMap<'a> {
     }
 }
 
-/// Appends JSON without the white space between its tokens.
+/// Appends JSON without the white space between its tokens; a piece begins and ends between them.
 fn push_compact(out: &mut Vec<u8>, json: &[u8]) {
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in json {
-        if in_text {
-            in_text = escaped || *byte != b'"';
-            escaped = !escaped && *byte == b'\\';
-        } else if byte.is_ascii_whitespace() {
-            continue;
+    let mut rest = json;
+    while !rest.is_empty() {
+        let (between, text) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(rest.len()));
+        if between.iter().any(u8::is_ascii_whitespace) {
+            out.extend(between.iter().filter(|byte| !byte.is_ascii_whitespace()));
         } else {
-            in_text = *byte == b'"';
+            out.extend_from_slice(between);
         }
-        out.push(*byte);
+        let (text, behind) = text.split_at(end_of_text(text));
+        out.extend_from_slice(text);
+        rest = behind;
     }
+}
+
+/// Where a text that begins here ends, behind its second quote; all of it where it has none.
+fn end_of_text(json: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if json[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    json.len()
+}
+
+/// True for an href that begins with a scheme and an authority, wherever the document stands. Not for files of this machine,
+/// which a remote document must not name.
+fn is_absolute(href: &str) -> bool {
+    let Some((scheme, _)) = href.split_once("://") else { return false };
+    scheme.len() > 1 && !scheme.eq_ignore_ascii_case("file") && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The times among the properties; a time that is no text is none.

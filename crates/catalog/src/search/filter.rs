@@ -90,6 +90,11 @@ impl Filter {
         group.may_hold(place.as_ref(), self.datetime.as_ref(), &self.collections.iter().cloned().collect::<Vec<_>>())
     }
 
+    /// True if ids or collections are wanted.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.ids.is_empty() || !self.collections.is_empty()
+    }
+
     /// False only if a row cannot fit.
     pub(crate) fn may_fit(&self, row: &Outline) -> bool {
         let in_time = self.datetime.as_ref().is_none_or(|wanted| row.may_meet(wanted));
@@ -98,7 +103,7 @@ impl Filter {
             (Some(wanted), Some(Ok(own))) => own.intersects(&wanted) || own.west < -180.0 || own.east > 180.0,
             _ => true,
         };
-        self.fits_names(&row.id, row.collection.as_deref()) && in_time && in_space
+        (!self.has_names() || self.fits_names(row.id(), row.collection())) && in_time && in_space
     }
 
     /// The box around the geometry that is wanted.

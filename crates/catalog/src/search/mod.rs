@@ -29,7 +29,7 @@ use crate::{Error, Result};
 pub use cql::Cql;
 pub use fields::Fields;
 pub(crate) use filter::Filter;
-pub(crate) use sort::Sorter;
+use sort::Sorter;
 pub use sort::{Direction, Order, SortKey};
 pub use source::Source;
 pub use tally::{Tally, Told};

@@ -149,19 +149,6 @@ impl Sorter {
         self.insert(found, ranks)
     }
 
-    /// Adds an item by its collection and a number.
-    ///
-    /// # Errors
-    /// [`Error::Spool`] where the temporary file fails.
-    pub(crate) fn add_at(&mut self, found: Found, place: f64) -> Result<()> {
-        let collection = found.item.collection().unwrap_or_default().into_owned();
-        self.insert(found, vec![Rank::Text(collection), Rank::Number(place)])
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     fn insert(&mut self, found: Found, ranks: Vec<Rank>) -> Result<()> {
         let Found { item, ancestors } = found;
         let (collection, id) = (item.collection().unwrap_or_default().into_owned(), item.id().into_owned());

@@ -34,16 +34,20 @@ pub(super) async fn items(
         let (table, filter, tally) = (table.clone(), filter.clone(), tally.clone());
         async move {
             tally.read();
-            table.items(at, move |outline| filter.may_fit(outline)).await
+            table.select(at, filter.has_names(), move |row| filter.may_fit(row)).await
         }
     });
     let found = |item: RawItem| Ok(Found { item, ancestors: Arc::from([]) });
-    let items = groups.buffered(AT_ONCE).flat_map(move |group| {
-        let rows: VecDeque<Result<Found>> = match group {
+    let given = move |batch: outcrop_stac::Result<Vec<RawItem>>| {
+        let rows: VecDeque<Result<Found>> = match batch {
             Ok(items) => items.into_iter().map(found).collect(),
             Err(error) => VecDeque::from([Err(error.into())]),
         };
         futures::stream::iter(rows)
+    };
+    let items = groups.buffered(AT_ONCE).flat_map(move |group| match group {
+        Ok(selection) => selection.items().flat_map(given).boxed(),
+        Err(error) => futures::stream::iter([Err(error.into())]).boxed(),
     });
     Ok(items.boxed())
 }

@@ -5,11 +5,21 @@
 //! tell apart is lost: a null of a property is a property that is absent (`datetime` is always given out), and a number that
 //! is whole in one item and not in another is a float in both. Pages are read and written by the crate `parquet`.
 
-mod infer;
+mod base;
+mod footer;
+mod group;
+mod held;
+mod kind;
+mod observe;
+mod outline;
 mod read;
+mod rows;
+mod shred;
 mod write;
 
-pub use read::{Group, Outline, Table};
+pub use group::Group;
+pub use outline::Outline;
+pub use read::{Selection, Table};
 pub use write::{TableWriter, Written};
 
 /// Fields of an item that have a column of their own.

@@ -1,35 +1,47 @@
-//! Writes items as rows. The types of columns follow from the first items; where a later item does not fit, types are widened
-//! and what was written is written again, out of a temporary file.
+//! Writes items as rows: first to a temporary file, with what their types are; then, in an order in which near items
+//! stand together, as groups of rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use indexmap::IndexMap;
-use outcrop_store::publish;
+use indexmap::IndexSet;
+use outcrop_store::{Href, publish};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::data_type::{BoolType, ByteArrayType, DoubleType, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
 use serde_json::{Map, Value, json};
 
-use super::infer::{Kind, moment};
-use super::read::Group;
+use super::base::{Base, Rest};
+use super::group::{Group, place};
+use super::kind::Kind;
+use super::observe::{Columns, ENDS, Refused};
+use super::shred::{Plan, Shredded, Values, all_columns};
 use super::{FOREIGN, GROUPS, OWN};
-use crate::{Error, RawItem, Result, Shape};
+use crate::{Error, RawItem, Result};
 
 /// Rows of a group.
-const ROWS: usize = 5000;
+pub(super) const ROWS: usize = 5000;
+
+/// Rows of a page.
+const PAGE: usize = 500;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Written {
     /// Rows.
     pub items: u64,
+    /// Of these, rows that were copied from the file before without being read.
+    pub kept: u64,
+    /// Rows of the file before that are there no more, replaced ones not counted.
+    pub removed: u64,
     /// Size of the file in bytes.
     pub bytes: u64,
 }
@@ -37,23 +49,33 @@ pub struct Written {
 /// Writes a stac-geoparquet file.
 ///
 /// - The file appears whole, by [`TableWriter::finish`]; dropped before, it leaves nothing.
+/// - Items stand on disk until then; memory grows by 24 bytes an item.
 pub struct TableWriter {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     part: PathBuf,
-    kinds: IndexMap<String, Kind>,
-    foreign: Vec<String>,
-    rows: Vec<Value>,
-    groups: Vec<Group>,
-    file: Option<SerializedFileWriter<BufWriter<File>>>,
+    pub(super) columns: Columns,
     spool: BufWriter<File>,
+    spooled: u64,
+    entries: Vec<Entry>,
+    names: IndexSet<String>,
     collections: Map<String, Value>,
-    shapes: std::collections::BTreeSet<u32>,
-    items: u64,
+    /// The file that is updated, and what of it goes.
+    base: Option<Base>,
+}
+
+/// An item of the temporary file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    collection: u32,
+    length: u32,
+    place: u64,
+    offset: u64,
 }
 
 impl std::fmt::Debug for TableWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TableWriter").field("path", &self.path).field("items", &self.items).finish_non_exhaustive()
+        let items = self.entries.len();
+        f.debug_struct("TableWriter").field("path", &self.path).field("items", &items).finish_non_exhaustive()
     }
 }
 
@@ -63,25 +85,37 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Table`] if the folder cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
+        Self::start(path, None)
+    }
+
+    /// Starts a new version of a file, in which added items replace those of the same collection and id.
+    ///
+    /// Groups of rows of which nothing changes are copied as they are. A file of other programs, or one whose columns cannot
+    /// hold what is added, is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Table`] if there is no such file or it is no table of items.
+    pub fn update(path: &Path) -> Result<Self> {
+        Self::start(path, Some(Base::open(path)?))
+    }
+
+    fn start(path: &Path, base: Option<Base>) -> Result<Self> {
         let failed = |e: std::io::Error| Error::table(path, &e);
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(failed)?;
         let part = publish::part_path(path);
         File::create_new(&part).map_err(failed)?;
-        let spool = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+        let spool = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder).map_err(failed)?);
         Ok(Self {
             path: path.to_owned(),
             part,
-            kinds: IndexMap::new(),
-            foreign: Vec::new(),
-            rows: Vec::with_capacity(ROWS),
-            groups: Vec::new(),
-            file: None,
+            columns: Columns::default(),
             spool,
-            collections: Map::new(),
-            shapes: std::collections::BTreeSet::new(),
-            items: 0,
+            spooled: 0,
+            entries: Vec::new(),
+            names: IndexSet::new(),
+            collections: base.as_ref().map(Base::collections).unwrap_or_default(),
+            base,
         })
     }
 
@@ -90,158 +124,60 @@ impl TableWriter {
         self.collections.insert(id.to_owned(), body);
     }
 
-    /// Adds an item, with further columns.
+    /// Adds an item; its hrefs become absolute, so that the file can stand anywhere.
     ///
     /// # Errors
-    /// [`Error::Table`] where the disk fails, or a property has the name of a field of items; [`Error::Json`].
-    pub fn add(&mut self, item: &RawItem, more: &[(&str, Value)]) -> Result<()> {
-        let mut row = self.row(item)?;
-        for (name, value) in more {
-            row.insert((*name).to_owned(), value.clone());
-            if !self.foreign.iter().any(|known| known == name) {
-                self.foreign.push((*name).to_owned());
-            }
+    /// [`Error::Row`] for an item that cannot be a row, others can follow; [`Error::Table`] where the disk fails.
+    pub fn add(&mut self, item: &RawItem) -> Result<()> {
+        let row = |why| Error::Row { item: item.id().into_owned(), why };
+        let mut json = String::from_utf8(item.to_portable()?).map_err(|e| row(e.to_string()))?;
+        let mut observed = self.columns.observe(&json);
+        if matches!(observed, Err(Refused::Twice)) {
+            let value: Value = serde_json::from_str(&json).map_err(|e| row(e.to_string()))?;
+            json = value.to_string();
+            observed = self.columns.observe(&json);
         }
-        let row = Value::Object(row);
-        let line = row.to_string();
-        let failed = |e: std::io::Error| Error::table(&self.path, &e);
-        self.spool.write_all(line.as_bytes()).and_then(|()| self.spool.write_all(b"\n")).map_err(failed)?;
-        self.rows.push(row);
-        self.items += 1;
-        if self.rows.len() >= ROWS { self.group() } else { Ok(()) }
+        match observed {
+            Ok(()) => {}
+            Err(Refused::Why(why)) => return Err(row(why)),
+            Err(Refused::Twice) => return Err(row("a field stands twice".to_owned())),
+        }
+        if let Some(base) = &mut self.base {
+            base.replace(item.collection().as_deref(), &item.id());
+        }
+        self.spool(item, json.as_bytes())
     }
 
-    /// The item as columns: its properties beside its fields.
-    fn row(&mut self, item: &RawItem) -> Result<Map<String, Value>> {
-        let Value::Object(fields) = item.to_value()? else { return Ok(Map::new()) };
-        let mut row = Map::new();
-        for (name, value) in fields {
-            match (name.as_str(), value) {
-                ("properties", Value::Object(properties)) => {
-                    for (name, value) in properties {
-                        if OWN.contains(&name.as_str()) {
-                            let why = format!(
-                                "item `{}` has a property `{name}`, which has no place among the columns",
-                                item.id()
-                            );
-                            return Err(Error::Table { path: self.path.clone(), why });
-                        }
-                        row.insert(name, value);
-                    }
-                }
-                ("type" | "properties", _) => {}
-                ("geometry", value) => {
-                    if !value.is_null() && Shape::of_value(&value).is_none() {
-                        let why = format!("item `{}` has a geometry that is none of GeoJSON", item.id());
-                        return Err(Error::Table { path: self.path.clone(), why });
-                    }
-                    row.insert(name, value);
-                }
-                ("bbox", value) => drop(row.insert("bbox".to_owned(), box_fields(&value))),
-                (_, value) => {
-                    if !OWN.contains(&name.as_str()) && !self.foreign.contains(&name) {
-                        self.foreign.push(name.clone());
-                    }
-                    row.insert(name, value);
-                }
-            }
+    /// The item of this collection and id goes from the file that is updated.
+    pub fn remove(&mut self, collection: Option<&str>, id: &str) {
+        if let Some(base) = &mut self.base {
+            base.remove(collection, id);
         }
-        Ok(row)
     }
 
-    /// Writes the rows that are held as a group, after types were widened where they must be.
-    fn group(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        let mut widened = false;
-        for row in rows.iter().filter_map(Value::as_object) {
-            for (name, value) in row {
-                let kind = Kind::of(value, name, 0);
-                let known = self.kinds.get(name);
-                if known.is_none_or(|known| !known.holds(&kind)) {
-                    let joined = known.cloned().unwrap_or(Kind::Null).join(kind);
-                    self.kinds.insert(name.clone(), joined);
-                    widened = true;
-                }
-            }
-        }
-        if widened && !self.groups.is_empty() {
-            return self.again();
-        }
-        self.write_group(&rows)
-    }
-
-    /// Writes all rows anew, out of the temporary file, with the types that hold them all.
-    fn again(&mut self) -> Result<()> {
-        let path = self.path.clone();
-        let failed = |e: std::io::Error| Error::table(&path, &e);
-        (self.file, self.groups) = (None, Vec::new());
-        self.spool.flush().map_err(failed)?;
-        let mut input = self.spool.get_ref().try_clone().map_err(failed)?;
-        let end = input.stream_position().map_err(failed)?;
-        input.rewind().map_err(failed)?;
-        let mut lines = serde_json::Deserializer::from_reader(BufReader::new((&input).take(end))).into_iter::<Value>();
-        loop {
-            let rows: Vec<Value> =
-                lines.by_ref().take(ROWS).collect::<serde_json::Result<_>>().map_err(|e| failed(e.into()))?;
-            if rows.is_empty() {
-                break;
-            }
-            self.write_group(&rows)?;
-        }
-        drop(lines);
-        input.seek(std::io::SeekFrom::Start(end)).map_err(failed)?;
+    fn spool(&mut self, item: &RawItem, bytes: &[u8]) -> Result<()> {
+        let center = item.bbox().map(|bbox| match *bbox.as_slice() {
+            [w, s, e, n] | [w, s, _, e, n, _] => [if w > e { 180.0 } else { f64::midpoint(w, e) }, f64::midpoint(s, n)],
+            _ => [0.0, 0.0],
+        });
+        let start = item.interval().and_then(|interval| interval.start);
+        let seconds = start.map_or(0.0, |start| start.timestamp() as f64);
+        let collection = item.collection().unwrap_or_default();
+        let number = match self.names.get_index_of(collection.as_ref()) {
+            Some(number) => number,
+            None => self.names.insert_full(collection.into_owned()).0,
+        };
+        let too_many = || Error::Row { item: item.id().into_owned(), why: "it is too large".to_owned() };
+        let entry = Entry {
+            collection: u32::try_from(number).map_err(|_| too_many())?,
+            length: u32::try_from(bytes.len()).map_err(|_| too_many())?,
+            place: place(center.unwrap_or([0.0, 0.0]), seconds),
+            offset: self.spooled,
+        };
+        self.spool.write_all(bytes).map_err(|e| Error::table(&self.path, &e))?;
+        self.spooled += bytes.len() as u64;
+        self.entries.push(entry);
         Ok(())
-    }
-
-    fn write_group(&mut self, rows: &[Value]) -> Result<()> {
-        let path = self.path.clone();
-        let failed = |e: parquet::errors::ParquetError| Error::Table { path: path.clone(), why: e.to_string() };
-        if self.file.is_none() {
-            self.file = Some(self.open()?);
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let mut group = file.next_row_group().map_err(failed)?;
-        let columns = self.kinds.iter().filter(|(_, kind)| kind.has_column());
-        for (name, kind) in columns {
-            let mut leaves = Vec::new();
-            leaves_of(kind, &mut leaves);
-            for row in rows {
-                let mut next = 0;
-                shred(kind, row.get(name), (0, 0, 0), &mut leaves, &mut next);
-            }
-            for leaf in &leaves {
-                let Some(mut column) = group.next_column().map_err(failed)? else { break };
-                let (def, rep) = (Some(leaf.def.as_slice()), Some(leaf.rep.as_slice()));
-                match &leaf.values {
-                    Values::Bool(values) => column.typed::<BoolType>().write_batch(values, def, rep),
-                    Values::Int(values) => column.typed::<Int64Type>().write_batch(values, def, rep),
-                    Values::Float(values) => column.typed::<DoubleType>().write_batch(values, def, rep),
-                    Values::Bytes(values) => column.typed::<ByteArrayType>().write_batch(values, def, rep),
-                }
-                .map_err(failed)?;
-                column.close().map_err(failed)?;
-            }
-        }
-        group.close().map_err(failed)?;
-        self.groups.push(Group::of(rows));
-        self.shapes.extend(rows.iter().filter_map(|row| Some(Shape::of_value(row.get("geometry")?)?.wkb_kind())));
-        Ok(())
-    }
-
-    fn open(&self) -> Result<SerializedFileWriter<BufWriter<File>>> {
-        let columns: Vec<TypePtr> = self.kinds.iter().filter_map(|(name, kind)| kind.column(name)).collect();
-        let schema = Type::group_type_builder("schema").with_fields(columns).build();
-        let level = ZstdLevel::try_new(1).unwrap_or_default();
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_created_by(format!("outcrop {}", env!("CARGO_PKG_VERSION")))
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_offset_index_disabled(true)
-            .build();
-        let file = File::create(&self.part).map_err(|e| Error::table(&self.path, &e))?;
-        let open = schema
-            .and_then(|schema| SerializedFileWriter::new(BufWriter::new(file), Arc::new(schema), Arc::new(properties)));
-        open.map_err(|e| Error::Table { path: self.path.clone(), why: e.to_string() })
     }
 
     /// Writes what is held and gives the file its name.
@@ -249,179 +185,196 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Table`]; an old file then stays.
     pub fn finish(mut self) -> Result<Written> {
-        if !self.rows.is_empty() || self.groups.is_empty() {
-            self.group()?;
-        }
-        let metadata = self.metadata();
-        let path = self.path.clone();
-        let failed = |e: parquet::errors::ParquetError| Error::Table { path: path.clone(), why: e.to_string() };
-        let Some(mut file) = self.file.take() else { return Ok(Written::default()) };
-        for (key, value) in metadata {
-            file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_string()));
-        }
-        file.close().map_err(failed)?;
-        let rename = || {
-            let part = File::open(&self.part)?;
-            part.sync_all()?;
-            let bytes = part.metadata()?.len();
-            std::fs::rename(&self.part, &self.path)?;
-            Ok(bytes)
+        let base = self.base.take();
+        let (base, copied, removed) = match base {
+            Some(base) => self.take_up(base)?,
+            None => (None, Vec::new(), 0),
         };
-        let bytes = rename().map_err(|e: std::io::Error| Error::table(&self.path, &e))?;
-        Ok(Written { items: self.items, bytes })
+        self.columns.settle();
+        if let Some(name) = self.columns.clash() {
+            let why = format!("`{name}` is a property of some items and a field of others, which is one column");
+            return Err(Error::Table { path: self.path.clone(), why });
+        }
+        let mut output = Output::open(&self.part, &self.path, &self.columns)?;
+        if let Some(base) = &base {
+            copied.iter().try_for_each(|at| output.copy(base, *at))?;
+        }
+        let kept = output.rows();
+        self.write_groups(&mut output)?;
+        let (items, bytes) = (output.rows(), output.finish(&self.collections, &self.path)?);
+        std::fs::rename(&self.part, &self.path).map_err(|e| Error::table(&self.path, &e))?;
+        Ok(Written { items, kept, removed, bytes })
     }
 
-    fn metadata(&self) -> [(&'static str, Value); 4] {
-        let names =
-            ["Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"];
-        let name = |code: &u32| {
-            let at = usize::try_from(code % 1000).unwrap_or_default().saturating_sub(1);
-            format!("{}{}", names.get(at).unwrap_or(&""), if *code > 1000 { " Z" } else { "" })
-        };
-        let has_z = matches!(self.kinds.get("bbox"), Some(Kind::Struct(fields)) if fields.contains_key("zmin"));
-        let ends: &[&str] =
-            if has_z { &["xmin", "ymin", "zmin", "xmax", "ymax", "zmax"] } else { &["xmin", "ymin", "xmax", "ymax"] };
-        let covering: Map<String, Value> = ends.iter().map(|end| ((*end).to_owned(), json!(["bbox", end]))).collect();
-        let mut column = json!({"encoding": "WKB", "geometry_types": self.shapes.iter().map(name).collect::<Vec<_>>()});
-        if self.kinds.contains_key("bbox") {
-            column["covering"] = json!({"bbox": covering});
+    /// Takes up the file that is updated: rows of groups that change as items; of the others the groups' numbers, with how
+    /// many rows are removed.
+    fn take_up(&mut self, base: Base) -> Result<(Option<Base>, Vec<usize>, u64)> {
+        let mut settled = self.columns.clone();
+        settled.settle();
+        let fits = base.can_hold(&settled);
+        let (mut copied, mut removed) = (Vec::new(), 0);
+        let href = Href::from_path(&self.path);
+        for at in 0..base.groups() {
+            let rows = match base.rest(at)? {
+                Rest::All if fits => {
+                    copied.push(at);
+                    continue;
+                }
+                Rest::All => (0..base.group(at).rows).collect(),
+                Rest::Rows(rows, gone) => {
+                    removed += gone;
+                    rows
+                }
+            };
+            base.items(at, &rows, |bytes| {
+                let item = RawItem::parse(href.clone(), bytes.into())?;
+                if fits { self.spool(&item, item.bytes()) } else { self.add(&item) }
+            })?;
         }
-        let geo = json!({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}});
-        let stac = json!({"version": "1.1.0", "collections": self.collections});
-        [("geo", geo), ("stac-geoparquet", stac), (GROUPS, json!(self.groups)), (FOREIGN, json!(self.foreign))]
+        if fits {
+            self.columns = base.columns();
+        }
+        Ok((fits.then_some(base), copied, removed))
+    }
+
+    fn write_groups(&mut self, output: &mut Output) -> Result<()> {
+        let failed = |e: std::io::Error| Error::table(&self.path, &e);
+        self.spool.flush().map_err(failed)?;
+        // Collections stand in the order of their ids.
+        let mut ids: Vec<usize> = (0..self.names.len()).collect();
+        ids.sort_by_key(|at| self.names.get_index(*at));
+        let mut rank = vec![0; ids.len()];
+        for (place, at) in (0u32..).zip(&ids) {
+            rank[*at] = place;
+        }
+        self.entries.sort_unstable_by_key(|entry| (rank[entry.collection as usize], entry.place, entry.offset));
+        let plan = Plan::of(&self.columns);
+        let mut item = Vec::new();
+        for entries in self.entries.chunks(ROWS) {
+            let mut rows = plan.empty();
+            for entry in entries {
+                item.resize(entry.length as usize, 0);
+                self.spool.get_ref().read_exact_at(&mut item, entry.offset).map_err(failed)?;
+                let wrong = |why: String| Error::Table { path: self.path.clone(), why };
+                let json = std::str::from_utf8(&item).map_err(|e| wrong(e.to_string()))?;
+                plan.add(json, &mut rows).map_err(|e| wrong(e.to_string()))?;
+            }
+            output.write(rows)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for TableWriter {
     fn drop(&mut self) {
-        self.file = None;
         // After finish there is nothing to remove.
         let _ = std::fs::remove_file(&self.part);
     }
 }
 
-/// The numbers of a box as fields; what is no box is none.
-fn box_fields(value: &Value) -> Value {
-    let numbers: Option<Vec<f64>> = value.as_array().and_then(|all| all.iter().map(Value::as_f64).collect());
-    match numbers.as_deref() {
-        Some([w, s, e, n]) => json!({"xmin": w, "ymin": s, "xmax": e, "ymax": n}),
-        Some([w, s, low, e, n, high]) => {
-            json!({"xmin": w, "ymin": s, "zmin": low, "xmax": e, "ymax": n, "zmax": high})
-        }
-        _ => Value::Null,
+/// The file that is written.
+struct Output {
+    path: PathBuf,
+    file: SerializedFileWriter<BufWriter<File>>,
+    groups: Vec<Group>,
+    shapes: BTreeSet<u32>,
+    foreign: Vec<String>,
+    has: [bool; 2],
+}
+
+impl Output {
+    fn open(part: &Path, path: &Path, columns: &Columns) -> Result<Self> {
+        let failed = |e: ParquetError| Error::Table { path: path.to_owned(), why: e.to_string() };
+        let fields: Vec<TypePtr> = all_columns(columns).filter_map(|(name, kind)| kind.column(name)).collect();
+        let schema = Type::group_type_builder("schema").with_fields(fields).build().map_err(failed)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+            .set_created_by(format!("outcrop {}", env!("CARGO_PKG_VERSION")))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            // Small pages, so that few are unpacked for few rows.
+            .set_data_page_row_count_limit(PAGE)
+            .set_write_batch_size(PAGE)
+            .build();
+        let file = File::create(part).map_err(|e| Error::table(path, &e))?;
+        let file = BufWriter::with_capacity(1 << 18, file);
+        let file = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
+        let foreign = columns.fields.keys().filter(|name| !OWN.contains(&name.as_str())).cloned().collect();
+        let bbox = columns.fields.get("bbox");
+        let has_z = matches!(bbox, Some(Kind::Struct(fields)) if fields.contains_key("zmin"));
+        let has = [bbox.is_some_and(|kind| *kind != Kind::Null), has_z];
+        Ok(Self { path: path.to_owned(), file, groups: Vec::new(), shapes: BTreeSet::new(), foreign, has })
     }
-}
 
-/// The values of one column, and at which depths they stand.
-struct Leaf {
-    values: Values,
-    def: Vec<i16>,
-    rep: Vec<i16>,
-}
+    fn rows(&self) -> u64 {
+        self.groups.iter().map(|group| group.rows as u64).sum()
+    }
 
-enum Values {
-    Bool(Vec<bool>),
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Bytes(Vec<ByteArray>),
-}
-
-fn leaves_of(kind: &Kind, leaves: &mut Vec<Leaf>) {
-    let values = match kind {
-        Kind::Struct(fields) => {
-            fields.iter().filter(|(_, kind)| kind.has_column()).for_each(|(_, kind)| leaves_of(kind, leaves));
-            return;
-        }
-        Kind::List(element) if element.has_column() => return leaves_of(element, leaves),
-        Kind::Bool => Values::Bool(Vec::new()),
-        Kind::Int | Kind::Time => Values::Int(Vec::new()),
-        Kind::Float => Values::Float(Vec::new()),
-        Kind::Null | Kind::Text | Kind::Json | Kind::Wkb | Kind::List(_) => Values::Bytes(Vec::new()),
-    };
-    leaves.push(Leaf { values, def: Vec::new(), rep: Vec::new() });
-}
-
-/// Puts a value into the columns of its type. `at` are the depth of what is there, the repetition, and the lists around.
-fn shred(kind: &Kind, value: Option<&Value>, at: (i16, i16, i16), leaves: &mut [Leaf], next: &mut usize) {
-    let (def, rep, lists) = at;
-    let value = value.filter(|value| !value.is_null());
-    match (kind, value) {
-        (Kind::Struct(fields), value) => {
-            let inner = value.and_then(Value::as_object);
-            let def = if inner.is_some() { def + 1 } else { def };
-            for (name, kind) in fields.iter().filter(|(_, kind)| kind.has_column()) {
-                match inner {
-                    Some(inner) => shred(kind, inner.get(name), (def, rep, lists), leaves, next),
-                    None => absent(kind, (def, rep), leaves, next),
+    fn write(&mut self, rows: Shredded) -> Result<()> {
+        let path = &self.path;
+        let failed = |e: ParquetError| Error::Table { path: path.clone(), why: e.to_string() };
+        let Shredded { leaves, group: known, shapes } = rows;
+        let mut group = self.file.next_row_group().map_err(failed)?;
+        for leaf in leaves {
+            let Some(mut column) = group.next_column().map_err(failed)? else { break };
+            let (def, rep) = (Some(leaf.def.as_slice()), Some(leaf.rep.as_slice()));
+            match leaf.values {
+                Values::Bool(values) => column.typed::<BoolType>().write_batch(&values, def, rep),
+                Values::Int(values) => column.typed::<Int64Type>().write_batch(&values, def, rep),
+                Values::Float(values) => column.typed::<DoubleType>().write_batch(&values, def, rep),
+                Values::Bytes(bytes, ends) => {
+                    column.typed::<ByteArrayType>().write_batch(&Values::byte_arrays(bytes, &ends), def, rep)
                 }
             }
+            .map_err(failed)?;
+            column.close().map_err(failed)?;
         }
-        (Kind::List(element), Some(Value::Array(values))) if !values.is_empty() => {
-            let first = *next;
-            let empty = Kind::Null;
-            let element = if element.has_column() { element } else { &empty };
-            for (i, value) in values.iter().enumerate() {
-                *next = first;
-                let rep = if i == 0 { rep } else { lists + 1 };
-                shred(element, Some(value), (def + 2, rep, lists + 1), leaves, next);
-            }
+        group.close().map_err(failed)?;
+        self.groups.push(known);
+        self.shapes.extend(shapes);
+        Ok(())
+    }
+
+    /// Copies a group as it is.
+    fn copy(&mut self, base: &Base, at: usize) -> Result<()> {
+        let path = &self.path;
+        let failed = |e: ParquetError| Error::Table { path: path.clone(), why: e.to_string() };
+        let mut group = self.file.next_row_group().map_err(failed)?;
+        base.copy(at, &mut group).map_err(failed)?;
+        group.close().map_err(failed)?;
+        self.groups.push(base.group(at));
+        self.shapes.extend(base.shapes());
+        Ok(())
+    }
+
+    /// Ends the file; its size.
+    fn finish(mut self, collections: &Map<String, Value>, path: &Path) -> Result<u64> {
+        let failed = |e: ParquetError| Error::Table { path: path.to_owned(), why: e.to_string() };
+        for (key, value) in self.metadata(collections) {
+            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_string()));
         }
-        (Kind::List(_), Some(Value::Array(_))) => absent(kind, (def + 1, rep), leaves, next),
-        (kind, Some(value)) => {
-            if let Some(leaf) = leaves.get_mut(*next) {
-                let there = leaf.push(kind, value);
-                leaf.def.push(if there { def + 1 } else { def });
-                leaf.rep.push(rep);
-            }
-            *next += 1;
+        let file = self.file.into_inner().map_err(failed)?;
+        let file = file.into_inner().map_err(|e| Error::table(path, e.error()))?;
+        file.sync_all().and_then(|()| file.metadata()).map(|meta| meta.len()).map_err(|e| Error::table(path, &e))
+    }
+
+    fn metadata(&self, collections: &Map<String, Value>) -> [(&'static str, Value); 4] {
+        let name = |code: &u32| {
+            let at = usize::try_from(code % 1000).unwrap_or_default().saturating_sub(1);
+            format!("{}{}", SHAPES.get(at).unwrap_or(&""), if *code > 1000 { " Z" } else { "" })
+        };
+        let ends = ENDS[usize::from(self.has[1])];
+        let covering: Map<String, Value> = ends.iter().map(|end| ((*end).to_owned(), json!(["bbox", end]))).collect();
+        let mut column = json!({"encoding": "WKB", "geometry_types": self.shapes.iter().map(name).collect::<Vec<_>>()});
+        if self.has[0] {
+            column["covering"] = json!({"bbox": covering});
         }
-        (kind, None) => absent(kind, (def, rep), leaves, next),
+        let geo = json!({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}});
+        let stac = json!({"version": "1.1.0", "collections": collections});
+        [("geo", geo), ("stac-geoparquet", stac), (GROUPS, json!(self.groups)), (FOREIGN, json!(self.foreign))]
     }
 }
 
-/// Nothing, in all columns of a type.
-fn absent(kind: &Kind, (def, rep): (i16, i16), leaves: &mut [Leaf], next: &mut usize) {
-    match kind {
-        Kind::Struct(fields) => {
-            let columns = fields.iter().filter(|(_, kind)| kind.has_column());
-            columns.for_each(|(_, kind)| absent(kind, (def, rep), leaves, next));
-        }
-        Kind::List(element) if element.has_column() => absent(element, (def, rep), leaves, next),
-        _ => {
-            if let Some(leaf) = leaves.get_mut(*next) {
-                leaf.def.push(def);
-                leaf.rep.push(rep);
-            }
-            *next += 1;
-        }
-    }
-}
-
-impl Leaf {
-    /// Takes a value; false if it is none of the column's type.
-    fn push(&mut self, kind: &Kind, value: &Value) -> bool {
-        let text = |text: &str| ByteArray::from(Bytes::copy_from_slice(text.as_bytes()));
-        match (&mut self.values, kind, value) {
-            (Values::Bool(values), _, Value::Bool(truth)) => values.push(*truth),
-            (Values::Int(values), Kind::Time, Value::String(time)) => match moment(time) {
-                Some(micros) => values.push(micros),
-                None => return false,
-            },
-            (Values::Int(values), _, Value::Number(number)) => match number.as_i64() {
-                Some(whole) => values.push(whole),
-                None => return false,
-            },
-            (Values::Float(values), _, Value::Number(number)) => values.push(number.as_f64().unwrap_or(f64::NAN)),
-            (Values::Bytes(values), Kind::Wkb, value) => {
-                let Some(shape) = Shape::of_value(value) else { return false };
-                let mut wkb = Vec::new();
-                shape.write_wkb(&mut wkb);
-                values.push(ByteArray::from(wkb));
-            }
-            (Values::Bytes(values), Kind::Json, value) => values.push(text(&value.to_string())),
-            (Values::Bytes(values), _, Value::String(string)) => values.push(text(string)),
-            _ => return false,
-        }
-        true
-    }
-}
+/// Kinds of geometries by their numbers in WKB, from 1 on.
+pub(super) const SHAPES: [&str; 7] =
+    ["Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"];
