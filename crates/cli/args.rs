@@ -137,6 +137,9 @@ pub(crate) struct SearchArgs {
     /// Items of a page, where a server is asked.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) limit: Option<u64>,
+    /// Walk the catalog even where it has an index (items.parquet beside it, made by `outcrop index`).
+    #[arg(long)]
+    pub(crate) no_index: bool,
     /// Say on stderr what was read, what was not looked into, and why.
     #[arg(long)]
     pub(crate) explain: bool,
@@ -155,15 +158,19 @@ pub(crate) struct SearchArgs {
 #[command(after_help = "Examples:\n  \
     outcrop index daymet\n  \
     outcrop index https://example.com/stac/ --collections daymet -o daymet.parquet\n  \
+    outcrop index new.ndjson --update -o daymet.parquet\n  \
     outcrop search daymet/items.parquet --bbox=-68,16,-64,20 --datetime 1990/1999")]
 pub(crate) struct IndexArgs {
     /// Catalog, collection, file of items, or STAC API.
     pub(crate) source: String,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// File to write [default: items.parquet in the folder of the catalog].
+    /// File to write [default: items.parquet beside the catalog, which its searches then use].
     #[arg(long, short, value_name = "FILE.parquet")]
     pub(crate) output: Option<String>,
+    /// Add the items to the file: each replaces the one of its collection and id.
+    #[arg(long)]
+    pub(crate) update: bool,
 }
 
 #[derive(Debug, Args)]

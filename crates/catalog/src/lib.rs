@@ -17,7 +17,7 @@ pub use build::{BuildOptions, BuildReport, Failed, build};
 pub use describe::{AssetCount, Branch, Description, describe};
 pub use error::{Error, Result};
 pub use header::{Survey, survey};
-pub use index::{IndexReport, index};
+pub use index::{IndexOptions, IndexReport, index, index_path};
 pub use recipe::Recipe;
 pub use search::{
     Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, search, search_raw,

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use futures::StreamExt;
-use outcrop_catalog::{Cql, Error, Order, SearchOptions, Source, index, search_raw};
+use outcrop_catalog::{Cql, Error, IndexOptions, Order, SearchOptions, Source, index, index_path, search_raw};
 use outcrop_store::{Store, StoreOptions};
 use outcrop_testkit::{Answer, Asked, Random, Service};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn sources(folder: &Path, items: &[Value]) -> Vec<String> {
     let (_runtime, store) = store();
     let lines = Source::parse(&path("items.ndjson")).unwrap();
     let table = folder.join("items.parquet");
-    assert_eq!(store.wait(index(&store, &lines, &SearchOptions::default(), &table)).unwrap().failed.len(), 0);
+    assert_eq!(store.wait(index(&store, &lines, &IndexOptions::default(), &table)).unwrap().failed.len(), 0);
     let server = format!("{}/", api(items.to_vec()).base());
     vec![path("items.ndjson"), path("items.json"), path("tree"), path("items.parquet"), server]
 }
@@ -191,6 +191,83 @@ fn filters_orders_and_limits_are_those_of_every_source() {
 }
 
 /// A server whose page `n` is what `page` says.
+/// The ids of a search that may use an index, whether it did, and what was said.
+fn by_index(store: &Store, source: &str, bbox: Option<&str>) -> (Vec<String>, bool, Vec<String>) {
+    let bbox = bbox.map(|text| text.parse().unwrap());
+    let options = SearchOptions { bbox, use_index: true, order: Order::By(Vec::new()), ..SearchOptions::default() };
+    let found = ids(store, source, &options);
+    let told = options.tally.told();
+    (found, told.notes.iter().any(|note| note.contains("a table of")), told.warnings)
+}
+
+#[test]
+fn an_index_stands_for_its_catalog_until_that_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = items(120);
+    let tree = sources(folder.path(), &items)[2].clone();
+    let (_runtime, store) = store();
+    let source = Source::parse(&tree).unwrap();
+    let path = index_path(&source).unwrap();
+    let make = |options: &IndexOptions| store.wait(index(&store, &source, options, &path)).unwrap();
+    let (walked, used, warnings) = by_index(&store, &tree, Some("-60,-40,90,50"));
+    assert!(!used && warnings.is_empty() && !walked.is_empty());
+    assert!(make(&IndexOptions::default()).is_of_catalog);
+    let (found, used, warnings) = by_index(&store, &tree, Some("-60,-40,90,50"));
+    assert_eq!((&found, used, warnings.len()), (&walked, true, 0));
+    // A part of the catalog does not stand for it.
+    let part = IndexOptions { items: SearchOptions { ids: vec!["i0001".into()], ..SearchOptions::default() }, update: false };
+    assert!(!make(&part).is_of_catalog);
+    assert_eq!(by_index(&store, &tree, None), (by_index(&store, &tree, None).0, false, Vec::new()));
+    assert_eq!(by_index(&store, &tree, None).0.len(), 120);
+    // The catalog changes.
+    make(&IndexOptions::default());
+    let root = Path::new(&tree).join("catalog.json");
+    let text = std::fs::read_to_string(&root).unwrap();
+    std::fs::write(&root, text.replace("\"description\":\"d\"", "\"description\":\"e\"")).unwrap();
+    let (found, used, warnings) = by_index(&store, &tree, None);
+    assert_eq!((found.len(), used), (120, false));
+    assert!(warnings[0].contains("outcrop index"), "{warnings:?}");
+    // A damaged index is no error.
+    make(&IndexOptions::default());
+    assert!(by_index(&store, &tree, None).1);
+    std::fs::write(&path, b"PAR1").unwrap();
+    let (found, used, warnings) = by_index(&store, &tree, None);
+    assert_eq!((found.len(), used, warnings.len()), (120, false, 1));
+}
+
+#[test]
+fn an_item_that_cannot_be_read_keeps_the_index_from_standing_for_the_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = sources(folder.path(), &items(10))[2].clone();
+    std::fs::write(Path::new(&tree).join("i0003.json"), "{").unwrap();
+    let (_runtime, store) = store();
+    let source = Source::parse(&tree).unwrap();
+    let path = index_path(&source).unwrap();
+    let report = store.wait(index(&store, &source, &IndexOptions::default(), &path)).unwrap();
+    assert_eq!((report.written.items, report.failed.len(), report.is_of_catalog), (9, 1, false));
+}
+
+#[test]
+fn an_update_replaces_items_of_the_same_collection_and_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut items = items(60);
+    let all = sources(folder.path(), &items);
+    let (_runtime, store) = store();
+    items.truncate(3);
+    items[0]["properties"]["eo:cloud_cover"] = json!(-7);
+    items[1]["collection"] = json!("other");
+    items[2]["id"] = json!("new");
+    let lines = items.iter().fold(String::new(), |all, item| all + &item.to_string() + "\n");
+    let new = folder.path().join("new.ndjson");
+    std::fs::write(&new, lines).unwrap();
+    let options = IndexOptions { update: true, ..IndexOptions::default() };
+    let source = Source::parse(new.to_str().unwrap()).unwrap();
+    let report = store.wait(index(&store, &source, &options, Path::new(&all[3]))).unwrap();
+    assert_eq!(report.written.items, 62);
+    let filter = Some(Cql::parse("\"eo:cloud_cover\" = -7").unwrap());
+    assert_eq!(ids(&store, &all[3], &SearchOptions { filter, ..SearchOptions::default() }), ["i0000"]);
+}
+
 fn paged(page: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> Service {
     Service::start(move |asked| {
         if asked.target == "/" {

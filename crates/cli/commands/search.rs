@@ -20,6 +20,7 @@ pub(crate) fn run(context: &Context, args: &SearchArgs) -> Result<Outcome, Failu
     let (from, mut options) = (source(&args.source)?, search_options(&args.selection)?);
     options.order = order(args)?;
     options.limit = args.limit;
+    options.use_index = !args.no_index;
     options.fields = args.fields.as_deref().map(Fields::parse);
     options.keep_pages = args.output.as_deref().map(|file| PathBuf::from(format!("{file}.pages")));
     let to_terminal = args.output.is_none() && std::io::stdout().is_terminal();
@@ -54,6 +55,7 @@ pub(crate) fn run(context: &Context, args: &SearchArgs) -> Result<Outcome, Failu
         }
         Ok((count, failed + 1))
     })?;
+    options.tally.told().warnings.iter().for_each(|warning| print::note(warning));
     if args.explain {
         explain(context, &options);
     }

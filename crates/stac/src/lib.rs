@@ -27,5 +27,5 @@ pub use item::{Numbers, RawItem};
 pub use layout::Layout;
 pub use published::{Published, document_href};
 pub use read::{Loaded, load, parse, read};
-pub use walk::{Ancestor, Ancestors, Enter, Node, RawNode, WalkOptions, walk, walk_into, walk_raw};
+pub use walk::{Ancestor, Ancestors, Enter, Node, RawNode, WalkOptions, walk, walk_from, walk_into};
 pub use write::{TreeWriter, WriteOptions, Written};

@@ -110,14 +110,26 @@ pub fn walk_into(
     walk_raw(store, href, options, enter).map(|node| node?.into_node())
 }
 
-/// Like [`walk_into`], without the trees of items.
-pub fn walk_raw(
+fn walk_raw(
     store: &Store,
     href: &Href,
     options: WalkOptions,
     enter: Enter,
 ) -> impl Stream<Item = Result<RawNode>> + Send + use<> {
     let walker = Walker::new(store.clone(), href.clone(), options, enter);
+    futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) }).fuse()
+}
+
+/// Like [`walk_into`], from a document that was read already, and without the trees of items.
+pub fn walk_from(
+    store: &Store,
+    first: Loaded,
+    options: WalkOptions,
+    enter: Enter,
+) -> impl Stream<Item = Result<RawNode>> + Send + use<> {
+    let mut walker = Walker::new(store.clone(), first.href().clone(), options, enter);
+    walker.started.insert(0);
+    walker.done.insert(0, Ok(first));
     futures::stream::unfold(walker, |mut walker| async move { walker.next().await.map(|node| (node, walker)) }).fuse()
 }
 

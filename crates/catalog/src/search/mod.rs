@@ -6,12 +6,10 @@
 mod cql;
 mod fields;
 mod filter;
-mod items;
 mod query;
-mod server;
 mod sort;
 mod source;
-mod table;
+mod sources;
 mod tally;
 
 use std::collections::BTreeSet;
@@ -32,6 +30,7 @@ pub(crate) use filter::Filter;
 use sort::Sorter;
 pub use sort::{Direction, Order, SortKey};
 pub use source::Source;
+pub(crate) use sources::{FILE_NAME, Mark};
 pub use tally::{Tally, Told};
 
 /// Which items are wanted; what is empty or `None` allows all.
@@ -63,8 +62,21 @@ pub struct SearchOptions {
     pub keep_pages: Option<PathBuf>,
     /// Most items.
     pub max_items: Option<usize>,
+    /// The index of a catalog is used in place of a walk, where it has one. Its items are equal but not to the byte, and
+    /// without the catalogs above them.
+    pub use_index: bool,
     /// What was done to find them is told here.
     pub tally: Tally,
+}
+
+impl SearchOptions {
+    /// True if every item is wanted.
+    pub(crate) fn takes_all(&self) -> bool {
+        let Self { ids, collections, bbox, intersects, datetime, filter, query, max_items, .. } = self;
+        let no_names = ids.is_empty() && collections.is_empty();
+        let no_place = bbox.is_none() && intersects.is_none() && datetime.is_none();
+        no_names && no_place && filter.is_none() && query.is_none() && max_items.is_none()
+    }
 }
 
 /// An item that was found, and the catalogs above it.
@@ -126,7 +138,7 @@ impl Search {
     /// The items that fit, in their order.
     async fn open(self) -> Result<BoxStream<'static, Result<Found>>> {
         let filter = Arc::new(Filter::new(&self.options)?);
-        let items = items::open(&self.store, &self.source, (&filter, &self.options)).await?.fuse().boxed();
+        let items = sources::open(&self.store, &self.source, (&filter, &self.options)).await?.fuse().boxed();
         let wanted = self.options.ids.iter().cloned().collect();
         let state = Testing { items, filter, wanted, tally: self.options.tally.clone() };
         let fitting =

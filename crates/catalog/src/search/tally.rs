@@ -17,6 +17,7 @@ struct Inner {
     found: AtomicU64,
     excluded: AtomicU64,
     notes: Mutex<Vec<String>>,
+    warnings: Mutex<Vec<String>>,
 }
 
 /// What was counted.
@@ -32,6 +33,8 @@ pub struct Told {
     pub excluded: u64,
     /// How the source was read, and what was not looked into and why.
     pub notes: Vec<String>,
+    /// What the user should know even without asking.
+    pub warnings: Vec<String>,
 }
 
 impl Tally {
@@ -54,6 +57,11 @@ impl Tally {
         }
     }
 
+    /// Something the user should know even without asking.
+    pub(crate) fn warn(&self, text: String) {
+        self.0.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
     pub(crate) fn note(&self, text: String) {
         self.0.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
@@ -67,6 +75,7 @@ impl Tally {
             found: get(&self.0.found),
             excluded: get(&self.0.excluded),
             notes: self.0.notes.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            warnings: self.0.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

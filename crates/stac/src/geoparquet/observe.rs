@@ -51,9 +51,9 @@ impl Columns {
 
     /// Makes of every type one that a file can have.
     pub(super) fn settle(&mut self) {
-        // These are no columns, and items without assets need none of them.
+        // They are columns themselves; and items without assets need none of them.
         self.fields.retain(|name, kind| match name.as_str() {
-            "type" | "properties" => false,
+            "properties" => false,
             "assets" => *kind != Kind::Struct(Fields::new()),
             _ => true,
         });
@@ -118,7 +118,6 @@ impl<'de> Visitor<'de> for Item<'_> {
             }
             let Some((name, kind)) = fields.get_index_mut(at) else { continue };
             match name.as_str() {
-                "type" => drop(map.next_value::<IgnoredAny>()?),
                 "properties" => map.next_value_seed(Properties { fields: properties, twice: self.twice })?,
                 "bbox" => map.next_value_seed(Ends { kind })?,
                 "geometry" => {

@@ -59,6 +59,7 @@ pub struct TableWriter {
     entries: Vec<Entry>,
     names: IndexSet<String>,
     collections: Map<String, Value>,
+    metadata: Vec<(String, String)>,
     /// The file that is updated, and what of it goes.
     base: Option<Base>,
 }
@@ -115,6 +116,7 @@ impl TableWriter {
             entries: Vec::new(),
             names: IndexSet::new(),
             collections: base.as_ref().map(Base::collections).unwrap_or_default(),
+            metadata: Vec::new(),
             base,
         })
     }
@@ -122,6 +124,11 @@ impl TableWriter {
     /// A collection whose items are among the rows; it is kept in the file.
     pub fn add_collection(&mut self, id: &str, body: Value) {
         self.collections.insert(id.to_owned(), body);
+    }
+
+    /// Adds an entry to the metadata of the file; it is no more there when the file is updated.
+    pub fn add_metadata(&mut self, (key, value): (&str, String)) {
+        self.metadata.push((key.to_owned(), value));
     }
 
     /// Adds an item; its hrefs become absolute, so that the file can stand anywhere.
@@ -201,7 +208,7 @@ impl TableWriter {
         }
         let kept = output.rows();
         self.write_groups(&mut output)?;
-        let (items, bytes) = (output.rows(), output.finish(&self.collections, &self.path)?);
+        let (items, bytes) = (output.rows(), output.finish(&self.collections, std::mem::take(&mut self.metadata))?);
         std::fs::rename(&self.part, &self.path).map_err(|e| Error::table(&self.path, &e))?;
         Ok(Written { items, kept, removed, bytes })
     }
@@ -348,10 +355,12 @@ impl Output {
     }
 
     /// Ends the file; its size.
-    fn finish(mut self, collections: &Map<String, Value>, path: &Path) -> Result<u64> {
-        let failed = |e: ParquetError| Error::Table { path: path.to_owned(), why: e.to_string() };
-        for (key, value) in self.metadata(collections) {
-            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_string()));
+    fn finish(mut self, collections: &Map<String, Value>, more: Vec<(String, String)>) -> Result<u64> {
+        let path = &self.path;
+        let failed = |e: ParquetError| Error::Table { path: path.clone(), why: e.to_string() };
+        let own = self.metadata(collections).map(|(key, value)| (key.to_owned(), value.to_string()));
+        for (key, value) in own.into_iter().chain(more) {
+            self.file.append_key_value_metadata(KeyValue::new(key, value));
         }
         let file = self.file.into_inner().map_err(failed)?;
         let file = file.into_inner().map_err(|e| Error::table(path, e.error()))?;

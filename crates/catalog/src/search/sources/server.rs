@@ -11,24 +11,22 @@ use outcrop_stac::model::api::{Fields, Filter, Items, Search, Sortby};
 use outcrop_stac::{Document, Kind, Loaded, load};
 use outcrop_store::{Href, Store};
 
-use super::items::Stream;
-use super::sort::{Direction, Order};
-use super::{Found, SearchOptions};
+use crate::search::{Direction, Found, Order, SearchOptions, SortKey};
 use crate::{Error, Result};
 
 /// Items of a page where nothing else is wanted.
 const PAGE: u64 = 250;
 
-/// The API that an href is the landing page of, or a collection of.
-pub(super) async fn at(store: &Store, href: &Href) -> Result<Option<(Api, Option<String>)>> {
-    if href.to_url().is_none() {
+/// The API that a remote document is the landing page of, or a collection of.
+pub(super) async fn of(store: &Store, first: &Loaded) -> Result<Option<(Api, Option<String>)>> {
+    let Loaded::Other(document) = first else { return Ok(None) };
+    if document.href().to_url().is_none() {
         return Ok(None);
     }
-    let Loaded::Other(document) = load(store, href).await? else { return Ok(None) };
-    if let Some(api) = Api::of(&document)? {
+    if let Some(api) = Api::of(document)? {
         return Ok(Some((api, None)));
     }
-    let Some(root) = root_of_collection(&document)? else { return Ok(None) };
+    let Some(root) = root_of_collection(document)? else { return Ok(None) };
     let Loaded::Other(landing) = load(store, &root).await? else { return Ok(None) };
     Ok(Api::of(&landing)?.map(|api| (api, Some(document.id().to_owned()))))
 }
@@ -43,7 +41,7 @@ fn root_of_collection(document: &Document) -> Result<Option<Href>> {
 }
 
 /// The items of an API, before they are tested here.
-pub(super) fn items(store: &Store, api: &Api, collection: Option<String>, options: &SearchOptions) -> Result<Stream> {
+pub(super) fn items(store: &Store, api: &Api, collection: Option<String>, options: &SearchOptions) -> Result<super::Items> {
     let mut wanted = options.clone();
     if let Some(collection) = collection.filter(|_| wanted.collections.is_empty()) {
         wanted.collections.push(collection);
@@ -124,7 +122,7 @@ fn interval(interval: &Interval) -> String {
 fn sortby(api: &Api, order: &Order) -> Vec<Sortby> {
     match order {
         Order::By(keys) if api.can(Ability::Sort) => {
-            let by = |key: &super::SortKey| match key.direction {
+            let by = |key: &SortKey| match key.direction {
                 Direction::Ascending => Sortby::asc(&key.field),
                 Direction::Descending => Sortby::desc(&key.field),
             };

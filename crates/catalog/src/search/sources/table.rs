@@ -8,9 +8,9 @@ use outcrop_stac::RawItem;
 use outcrop_stac::geoparquet::Table;
 use outcrop_store::{Href, Store};
 
-use super::items::Stream;
-use super::{Filter, Found, SearchOptions};
+use super::Items;
 use crate::Result;
+use crate::search::{Filter, Found, SearchOptions};
 
 /// Groups of rows that are read at once.
 const AT_ONCE: usize = 4;
@@ -20,8 +20,14 @@ pub(super) async fn items(
     store: &Store,
     href: &Href,
     (filter, options): (&Arc<Filter>, &SearchOptions),
-) -> Result<Stream> {
+) -> Result<Items> {
     let table = Table::open(store, href).await?;
+    Ok(of(&table, (filter, options)))
+}
+
+/// The items of a table that may fit.
+pub(super) fn of(table: &Table, (filter, options): (&Arc<Filter>, &SearchOptions)) -> Items {
+    let (table, href) = (table.clone(), table.href().clone());
     let (tally, all) = (options.tally.clone(), table.groups());
     tally.note(format!("`{href}`: a table of {} items in {all} groups of rows", table.rows()));
     let holds = |at: &usize| table.group(*at).is_none_or(|group| filter.may_be_in(group));
@@ -49,5 +55,5 @@ pub(super) async fn items(
         Ok(selection) => selection.items().flat_map(given).boxed(),
         Err(error) => futures::stream::iter([Err(error.into())]).boxed(),
     });
-    Ok(items.boxed())
+    items.boxed()
 }

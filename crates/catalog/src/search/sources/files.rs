@@ -1,13 +1,14 @@
-//! The items of a source, before they are tested: by a walk, out of a file, from a server.
+//! The items of documents and of files of items, and of the standard input.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
-use outcrop_stac::{Ancestors, Document, Kind, Loaded, RawItem, RawNode, Splitter, WalkOptions, walk_raw};
+use futures::stream::StreamExt;
+use outcrop_stac::{Ancestors, Kind, Loaded, RawItem, RawNode, Splitter};
 use outcrop_store::{Href, Store};
 
-use super::{Filter, Found, SearchOptions, Source, server, table};
+use super::Items;
+use crate::search::Found;
 use crate::{Error, Result};
 
 /// Longest item in bytes.
@@ -17,55 +18,18 @@ const LARGE: u64 = 8 << 20;
 /// Bytes of a file that are read at once.
 const PIECE: u64 = 4 << 20;
 
-/// Items as they come.
-pub(super) type Stream = BoxStream<'static, Result<Found>>;
-type Items = Stream;
-
-/// Opens a source by what it is.
-pub(super) async fn open(
-    store: &Store,
-    source: &Source,
-    (filter, options): (&Arc<Filter>, &SearchOptions),
-) -> Result<Items> {
-    if source.is_standard_input() {
-        options.tally.note("items of the standard input, read in a row".to_owned());
-        return Ok(of_input(&source.href));
+/// True for a file of items that is read piece by piece.
+pub(super) fn is_read_in_a_row(href: &Href, ending: Option<&str>) -> bool {
+    let is_large = || href.to_path().and_then(|path| path.metadata().ok()).is_some_and(|meta| meta.len() > LARGE);
+    match ending {
+        Some("ndjson" | "jsonl" | "geojsonl" | "geojsons") => true,
+        Some("json" | "geojson") => is_large(),
+        _ => false,
     }
-    let ending =
-        source.href.file_name().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
-    if matches!(ending.as_deref(), Some("parquet" | "geoparquet")) {
-        return table::items(store, &source.href, (filter, options)).await;
-    }
-    let is_lines = matches!(ending.as_deref(), Some("ndjson" | "jsonl" | "geojsonl" | "geojsons"));
-    let is_large =
-        || source.href.to_path().and_then(|path| path.metadata().ok()).is_some_and(|meta| meta.len() > LARGE);
-    if is_lines || (matches!(ending.as_deref(), Some("json" | "geojson")) && is_large()) {
-        options.tally.note(format!("`{}`: a file of items, read in a row", source.href));
-        return Ok(of_file(store.clone(), source.href.clone()).boxed());
-    }
-    if let Some((api, collection)) = server::at(store, &source.href).await? {
-        return server::items(store, &api, collection, options);
-    }
-    options.tally.note(format!("`{}`: a catalog, walked", source.href));
-    Ok(of_walk(store, source, (filter, options)))
-}
-
-fn of_walk(store: &Store, source: &Source, (filter, options): (&Arc<Filter>, &SearchOptions)) -> Items {
-    let (filter, tally) = (filter.clone(), options.tally.clone());
-    let counted = tally.clone();
-    let enter = Arc::new(move |document: &Document| match filter.excludes(document) {
-        None => true,
-        Some(by) => {
-            tally.excluded(|| format!("`{}`: nothing below it fits {by}", document.href()));
-            false
-        }
-    });
-    let nodes = walk_raw(store, &source.href, WalkOptions::default(), enter);
-    nodes.inspect(move |_| counted.read()).flat_map(members).boxed()
 }
 
 /// The items of a document: itself, its members, or none for a catalog.
-fn members(node: outcrop_stac::Result<RawNode>) -> Items {
+pub(super) fn members(node: outcrop_stac::Result<RawNode>) -> Items {
     let one = |found| futures::stream::iter([found]).boxed();
     match node {
         Ok(RawNode { loaded: Loaded::Item(item), ancestors }) => one(Ok(Found { item, ancestors })),
@@ -124,7 +88,7 @@ impl Members {
 }
 
 /// A file that is read piece by piece.
-fn of_file(store: Store, href: Href) -> impl futures::Stream<Item = Result<Found>> + Send {
+pub(super) fn of_file(store: Store, href: Href) -> impl futures::Stream<Item = Result<Found>> + Send {
     struct State {
         store: Store,
         meta: Option<outcrop_store::ObjectMeta>,
@@ -177,7 +141,7 @@ fn of_file(store: Store, href: Href) -> impl futures::Stream<Item = Result<Found
 }
 
 /// The standard input, read on a thread of its own.
-fn of_input(href: &Href) -> Items {
+pub(super) fn of_input(href: &Href) -> Items {
     let (sender, receiver) = tokio::sync::mpsc::channel(64);
     let mut members = Members::new(href.clone());
     std::thread::spawn(move || {
