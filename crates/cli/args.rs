@@ -50,10 +50,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 #[command(after_help = "Examples:\n  \
     outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet\n  \
-    outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet --json")]
+    outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet --update --index")]
 pub(crate) struct BuildArgs {
     /// Recipe: a TOML file or URL.
     pub(crate) recipe: String,
@@ -63,6 +63,15 @@ pub(crate) struct BuildArgs {
     /// Keep the chunk references of every file beside its item, so that opening it later needs one request.
     #[arg(long)]
     pub(crate) references: bool,
+    /// Add what is new and make again what has changed (size, ETag or time of a file); leave all else as it is.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// With --update: remove the items that the recipe makes no more.
+    #[arg(long, requires = "update")]
+    pub(crate) prune: bool,
+    /// Make an index (items.parquet) with the catalog, which its searches use. One that is there is kept up to date anyway.
+    #[arg(long)]
+    pub(crate) index: bool,
 }
 
 #[derive(Debug, Args)]

@@ -68,6 +68,21 @@ pub enum Error {
         /// The id of the recipe.
         wanted: String,
     },
+    /// Another process builds there.
+    #[error("another build writes `{href}`; wait for it, or choose another folder with --to")]
+    Busy {
+        /// The folder.
+        href: Href,
+    },
+    /// The folder of a catalog, or what is kept in it of its build, cannot be written.
+    #[error("cannot write the catalog in `{href}`")]
+    State {
+        /// The folder or file.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
     /// A file's header cannot be read.
     #[error("cannot read the header of `{href}`")]
     Header {

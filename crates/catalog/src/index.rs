@@ -9,7 +9,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use outcrop_stac::geoparquet::{TableWriter, Written};
 use outcrop_stac::{Kind, Loaded};
-use outcrop_store::Store;
+use outcrop_store::{Href, Store};
 
 use crate::search::{FILE_NAME, Mark, SearchOptions, Source, search_raw};
 use crate::{Error, Result};
@@ -52,6 +52,10 @@ pub async fn index(store: &Store, source: &Source, options: &IndexOptions, to: &
     let mut writer =
         if options.update && to.exists() { TableWriter::update(to)? } else { TableWriter::create(to)? };
     let mark = if options.update { None } else { mark(store, source, &options.items, to).await };
+    if mark.is_some() {
+        let folder = to.parent().map(Href::from_path).unwrap_or_else(|| Href::from_path(Path::new(".")));
+        writer.stands_in(folder.absolute());
+    }
     let mut wanted = options.items.clone();
     wanted.use_index = false;
     let mut collections = std::collections::BTreeSet::new();

@@ -14,8 +14,14 @@ use crate::print;
 pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failure> {
     let recipe = context.wait(Recipe::read(&context.store, &Href::parse(&args.recipe)?.absolute()))?;
     let to = folder(args.to.as_deref().unwrap_or(&recipe.id))?;
-    let options =
-        BuildOptions { progress: context.progress.sink(), references: args.references, ..BuildOptions::default() };
+    let options = BuildOptions {
+        progress: context.progress.sink(),
+        references: args.references,
+        update: args.update,
+        prune: args.prune,
+        index: args.index,
+        ..BuildOptions::default()
+    };
     let report = context.wait(build(&context.store, &recipe, &to, &options))?;
     for failed in &report.failed {
         print::failed(&failed.what, &failed.why);
@@ -23,16 +29,17 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failur
     if context.json {
         print::json(&json!({
             "catalog": to.to_string(), "items": report.items, "assets": report.assets, "documents": report.documents,
-            "unchanged": report.unchanged, "failed": report.failed.iter().map(|f| &f.what).collect::<Vec<_>>(),
+            "unchanged": report.unchanged, "kept": report.kept, "removed": report.removed, "failed": report.failed.iter().map(|f| &f.what).collect::<Vec<_>>(),
             "seconds": report.seconds, "bytes_read": report.bytes_read,
         }));
     } else {
         context.say(&format!(
-            "built {to}catalog.json: {} items, {} assets, {} documents ({} unchanged), {} read, {:.2} s",
+            "built {to}catalog.json: {} items, {} assets, {} documents ({} unchanged){}, {} read, {:.2} s",
             report.items,
             report.assets,
             report.documents,
             report.unchanged,
+            if args.prune { format!(", {} items removed", report.removed) } else { String::new() },
             human(report.bytes_read),
             report.seconds
         ));

@@ -93,7 +93,7 @@ impl Demo<'_> {
         publish::write(&folder.join("recipe.toml"), recipe(&server.url()).as_bytes())?;
         let (recipe, catalog) = (self.path("recipe.toml"), self.path("catalog"));
         self.command(&format!("build {recipe} --to {catalog}"));
-        commands::build::run(self.context, &BuildArgs { recipe, to: Some(catalog.clone()), references: false })?;
+        commands::build::run(self.context, &BuildArgs { recipe, to: Some(catalog.clone()), ..BuildArgs::default() })?;
         self.command(&format!("describe {catalog}"));
         if !self.json {
             commands::describe::run(self.context, &DescribeArgs { catalog: catalog.clone() })?;

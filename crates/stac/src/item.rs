@@ -159,6 +159,14 @@ impl RawItem {
     /// # Errors
     /// As [`RawItem::at_self`].
     pub fn to_portable(&self) -> Result<Vec<u8>> {
+        self.to_portable_in(None)
+    }
+
+    /// As [`RawItem::to_portable`], but hrefs of what lies in a folder are relative to it.
+    ///
+    /// # Errors
+    /// As [`RawItem::at_self`].
+    pub fn to_portable_in(&self, folder: Option<&Href>) -> Result<Vec<u8>> {
         let mut places = Vec::new();
         if let Some(Ok(assets)) = self.assets().map(serde_json::from_str::<HrefsOfMap<'_>>) {
             places.extend(assets.0);
@@ -180,9 +188,11 @@ impl RawItem {
         for span in spans {
             let Some(href) = self.text(&span).filter(|href| !is_absolute(href)) else { continue };
             let absolute = resolve(&self.href, &href)?;
-            if absolute.as_str() != href {
+            let below = folder.and_then(|folder| absolute.as_str().strip_prefix(folder.as_str()));
+            let text = below.map_or_else(|| absolute.as_str().to_owned(), |below| format!("./{below}"));
+            if text != href {
                 push_compact(&mut out, &self.bytes[at..span.start]);
-                out.extend_from_slice(Value::from(absolute.as_str()).to_string().as_bytes());
+                out.extend_from_slice(Value::from(text).to_string().as_bytes());
                 at = span.end;
             }
         }

@@ -2,9 +2,11 @@
 //!
 //! Of each item only its link stays in memory; items are written in groups on a few threads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use outcrop_store::publish::Batch;
 use outcrop_store::{Href, safe_name};
 use serde_json::{Value, json};
@@ -27,17 +29,22 @@ pub struct WriteOptions {
     pub published: Published,
     /// Where items go; by default all are below the root.
     pub layout: Layout,
+    /// Items lie beside the catalog that lists them, not each in a folder of its own.
+    pub flat: bool,
+    /// Nobody sees `to` before it is whole: files are written in place.
+    pub staged: bool,
 }
 
 impl WriteOptions {
     /// A self-contained catalog in a folder.
     pub fn new(to: Href) -> Self {
-        Self { to, root_href: None, published: Published::default(), layout: Layout::default() }
+        let (published, layout) = (Published::default(), Layout::default());
+        Self { to, root_href: None, published, layout, flat: false, staged: false }
     }
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
     /// Items of the catalog.
     pub items: u64,
@@ -45,6 +52,8 @@ pub struct Written {
     pub documents: u64,
     /// Those that were there already with the same bytes.
     pub unchanged: u64,
+    /// The root as it was written.
+    pub root: Body,
 }
 
 #[derive(Debug)]
@@ -60,20 +69,33 @@ struct Folder {
     body: Body,
     parent: Option<usize>,
     members: Vec<Member>,
+    /// What all items of the folder have alike.
+    common: Option<Common>,
+}
+
+/// The links that lead from the items of a folder to what is above them, and where their files lie.
+#[derive(Debug, Clone)]
+struct Common {
+    links: Vec<Value>,
+    /// Id of the collection above.
+    collection: Option<Value>,
+    files: PathBuf,
 }
 
 /// Writes a catalog.
 ///
 /// - An item is readable as soon as its group is written; no catalog names it before [`TreeWriter::finish`].
 /// - Dropped before that, it leaves items that no catalog names; running again repairs it.
+/// - Memory grows with the ids of the items.
 #[derive(Debug)]
 pub struct TreeWriter {
     options: WriteOptions,
     base: Href,
     folders: Vec<Folder>,
     places: HashMap<Vec<String>, usize>,
-    files: HashMap<String, String>,
-    pending: Vec<(PathBuf, Vec<u8>)>,
+    claimed: HashSet<u128>,
+    hashers: [RandomState; 2],
+    pending: Vec<(PathBuf, Bytes)>,
     batches: Vec<Batch>,
     written: Written,
 }
@@ -89,16 +111,18 @@ impl TreeWriter {
             return Err(Error::Write { href: options.to, source });
         }
         let base = options.root_href.clone().unwrap_or_else(|| options.to.absolute());
-        let root = Folder { path: Vec::new(), kind: kind_of(&root), body: root, parent: None, members: Vec::new() };
+        let batch = || if options.staged { Batch::in_staged_folder() } else { Batch::default() };
+        let batches = (0..THREADS).map(|_| batch()).collect();
         Ok(Self {
-            options,
             base,
-            folders: vec![root],
+            folders: vec![Folder::new(Vec::new(), root, None)],
             places: HashMap::from([(Vec::new(), 0)]),
-            files: HashMap::new(),
+            claimed: HashSet::new(),
+            hashers: [RandomState::new(), RandomState::new()],
             pending: Vec::with_capacity(GROUP),
-            batches: (0..THREADS).map(|_| Batch::default()).collect(),
+            batches,
             written: Written::default(),
+            options,
         })
     }
 
@@ -107,11 +131,12 @@ impl TreeWriter {
         &mut self.folders[0].body
     }
 
-    /// Adds an item where the layout puts it. Its structural links are made here, its other links are kept.
+    /// Adds an item where the layout puts it. Its structural links are made here, its other links are kept. The
+    /// document as it is written.
     ///
     /// # Errors
     /// [`Error::MissingVariable`], [`Error::Name`], [`Error::Duplicate`] (the catalog stays as it was), [`Error::Write`].
-    pub fn add(&mut self, item: Body) -> Result<()> {
+    pub fn add(&mut self, item: Body) -> Result<Bytes> {
         let path = self.options.layout.values(&item)?;
         self.add_at(&path, item)
     }
@@ -120,16 +145,51 @@ impl TreeWriter {
     ///
     /// # Errors
     /// As [`TreeWriter::add`].
-    pub fn add_at(&mut self, path: &[String], item: Body) -> Result<()> {
+    pub fn add_at(&mut self, path: &[String], item: Body) -> Result<Bytes> {
         let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let what = || format!("the item of id `{}`", id.escape_debug());
-        safe_name(&id).map_err(|source| Error::Name { what: what(), source })?;
-        let folder = self.folder(path)?;
-        self.claim(&[path, std::slice::from_ref(&id)].concat(), Kind::Item)?;
+        let folder = self.place(path, &id)?;
         let item = self.linked_item(folder, &id, item)?;
         self.folders[folder].members.push(Member::Item(id.clone()));
         self.written.items += 1;
-        self.push(&[path, &[id]].concat(), Kind::Item, &item)
+        let bytes = Bytes::from(self.json(&item)?);
+        let file = self.item_file(folder, &id)?;
+        self.push(file, bytes.clone())?;
+        Ok(bytes)
+    }
+
+    /// Adds an item that is there already: its catalog names it, its document stays as it is.
+    ///
+    /// # Errors
+    /// As [`TreeWriter::add`].
+    pub fn add_existing(&mut self, path: &[String], id: &str) -> Result<()> {
+        let folder = self.place(path, id)?;
+        self.folders[folder].members.push(Member::Item(id.to_owned()));
+        self.written.items += 1;
+        self.written.documents += 1;
+        self.written.unchanged += 1;
+        Ok(())
+    }
+
+    /// Where the document of an item is written.
+    ///
+    /// # Errors
+    /// [`Error::Name`] if an id cannot name a file.
+    pub fn document_path(&self, path: &[String], id: &str) -> Result<PathBuf> {
+        let href = item_href(&self.options.to, (path, id), self.options.flat)?;
+        Ok(href.to_path().unwrap_or_default())
+    }
+
+    /// Where the document of an item will be found.
+    ///
+    /// # Errors
+    /// As [`TreeWriter::document_path`].
+    pub fn document_href(&self, path: &[String], id: &str) -> Result<Href> {
+        item_href(&self.base, (path, id), self.options.flat)
+    }
+
+    /// True if all documents that were added so far are written.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// Adds a sub-catalog with the given fields; one that exists stays as it is.
@@ -142,7 +202,23 @@ impl TreeWriter {
         self.make(parent, path, body).map(drop)
     }
 
+    /// The folder of an item, which no other item of it may share a file with.
+    fn place(&mut self, path: &[String], id: &str) -> Result<usize> {
+        safe_name(id).map_err(|source| Error::Name { what: format!("the item of id `{}`", id.escape_debug()), source })?;
+        let folder = self.folder(path)?;
+        // A catalog's document lies there too.
+        if self.options.flat && ["catalog", "collection"].iter().any(|name| id.eq_ignore_ascii_case(name)) {
+            let (path, first) = (format!("{id}.json"), "the catalog itself".to_owned());
+            return Err(Error::Duplicate { path, first, second: id.to_owned() });
+        }
+        self.claim(folder, id, Kind::Item)?;
+        Ok(folder)
+    }
+
     fn folder(&mut self, path: &[String]) -> Result<usize> {
+        if let Some(at) = self.places.get(path) {
+            return Ok(*at);
+        }
         let mut at = 0;
         for depth in 1..=path.len() {
             let parent = self.folders[at].body.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -159,27 +235,38 @@ impl TreeWriter {
         if let Some(at) = self.places.get(path) {
             return Ok(*at);
         }
-        let kind = kind_of(&body);
-        self.claim(path, kind)?;
+        let id = path.last().map(String::as_str).unwrap_or_default();
+        let what = || format!("the document of id `{}`", id.escape_debug());
+        safe_name(id).map_err(|source| Error::Name { what: what(), source })?;
+        self.claim(parent, id, Kind::Catalog)?;
         let at = self.folders.len();
-        self.folders.push(Folder { path: path.to_vec(), kind, body, parent: Some(parent), members: Vec::new() });
+        self.folders.push(Folder::new(path.to_vec(), body, Some(parent)));
         self.folders[parent].members.push(Member::Catalog(at));
         self.places.insert(path.to_vec(), at);
         Ok(at)
     }
 
     /// A file belongs to one document, also where file names know no case.
-    fn claim(&mut self, path: &[String], kind: Kind) -> Result<()> {
-        let ids: Vec<&str> = path.iter().map(String::as_str).collect();
-        let file = document_href(&self.options.to, &ids, kind)?.relative_to(&self.options.to.as_folder());
-        let name = ids.join("/");
-        match self.files.insert(file.to_lowercase(), name.clone()) {
-            None => Ok(()),
-            Some(first) => {
-                self.files.insert(file.to_lowercase(), first.clone());
-                Err(Error::Duplicate { path: file, first, second: name })
-            }
+    fn claim(&mut self, folder: usize, id: &str, kind: Kind) -> Result<()> {
+        let lower = id.to_lowercase();
+        let hash = |hasher: &RandomState| u128::from(hasher.hash_one((folder, kind == Kind::Item, &lower)));
+        if self.claimed.insert(hash(&self.hashers[0]) << 64 | hash(&self.hashers[1])) {
+            return Ok(());
         }
+        let here = &self.folders[folder];
+        let first = here.members.iter().find_map(|member| match member {
+            Member::Item(other) if kind == Kind::Item => Some(other.as_str()),
+            Member::Catalog(at) if kind != Kind::Item => self.folders[*at].path.last().map(String::as_str),
+            _ => None,
+        }.filter(|other| other.to_lowercase() == lower));
+        let name = |id: &str| here.path.iter().map(String::as_str).chain([id]).collect::<Vec<_>>().join("/");
+        let path = name(if kind == Kind::Item && !self.options.flat { &lower } else { id });
+        let path = match kind {
+            Kind::Item if self.options.flat => format!("{path}.json"),
+            Kind::Item => format!("{}/{id}.json", name(id)),
+            kind => format!("{path}/{}", kind.file_name()),
+        };
+        Err(Error::Duplicate { path, first: name(first.unwrap_or(id)), second: name(id) })
     }
 
     fn href(&self, path: &[String], kind: Kind) -> Result<Href> {
@@ -191,24 +278,60 @@ impl TreeWriter {
         self.href(&self.folders[at].path, self.folders[at].kind)
     }
 
-    fn linked_item(&self, folder: usize, id: &str, mut item: Body) -> Result<Body> {
-        let own = self.href(&[&self.folders[folder].path[..], &[id.to_owned()]].concat(), Kind::Item)?;
+    /// What the items of a folder have alike; made with the first of them.
+    fn common(&mut self, folder: usize) -> Result<Common> {
+        if let Some(common) = &self.folders[folder].common {
+            return Ok(common.clone());
+        }
+        let here = &self.folders[folder];
+        // Relative links are the same for every id.
+        let own = item_href(&self.base, (&here.path, "x"), self.options.flat)?;
         let linker = Linker { published: self.options.published, own: &own };
-        let root = self.folder_href(0)?;
-        let mut links = vec![linker.link("root", &root, self.folders[0].kind)];
-        links.push(linker.link("parent", &self.folder_href(folder)?, self.folders[folder].kind));
-        if let Some(collection) = self.collection_above(folder) {
+        let mut links = vec![linker.link("root", &self.folder_href(0)?, self.folders[0].kind)];
+        links.push(linker.link("parent", &self.folder_href(folder)?, here.kind));
+        let above = self.collection_above(folder);
+        if let Some(collection) = above {
             links.push(linker.link("collection", &self.folder_href(collection)?, Kind::Collection));
-            let id = self.folders[collection].body.get("id").cloned().unwrap_or_default();
+        }
+        let collection = above.map(|at| self.folders[at].body.get("id").cloned().unwrap_or_default());
+        let ids: Vec<&str> = here.path.iter().map(String::as_str).collect();
+        let document = document_href(&self.options.to, &ids, Kind::Catalog)?.to_path().unwrap_or_default();
+        let files = document.parent().map(PathBuf::from).unwrap_or_default();
+        let common = Common { links, collection, files };
+        self.folders[folder].common = Some(common.clone());
+        Ok(common)
+    }
+
+    fn linked_item(&mut self, folder: usize, id: &str, mut item: Body) -> Result<Body> {
+        let Common { mut links, collection, .. } = self.common(folder)?;
+        let kept = kept_links(&item);
+        let above = collection.is_some();
+        if let Some(id) = collection {
             item.insert("collection".into(), id);
-        } else if !kept_links(&item).iter().any(|link| link["rel"] == "collection") {
+        } else if !kept.iter().any(|link| link["rel"] == "collection") {
             item.remove("collection");
         }
-        let above = self.collection_above(folder).is_some();
-        links.extend(kept_links(&item).into_iter().filter(|link| !above || link["rel"] != "collection"));
-        links.extend(linker.own_link(&root));
+        links.extend(kept.into_iter().filter(|link| !above || link["rel"] != "collection"));
+        if self.options.published == Published::Absolute {
+            let own = item_href(&self.base, (&self.folders[folder].path, id), self.options.flat)?;
+            links.extend(Linker { published: self.options.published, own: &own }.own_link(&self.folder_href(0)?));
+        }
         item.insert("links".into(), Value::Array(links));
         Ok(item)
+    }
+
+    /// Where the document of an item of a folder is written.
+    fn item_file(&mut self, folder: usize, id: &str) -> Result<PathBuf> {
+        if !is_plain(id) {
+            let path = self.folders[folder].path.clone();
+            return self.document_path(&path, id);
+        }
+        let mut file = self.common(folder)?.files;
+        if !self.options.flat {
+            file.push(id);
+        }
+        file.push(format!("{id}.json"));
+        Ok(file)
     }
 
     fn collection_above(&self, folder: usize) -> Option<usize> {
@@ -230,9 +353,12 @@ impl TreeWriter {
         for member in &folder.members {
             links.push(match member {
                 Member::Catalog(child) => linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind),
+                Member::Item(id) if is_plain(id) && self.options.published != Published::Absolute => {
+                    let folder = if self.options.flat { String::new() } else { format!("{id}/") };
+                    json!({"rel": "item", "href": format!("./{folder}{id}.json"), "type": Kind::Item.media_type()})
+                }
                 Member::Item(id) => {
-                    let item = self.href(&[&folder.path[..], std::slice::from_ref(id)].concat(), Kind::Item)?;
-                    linker.link("item", &item, Kind::Item)
+                    linker.link("item", &item_href(&self.base, (&folder.path, id), self.options.flat)?, Kind::Item)
                 }
             });
         }
@@ -246,15 +372,17 @@ impl TreeWriter {
         Ok(body)
     }
 
-    fn push(&mut self, path: &[String], kind: Kind, body: &Body) -> Result<()> {
-        let ids: Vec<&str> = path.iter().map(String::as_str).collect();
-        let href = document_href(&self.options.to, &ids, kind)?;
-        let bytes = serde_json::to_vec_pretty(body).map_err(|e| Error::Write {
+    fn json(&self, body: &Body) -> Result<Vec<u8>> {
+        let href = &self.options.to;
+        serde_json::to_vec_pretty(body).map_err(|e| Error::Write {
             href: href.clone(),
             source: outcrop_store::Error::Io { action: "write", href: href.clone(), source: e.into() },
-        })?;
+        })
+    }
+
+    fn push(&mut self, file: PathBuf, bytes: Bytes) -> Result<()> {
         self.written.documents += 1;
-        self.pending.push((href.to_path().unwrap_or_default(), bytes));
+        self.pending.push((file, bytes));
         if self.pending.len() >= GROUP { self.write_group() } else { Ok(()) }
     }
 
@@ -283,17 +411,26 @@ impl TreeWriter {
 
     /// Writes the catalogs, deepest first, each level on the disk before the one that names it; the root last.
     ///
+    /// In a staged folder nothing is seen before all of it is there, so that it is flushed once.
+    ///
     /// # Errors
     /// [`Error::Write`]; an old root then still stands.
     pub fn finish(mut self) -> Result<Written> {
         let deepest = self.folders.iter().map(|folder| folder.path.len()).max().unwrap_or(0);
         for depth in (0..=deepest).rev() {
-            self.flush()?;
+            if !self.options.staged {
+                self.flush()?;
+            }
             for at in 0..self.folders.len() {
                 if self.folders[at].path.len() == depth {
-                    let (path, kind) = (self.folders[at].path.clone(), self.folders[at].kind);
                     let body = self.linked_folder(at)?;
-                    self.push(&path, kind, &body)?;
+                    let ids: Vec<&str> = self.folders[at].path.iter().map(String::as_str).collect();
+                    let href = document_href(&self.options.to, &ids, self.folders[at].kind)?;
+                    let bytes = self.json(&body)?.into();
+                    if at == 0 {
+                        self.written.root = body;
+                    }
+                    self.push(href.to_path().unwrap_or_default(), bytes)?;
                 }
             }
         }
@@ -302,15 +439,40 @@ impl TreeWriter {
     }
 }
 
+impl Folder {
+    fn new(path: Vec<String>, body: Body, parent: Option<usize>) -> Self {
+        Self { path, kind: kind_of(&body), body, parent, members: Vec::new(), common: None }
+    }
+}
+
+/// An id that stands in hrefs and file names as it is.
+fn is_plain(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Where the document of an item is, below the folder `root`.
+fn item_href(root: &Href, (path, id): (&[String], &str), flat: bool) -> Result<Href> {
+    let mut ids: Vec<&str> = path.iter().map(String::as_str).collect();
+    if flat {
+        let name = format!("{id}.json");
+        let document = document_href(root, &ids, Kind::Catalog)?;
+        let what = || format!("the document of id `{}`", id.escape_debug());
+        let name = safe_name(&name).map_err(|source| Error::Name { what: what(), source })?;
+        // A name of its own, not a reference: a colon or a percent sign means itself.
+        let text = document.as_str().strip_suffix(Kind::Catalog.file_name()).unwrap_or_default();
+        return Href::parse(&format!("{text}{name}")).map_err(|source| Error::Reference { document, source });
+    }
+    ids.push(id);
+    document_href(root, &ids, Kind::Item)
+}
+
 /// Writes documents and counts those that were there already with the same bytes.
-fn write_part(part: &[(PathBuf, Vec<u8>)], batch: &mut Batch) -> Result<u64> {
+fn write_part(part: &[(PathBuf, Bytes)], batch: &mut Batch) -> Result<u64> {
     let mut unchanged = 0;
     for (path, bytes) in part {
-        if std::fs::read(path).is_ok_and(|old| old == *bytes) {
-            unchanged += 1;
-            continue;
-        }
-        batch.write(path, bytes).map_err(|source| Error::Write { href: Href::from_path(path), source })?;
+        let kept = batch.keep_or_write(path, bytes);
+        let kept = kept.map_err(|source| Error::Write { href: Href::from_path(path), source })?;
+        unchanged += u64::from(kept);
     }
     Ok(unchanged)
 }

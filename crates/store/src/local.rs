@@ -24,6 +24,12 @@ pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
     Ok(meta.len())
 }
 
+/// When a file was last changed, in nanoseconds since 1970.
+pub(crate) fn modified(path: &Path) -> Option<String> {
+    let time = fs::metadata(path).ok()?.modified().ok()?;
+    time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_nanos().to_string())
+}
+
 /// The bytes of the ranges, each read in one piece.
 pub(crate) fn ranges(href: &Href, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
     let mut file = File::open(path).map_err(|e| Error::io("read", href, e))?;

@@ -15,7 +15,8 @@ const RESERVED: [&str; 22] = [
 /// # Errors
 /// [`Error::UnsafeName`] with the rule that the name breaks.
 pub fn safe_name(name: &str) -> Result<&str> {
-    match broken_rule(name).or_else(|| broken_rule(&percent_decoded(name))) {
+    let escaped = || if name.contains('%') { broken_rule(&percent_decoded(name)) } else { None };
+    match broken_rule(name).or_else(escaped) {
         Some(why) => Err(Error::UnsafeName { name: name.escape_debug().take(120).collect(), why }),
         None => Ok(name),
     }

@@ -122,16 +122,20 @@ impl Staged {
         self.rename()
     }
 
-    fn rename(&self) -> Result<()> {
-        fs::rename(&self.part, &self.target).map_err(|e| io("write", &self.target, e))
+    fn rename(&mut self) -> Result<()> {
+        fs::rename(&self.part, &self.target).map_err(|e| io("write", &self.target, e))?;
+        self.part = PathBuf::new();
+        Ok(())
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         self.file.take();
-        // After a rename there is nothing to remove.
-        let _ = fs::remove_file(&self.part);
+        if !self.part.as_os_str().is_empty() {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(&self.part);
+        }
     }
 }
 
@@ -149,19 +153,59 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Debug, Default)]
 pub struct Batch {
     folder: Option<PathBuf>,
+    is_staged: bool,
 }
 
 impl Batch {
+    /// For files of a folder that nobody sees before it is whole ([`StagedFolder`]): they are written in place, which costs
+    /// a third of what renaming each does.
+    pub fn in_staged_folder() -> Self {
+        Self { folder: None, is_staged: true }
+    }
+
     /// Writes a file atomically; it is on the disk after [`Batch::flush`].
     ///
     /// # Errors
     /// [`Error::Io`]; an old file under the name then stays as it was.
     pub fn write(&mut self, target: &Path, bytes: &[u8]) -> Result<()> {
+        self.folder = target.parent().map(Path::to_owned);
+        if self.is_staged {
+            make_folder(target)?;
+            return fs::write(target, bytes).map_err(|e| io("write", target, e));
+        }
         let mut staged = Staged::create(target)?;
         staged.write(bytes)?;
-        staged.finish_unsynced()?;
+        staged.finish_unsynced()
+    }
+
+    /// Writes a file, unless it is there with the same bytes; true if it was.
+    ///
+    /// # Errors
+    /// As [`Batch::write`].
+    pub fn keep_or_write(&mut self, target: &Path, bytes: &[u8]) -> Result<bool> {
+        if self.is_staged && self.create(target, bytes)? {
+            return Ok(false);
+        }
+        if fs::read(target).is_ok_and(|old| old == bytes) {
+            return Ok(true);
+        }
+        self.write(target, bytes).map(|()| false)
+    }
+
+    /// Writes a new file in place; false if there is one.
+    fn create(&mut self, target: &Path, bytes: &[u8]) -> Result<bool> {
+        let failed = |e| io("write", target, e);
+        let mut file = match File::create_new(target) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                make_folder(target)?;
+                File::create_new(target).map_err(failed)?
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(false),
+            other => other.map_err(failed)?,
+        };
         self.folder = target.parent().map(Path::to_owned);
-        Ok(())
+        file.write_all(bytes).map_err(failed)?;
+        Ok(true)
     }
 
     /// Flushes the file system that holds the files.
@@ -172,6 +216,61 @@ impl Batch {
         let Some(folder) = self.folder.take() else { return Ok(()) };
         let file = File::open(&folder).map_err(|e| io("flush", &folder, e))?;
         rustix::fs::syncfs(&file).map_err(|e| io("flush", &folder, e.into()))
+    }
+}
+
+/// A folder that one process at a time makes or changes. A new one appears under its name when it is finished.
+///
+/// - What was made of a new folder before the process was killed is there for the next one that makes it.
+/// - The lock goes with the process. Where the file system has no locks, there is none.
+#[derive(Debug)]
+pub struct StagedFolder {
+    target: PathBuf,
+    work: PathBuf,
+    _lock: File,
+}
+
+impl StagedFolder {
+    /// Takes the folder; `None` if another process has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be made.
+    pub fn open(target: &Path) -> Result<Option<Self>> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let work = match target.parent() {
+            Some(parent) if !target.exists() => parent.join(format!(".{name}.outcrop.part")),
+            _ => target.to_owned(),
+        };
+        fs::create_dir_all(&work).map_err(|e| io("write folder", &work, e))?;
+        let lock = File::open(&work).map_err(|e| io("write folder", &work, e))?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            // Locked, or no locks here.
+            Ok(()) | Err(_) => {}
+        }
+        Ok(Some(Self { target: target.to_owned(), work, _lock: lock }))
+    }
+
+    /// Where its files are until it is finished.
+    pub fn path(&self) -> &Path {
+        &self.work
+    }
+
+    /// True if it is not there under its name yet.
+    pub fn is_new(&self) -> bool {
+        self.work != self.target
+    }
+
+    /// Gives a new folder its name, after all files were flushed.
+    ///
+    /// # Errors
+    /// [`Error::Io`], for example if something else has taken the name.
+    pub fn finish(self) -> Result<()> {
+        if !self.is_new() {
+            return Ok(());
+        }
+        fs::rename(&self.work, &self.target).map_err(|e| io("write folder", &self.target, e))?;
+        sync_folder(&self.target)
     }
 }
 
@@ -206,6 +305,29 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"old");
         let names: Vec<_> = fs::read_dir(dir.path().join("a")).unwrap().collect();
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_made_by_one_at_a_time_and_appears_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a/catalog");
+        let folder = StagedFolder::open(&target).unwrap().unwrap();
+        assert!(StagedFolder::open(&target).unwrap().is_none());
+        let mut batch = Batch::in_staged_folder();
+        assert!(!batch.keep_or_write(&folder.path().join("x/y.json"), b"1").unwrap());
+        assert!(!batch.keep_or_write(&folder.path().join("x/y.json"), b"2").unwrap());
+        assert!(batch.keep_or_write(&folder.path().join("x/y.json"), b"2").unwrap());
+        assert!(!target.exists());
+        drop(folder);
+        // The next one goes on.
+        let folder = StagedFolder::open(&target).unwrap().unwrap();
+        assert!(folder.is_new() && folder.path().join("x/y.json").exists());
+        batch.flush().unwrap();
+        folder.finish().unwrap();
+        assert_eq!(fs::read(target.join("x/y.json")).unwrap(), b"2");
+        let names: Vec<_> = fs::read_dir(dir.path().join("a")).unwrap().collect();
+        assert_eq!(names.len(), 1);
+        assert!(!StagedFolder::open(&target).unwrap().unwrap().is_new());
     }
 
     #[test]

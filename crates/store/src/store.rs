@@ -76,12 +76,14 @@ pub struct ObjectMeta {
     pub size: u64,
     /// Its ETag, where the server gives one.
     pub etag: Option<String>,
+    /// When it was last changed, as the server writes it; of a local file nanoseconds since 1970.
+    pub modified: Option<String>,
     pub(crate) is_html: bool,
 }
 
 impl ObjectMeta {
     pub(crate) fn new(href: Href, size: u64) -> Self {
-        Self { href, size, etag: None, is_html: false }
+        Self { href, size, etag: None, modified: None, is_html: false }
     }
 
     /// True if the server calls the object a web page.
@@ -223,7 +225,8 @@ impl Store {
             return Ok((meta, bytes));
         }
         let (meta, bytes) = blocking(href, move |href, path| {
-            let meta = ObjectMeta::new(href.clone(), local::size(href, path)?);
+            let mut meta = ObjectMeta::new(href.clone(), local::size(href, path)?);
+            meta.modified = local::modified(path);
             let bytes = local::ranges(href, path, std::slice::from_ref(&(0..len.min(meta.size))))?.remove(0);
             Ok((meta, bytes))
         })

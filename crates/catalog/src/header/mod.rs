@@ -8,7 +8,7 @@ use std::ops::Range;
 use outcrop_formats::place::{self, Place, is_named, numbers};
 use outcrop_formats::{Codec, FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
-use outcrop_store::{Href, Store};
+use outcrop_store::{Href, ObjectMeta, Store};
 use serde_json::Value;
 
 use crate::recipe::Field;
@@ -19,7 +19,7 @@ use axes::TimeSpan;
 #[derive(Debug)]
 pub(crate) struct Header {
     href: Href,
-    size: Option<u64>,
+    object: Option<ObjectMeta>,
     meta: FileMeta,
     place: Option<Place>,
     time: Option<TimeSpan>,
@@ -95,8 +95,8 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     } else {
         None
     };
-    let size = file.opened.origin.object().map(|object| object.size);
-    let header = Header { href: href.clone(), size, meta: file.opened.meta, place, time, footprint, references };
+    let object = file.opened.origin.object().cloned();
+    let header = Header { href: href.clone(), object, meta: file.opened.meta, place, time, footprint, references };
     header.check(fields)?;
     Ok(header)
 }
@@ -125,7 +125,12 @@ impl Header {
 
     /// Bytes of the file; none of a store of many objects.
     pub(crate) fn size(&self) -> Option<u64> {
-        self.size
+        self.object.as_ref().map(|object| object.size)
+    }
+
+    /// The file; `None` for a store of many objects.
+    pub(crate) fn object(&self) -> Option<&ObjectMeta> {
+        self.object.as_ref()
     }
 
     /// Its chunk references as bytes to be kept, where they were wanted.

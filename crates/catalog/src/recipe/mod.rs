@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub(crate) use plan::{AssetPlan, ItemPlan, count, from_listing, from_templates, item_variables};
 pub use template::Template;
 pub(crate) use template::Vars;
-pub use values::{Boxes, Choice, Values};
+pub use values::{BoxList, Boxes, Choice, Values};
 
 /// How an archive becomes a catalog.
 ///
@@ -40,6 +40,9 @@ pub struct Recipe {
     /// `self-contained` (default), `relative` or `absolute`.
     #[serde(default, deserialize_with = "published")]
     pub published: Published,
+    /// Items lie beside the catalog that lists them (`ID.json`), not each in a folder of its own (`ID/ID.json`).
+    #[serde(default)]
+    pub flat: bool,
     /// The folder under which the catalog will be found, if it is not the one it is written to.
     pub root_href: Option<String>,
     /// Makes the root a collection.
@@ -70,10 +73,16 @@ pub struct CollectionRecipe {
     /// Who made and hosts it.
     #[serde(default)]
     pub providers: Vec<Provider>,
-    /// West, south, east, north in degrees.
-    pub bbox: Option<Boxes>,
+    /// West, south, east, north in degrees, or several such boxes; six numbers have heights in metres.
+    pub bbox: Option<BoxList>,
     /// Start and end, RFC 3339; an empty text is open.
     pub interval: Option<[String; 2]>,
+    /// Properties whose values are summed up: texts as a list, numbers as a range.
+    #[serde(default)]
+    pub summaries: Vec<String>,
+    /// What the assets of all items have alike is told by key (`item_assets`).
+    #[serde(default)]
+    pub item_assets: bool,
 }
 
 /// An organisation.

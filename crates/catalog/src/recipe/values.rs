@@ -81,6 +81,29 @@ impl TryFrom<Value> for Boxes {
     }
 }
 
+/// One box, or several.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct BoxList(pub Vec<Vec<f64>>);
+
+impl TryFrom<Value> for BoxList {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match &value {
+            Value::Array(boxes) if boxes.first().is_some_and(Value::is_array) => {
+                let boxes: Vec<Vec<f64>> = boxes.iter().cloned().map(numbers).collect::<Result<_, _>>()?;
+                let length = boxes.first().map_or(0, Vec::len);
+                if boxes.iter().any(|numbers| numbers.len() != length) {
+                    return Err("all boxes have four numbers, or all have six".into());
+                }
+                Ok(Self(boxes))
+            }
+            _ => Ok(Self(vec![numbers(value)?])),
+        }
+    }
+}
+
 fn list(value: Value) -> Result<Vec<String>, String> {
     match value {
         Value::Array(values) if !values.is_empty() => values.into_iter().map(text).collect(),

@@ -75,6 +75,11 @@ impl Base {
         self.known.collections.clone()
     }
 
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+        let pairs = self.footer.file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+    }
+
     pub(super) fn replace(&mut self, collection: Option<&str>, id: &str) {
         insert(&mut self.replaced, collection, id);
     }

@@ -60,6 +60,8 @@ pub struct TableWriter {
     names: IndexSet<String>,
     collections: Map<String, Value>,
     metadata: Vec<(String, String)>,
+    /// Where the file will stand, for hrefs of what lies below.
+    folder: Option<Href>,
     /// The file that is updated, and what of it goes.
     base: Option<Base>,
 }
@@ -117,6 +119,7 @@ impl TableWriter {
             names: IndexSet::new(),
             collections: base.as_ref().map(Base::collections).unwrap_or_default(),
             metadata: Vec::new(),
+            folder: None,
             base,
         })
     }
@@ -124,6 +127,16 @@ impl TableWriter {
     /// A collection whose items are among the rows; it is kept in the file.
     pub fn add_collection(&mut self, id: &str, body: Value) {
         self.collections.insert(id.to_owned(), body);
+    }
+
+    /// Where the file will stand: hrefs of what lies in this folder are written as seen from there, so that both can be moved.
+    pub fn stands_in(&mut self, folder: Href) {
+        self.folder = Some(folder.as_folder());
+    }
+
+    /// An entry of the metadata of the file that is updated.
+    pub fn metadata_before(&self, key: &str) -> Option<&str> {
+        self.base.as_ref()?.metadata(key)
     }
 
     /// Adds an entry to the metadata of the file; it is no more there when the file is updated.
@@ -137,7 +150,7 @@ impl TableWriter {
     /// [`Error::Row`] for an item that cannot be a row, others can follow; [`Error::Table`] where the disk fails.
     pub fn add(&mut self, item: &RawItem) -> Result<()> {
         let row = |why| Error::Row { item: item.id().into_owned(), why };
-        let mut json = String::from_utf8(item.to_portable()?).map_err(|e| row(e.to_string()))?;
+        let mut json = String::from_utf8(item.to_portable_in(self.folder.as_ref())?).map_err(|e| row(e.to_string()))?;
         let mut observed = self.columns.observe(&json);
         if matches!(observed, Err(Refused::Twice)) {
             let value: Value = serde_json::from_str(&json).map_err(|e| row(e.to_string()))?;

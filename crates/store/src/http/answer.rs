@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RETRY_AFTER,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, HeaderMap, HeaderName, RETRY_AFTER,
 };
 
 use crate::store::StoreOptions;
@@ -19,6 +19,7 @@ pub(crate) struct Answer {
     /// Of the whole object.
     pub(crate) size: Option<u64>,
     pub(crate) etag: Option<String>,
+    pub(crate) modified: Option<String>,
     pub(crate) is_html: bool,
     /// Status 206.
     pub(super) is_partial: bool,
@@ -80,9 +81,10 @@ pub(super) fn classify(href: &Href, response: Response, range: Option<&Range<u64
         _ => text(headers, CONTENT_LENGTH).and_then(|value| value.parse().ok()),
     };
     let etag = text(headers, ETAG).map(str::to_owned);
+    let modified = text(headers, LAST_MODIFIED).map(str::to_owned);
     let media = text(headers, CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let is_html = media.starts_with("text/html") || media.starts_with("application/xhtml");
-    Ok(Answer { response, size, etag, is_html, is_partial: status == 206, is_empty })
+    Ok(Answer { response, size, etag, modified, is_html, is_partial: status == 206, is_empty })
 }
 
 /// First byte, end and, where it is said, total of `Content-Range: bytes 0-9/20` (RFC 9110, 14.4).

@@ -147,6 +147,7 @@ impl Http {
         let size = answer.size.ok_or_else(|| Error::answer(href, "it does not say the size of the file"))?;
         let mut meta = ObjectMeta::new(href.clone(), size);
         meta.etag.clone_from(&answer.etag);
+        meta.modified.clone_from(&answer.modified);
         meta.is_html = answer.is_html;
         let sent = range.end.min(size);
         let bytes = self.body_of_range(href, answer, &(0..sent)).await?;

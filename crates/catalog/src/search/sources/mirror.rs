@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outcrop_stac::Document;
-use outcrop_stac::geoparquet::Table;
+use outcrop_stac::geoparquet::{Table, TableWriter};
 use outcrop_store::{Href, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +32,11 @@ impl Mark {
     pub(crate) fn of(root: &Document) -> Self {
         let json = Value::Object(root.body().clone()).to_string();
         Self { id: root.id().to_owned(), bytes: json.len() as u64, crc32c: crc32c::crc32c(json.as_bytes()) }
+    }
+
+    /// The entry of the metadata of a table that is updated.
+    pub(crate) fn entry_of(table: &TableWriter) -> (&'static str, Option<String>) {
+        (KEY, table.metadata_before(KEY).map(str::to_owned))
     }
 
     /// As an entry of a table's metadata.

@@ -1,0 +1,95 @@
+//! From the plan of an item to the headers of its files, unless nothing has changed since they were read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use outcrop_store::{ObjectMeta, Store};
+
+use super::Failed;
+use super::state::{Entry, fingerprint};
+use crate::header::{self, Wanted};
+use crate::item::Opened;
+use crate::recipe::ItemPlan;
+use crate::Result;
+
+/// How the files of items are read.
+pub(super) struct Files<'a> {
+    pub store: &'a Store,
+    pub wanted: Wanted<'a>,
+    /// Items of the last build.
+    pub known: Arc<HashMap<String, Entry>>,
+    /// Of the recipe.
+    pub digest: u64,
+}
+
+/// What became of a plan.
+pub(super) enum Made {
+    /// Its files were opened; those that could not be are named.
+    Opened { plan: ItemPlan, assets: Vec<Opened>, failed: Vec<Failed>, print: u64 },
+    /// Nothing has changed since the last build.
+    Known(ItemPlan),
+}
+
+/// What tells one version of a file from another: size, `ETag`, time of change.
+type Version = (u64, Option<String>, Option<String>);
+
+fn version(meta: &ObjectMeta) -> Version {
+    (meta.size, meta.etag.clone(), meta.modified.clone())
+}
+
+impl Files<'_> {
+    fn are_read(&self) -> bool {
+        !self.wanted.fields.is_empty() || self.wanted.references
+    }
+
+    pub(super) async fn make(&self, plan: ItemPlan) -> Made {
+        if let Some(known) = self.known.get(&plan.id)
+            && let Ok(versions) = self.versions(&plan).await
+            && self.print(&plan, &versions) == known.print
+        {
+            return Made::Known(plan);
+        }
+        let (assets, failed, versions) = self.open(&plan).await;
+        // What could not be read is tried again.
+        let print = if failed.is_empty() { self.print(&plan, &versions) } else { 0 };
+        Made::Opened { plan, assets, failed, print }
+    }
+
+    /// The versions of the files as they are now: a request each, none where files are not read.
+    async fn versions(&self, plan: &ItemPlan) -> outcrop_store::Result<Vec<Option<Version>>> {
+        if !self.are_read() {
+            return Ok(vec![None; plan.assets.len()]);
+        }
+        let of = |href| async move { self.store.head(href, 1).await.map(|(meta, _)| Some(version(&meta))) };
+        futures::future::try_join_all(plan.assets.iter().map(|asset| of(&asset.href))).await
+    }
+
+    fn print(&self, plan: &ItemPlan, versions: &[Option<Version>]) -> u64 {
+        let assets: Vec<_> = plan
+            .assets
+            .iter()
+            .map(|asset| (&asset.key, asset.href.as_str(), asset.size, asset.vars.iter().collect::<Vec<_>>()))
+            .collect();
+        fingerprint(&(self.digest, &plan.id, plan.vars.iter().collect::<Vec<_>>(), assets, versions))
+    }
+
+    async fn open(&self, plan: &ItemPlan) -> (Vec<Opened>, Vec<Failed>, Vec<Option<Version>>) {
+        if !self.are_read() {
+            let assets = plan.assets.iter().map(|asset| (asset.clone(), None)).collect();
+            return (assets, Vec::new(), vec![None; plan.assets.len()]);
+        }
+        let reads = plan.assets.iter().map(|asset| header::read(self.store, &asset.href, self.wanted));
+        let headers: Vec<Result<_>> = futures::future::join_all(reads).await;
+        let (mut assets, mut failed, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+        for (asset, header) in plan.assets.iter().zip(headers) {
+            match header {
+                Ok(header) => {
+                    versions.push(header.object().map(version));
+                    assets.push((asset.clone(), Some(header)));
+                }
+                Err(why) => failed.push(Failed { what: asset.href.to_string(), why }),
+            }
+        }
+        (assets, failed, versions)
+    }
+}

@@ -1,0 +1,260 @@
+//! A build under way: items become documents, and what they have in common is kept for the root.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use outcrop_formats::REFERENCES;
+use outcrop_stac::{Body, RawItem, TreeWriter, WriteOptions};
+use outcrop_store::publish::{Batch, StagedFolder};
+use outcrop_store::{Href, safe_name};
+use serde_json::Value;
+
+use super::files::Made;
+use super::index::Index;
+use super::root::{Common, root};
+use super::state::{self, Entry, Log, mark};
+use super::{BuildOptions, BuildReport, Failed, what};
+use crate::item::{self, Opened};
+use crate::recipe::{ItemPlan, Recipe};
+use crate::{Error, Result, extent};
+
+/// An item that is gone: its document, and the references of its files.
+pub(super) type Gone = (PathBuf, Vec<PathBuf>);
+
+pub(super) struct Run {
+    writer: TreeWriter,
+    log: Log,
+    common: Common,
+    /// Items of the last build, and those of them that were met.
+    known: Arc<HashMap<String, Entry>>,
+    met: HashSet<String>,
+    /// Files of references, flushed before the catalog is published.
+    references: Batch,
+    index: Option<Index>,
+    folder: PathBuf,
+    /// What is to be removed when the catalog is published.
+    gone: Vec<Gone>,
+    flat: bool,
+    pub(super) report: BuildReport,
+}
+
+impl Run {
+    pub(super) fn new(
+        recipe: &Recipe,
+        to: &Href,
+        (folder, options): (&StagedFolder, &BuildOptions),
+    ) -> Result<Self> {
+        let mut write = WriteOptions::new(Href::from_path(folder.path()));
+        write.layout = recipe.layout.clone();
+        write.published = recipe.published;
+        write.flat = recipe.flat;
+        write.staged = folder.is_new();
+        write.root_href = Some(match &recipe.root_href {
+            Some(href) => Href::parse(href).map_err(|source| Error::Source { source_text: href.clone(), source })?,
+            None => to.absolute(),
+        });
+        let mut fields = root(recipe);
+        let has_index = options.index || (!folder.is_new() && Index::is_in(folder.path()));
+        let mut index = None;
+        if has_index {
+            Index::name_in(&mut fields);
+            let base = write.root_href.clone().unwrap_or_else(|| to.absolute());
+            index = Some(Index::start(folder.path(), base, (&fields, options.update && !folder.is_new()))?);
+        }
+        let writer = TreeWriter::new(fields, write)?;
+        let goes_on = options.update || folder.is_new();
+        let mut known = if goes_on { state::read(folder.path()) } else { HashMap::new() };
+        if folder.is_new() {
+            // The process that wrote them was killed, so that a document may be missing or cut.
+            known.retain(|id, entry| writer.document_path(&entry.path, id).is_ok_and(|path| entry.is_whole(&path)));
+        }
+        let batch = if folder.is_new() { Batch::in_staged_folder() } else { Batch::default() };
+        Ok(Self {
+            log: Log::open(folder.path(), goes_on)?,
+            common: Common::new(recipe),
+            index,
+            folder: folder.path().to_owned(),
+            gone: Vec::new(),
+            known: Arc::new(known),
+            met: HashSet::new(),
+            references: batch,
+            flat: recipe.flat,
+            report: BuildReport::default(),
+            writer,
+        })
+    }
+
+    /// Items of the last build.
+    pub(super) fn known(&self) -> Arc<HashMap<String, Entry>> {
+        self.known.clone()
+    }
+
+    pub(super) fn take(&mut self, recipe: &Recipe, made: Result<Made>) -> Result<()> {
+        match made {
+            Err(why) => self.report.failed.push(Failed { what: what(&why, &recipe.id), why }),
+            Ok(Made::Known(plan)) => self.keep(&plan.id)?,
+            Ok(Made::Opened { plan, assets, failed, print }) => {
+                self.report.failed.extend(failed);
+                match self.add(recipe, (&plan, &assets), print) {
+                    Ok(()) => {}
+                    // A disk that is full ends the build, an item that cannot be placed does not.
+                    Err(error) if ends_the_build(&error) => return Err(error),
+                    Err(why) => {
+                        self.report.failed.push(Failed { what: plan.id.clone(), why });
+                        // What was there stays.
+                        if self.known.contains_key(&plan.id) && !self.met.contains(&plan.id) {
+                            self.keep(&plan.id)?;
+                        }
+                    }
+                }
+            }
+        }
+        if self.writer.is_settled() { self.log.settle() } else { Ok(()) }
+    }
+
+    fn add(&mut self, recipe: &Recipe, (plan, assets): (&ItemPlan, &[Opened]), print: u64) -> Result<()> {
+        if assets.is_empty() {
+            return Err(Error::Item { item: plan.id.clone(), why: "none of its files could be read".into() });
+        }
+        let mut body = item::body(recipe, plan, assets)?;
+        let path = recipe.layout.values(&body)?;
+        self.keep_references(&path, &mut body, assets)?;
+        let (bbox, interval) = (extent::bbox_of(&body), extent::interval_of(&body));
+        if self.common.needs_items() {
+            self.common.add(&body);
+        }
+        let bytes = self.writer.add_at(&path, body)?;
+        self.common.span(bbox, interval);
+        self.met.insert(plan.id.clone());
+        if let Some(known) = self.known.clone().get(&plan.id).filter(|known| known.path != path) {
+            // It has moved to another catalog.
+            self.gone.push(self.files_of(known)?);
+        }
+        if let Some(index) = &mut self.index {
+            let item = RawItem::parse(self.writer.document_href(&path, &plan.id)?, bytes.clone())?;
+            index.add(&item, &mut self.report)?;
+        }
+        let micros = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(|time| time.timestamp_micros());
+        self.log.add(&Entry {
+            id: plan.id.clone(),
+            path,
+            print,
+            assets: assets.len() as u64,
+            bbox: bbox.map(|bbox| bbox.to_array()),
+            time: interval.map(|interval| [micros(interval.start), micros(interval.end)]),
+            document: mark(&bytes),
+        })?;
+        self.report.assets += assets.len() as u64;
+        Ok(())
+    }
+
+    /// An item stays as it is.
+    fn keep(&mut self, id: &str) -> Result<()> {
+        let known = self.known.clone();
+        let Some(entry) = known.get(id) else { return Ok(()) };
+        self.writer.add_existing(&entry.path, id)?;
+        self.met.insert(id.to_owned());
+        self.common.span(entry.bbox(), entry.interval());
+        let wants_body = self.common.needs_items() || self.index.as_ref().is_some_and(Index::needs_all);
+        if wants_body {
+            let path = self.writer.document_path(&entry.path, id)?;
+            let place = Href::from_path(&path);
+            let failed = |e: std::io::Error| outcrop_stac::Error::Read {
+                href: place.clone(),
+                source: outcrop_store::Error::Io { action: "read", href: place.clone(), source: e },
+            };
+            let bytes = std::fs::read(&path).map_err(failed)?;
+            let item = RawItem::parse(self.writer.document_href(&entry.path, id)?, bytes.into())?;
+            if let Value::Object(body) = item.to_value()? {
+                self.common.add(&body);
+            }
+            if let Some(index) = self.index.as_mut().filter(|index| index.needs_all()) {
+                index.add(&item, &mut self.report)?;
+            }
+        }
+        self.report.kept += 1;
+        self.report.assets += entry.assets;
+        Ok(())
+    }
+
+    /// Writes the references of an item's files beside its document, and their names into its assets.
+    fn keep_references(&mut self, path: &[String], body: &mut Body, assets: &[Opened]) -> Result<()> {
+        let with = |(asset, header): &Opened| Some((asset.key.clone(), header.as_ref()?.references()?.to_vec()));
+        let kept: Vec<(String, Vec<u8>)> = assets.iter().filter_map(with).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let id = body.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let document = self.writer.document_path(path, &id)?;
+        for (key, bytes) in kept {
+            let name = if self.flat { format!("{id}.{key}.refs") } else { format!("{key}.refs") };
+            let failed = |source| Error::References { what: format!("asset `{key}` of item `{id}`"), source };
+            safe_name(&name).map_err(failed)?;
+            self.references.write(&document.with_file_name(&name), &bytes).map_err(failed)?;
+            if let Some(asset) = body.get_mut("assets").and_then(|assets| assets.get_mut(&key)) {
+                asset[REFERENCES] = name.into();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the catalogs. The items that are gone are to be removed when the catalog is published.
+    pub(super) fn finish(
+        mut self,
+        recipe: &Recipe,
+        options: &BuildOptions,
+    ) -> Result<(BuildReport, Vec<Gone>)> {
+        let known = self.known.clone();
+        let mut left: Vec<&Entry> = known.values().filter(|entry| !self.met.contains(&entry.id)).collect();
+        left.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
+        for entry in left {
+            // What an interrupted build made and the recipe makes no more was never published.
+            if options.update && !options.prune {
+                self.keep(&entry.id)?;
+                continue;
+            }
+            self.gone.push(self.files_of(entry)?);
+            if let Some(index) = &mut self.index {
+                index.remove(&entry.id);
+            }
+            self.log.gone(&entry.id)?;
+            self.report.removed += u64::from(options.prune);
+        }
+        let failed = |source| Error::References { what: "the catalog".to_owned(), source };
+        self.references.flush().map_err(failed)?;
+        if let Some(collection) = &recipe.collection {
+            self.common.put(collection, self.writer.root_mut());
+        }
+        let written = self.writer.finish()?;
+        let met = self.met;
+        self.log.finish(known.values().filter(|entry| met.contains(&entry.id)).cloned())?;
+        self.report.items = written.items;
+        self.report.documents = written.documents;
+        self.report.unchanged = written.unchanged;
+        if let Some(index) = self.index {
+            index.finish(written.root, &self.folder)?;
+        }
+        Ok((self.report, self.gone))
+    }
+
+    /// The files of an item of the last build.
+    fn files_of(&self, entry: &Entry) -> Result<Gone> {
+        let document = self.writer.document_path(&entry.path, &entry.id)?;
+        let own = format!("{}.", entry.id);
+        let is_own = |name: &str| name.ends_with(".refs") && (!self.flat || name.starts_with(&own));
+        let folder = document.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+        let references = folder.into_iter().flatten().flatten().map(|entry| entry.path());
+        let references = references.filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_own));
+        Ok((document.clone(), references.collect()))
+    }
+}
+
+fn ends_the_build(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Stac(outcrop_stac::Error::Write { .. } | outcrop_stac::Error::Table { .. })
+            | Error::References { source: outcrop_store::Error::Io { .. }, .. }
+            | Error::State { .. }
+    )
+}

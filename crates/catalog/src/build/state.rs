@@ -1,0 +1,182 @@
+//! What a build made, a line for each item, in the folder of its catalog: the next build knows by it what is done.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use outcrop_grid::{BBox, Interval};
+use outcrop_store::Href;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Name of the file.
+const FILE: &str = ".outcrop-build";
+/// Name of the file while a build is under way.
+const LOG: &str = ".outcrop-build.log";
+
+/// What was made of an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub id: String,
+    /// Ids of the sub-catalogs it is in.
+    pub path: Vec<String>,
+    /// Of the recipe, the files and their versions ([`fingerprint`]); 0 where it is to be made again anyway.
+    pub print: u64,
+    pub assets: u64,
+    pub bbox: Option<[f64; 4]>,
+    pub time: Option<[Option<i64>; 2]>,
+    /// Length and CRC-32C of its document, to tell whole ones after the process was killed.
+    pub document: (u64, u32),
+}
+
+/// A line: an item, or one that is there no more.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Entry(Entry),
+    Gone { gone: String },
+}
+
+impl Entry {
+    pub(super) fn bbox(&self) -> Option<BBox> {
+        BBox::from_slice(&self.bbox?).ok()
+    }
+
+    pub(super) fn interval(&self) -> Option<Interval> {
+        let time = |micros: Option<i64>| micros.and_then(chrono::DateTime::from_timestamp_micros);
+        self.time.map(|[start, end]| Interval { start: time(start), end: time(end) })
+    }
+
+    /// True if the document is the one that was written.
+    pub(super) fn is_whole(&self, document: &Path) -> bool {
+        fs::read(document).is_ok_and(|bytes| mark(&bytes) == self.document)
+    }
+}
+
+/// Length and checksum of a document.
+pub(super) fn mark(bytes: &[u8]) -> (u64, u32) {
+    (bytes.len() as u64, crc32c::crc32c(bytes))
+}
+
+/// A number for what an item is made of; it differs where any part of it does. Never 0.
+pub(super) fn fingerprint(parts: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
+/// The items of an earlier build by id. Memory grows with them, by about 200 bytes each.
+pub(super) fn read(folder: &Path) -> HashMap<String, Entry> {
+    let mut entries = HashMap::new();
+    for name in [FILE, LOG] {
+        let Ok(file) = File::open(folder.join(name)) else { continue };
+        // A line that was torn when the process was killed is none.
+        let lines = BufReader::new(file).split(b'\n').map_while(std::result::Result::ok);
+        for line in lines.filter_map(|line| serde_json::from_slice::<Line>(&line).ok()) {
+            match line {
+                Line::Entry(entry) => drop(entries.insert(entry.id.clone(), entry)),
+                Line::Gone { gone } => drop(entries.remove(&gone)),
+            }
+        }
+    }
+    entries
+}
+
+/// Writes the state of a build while it runs.
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    held: Vec<u8>,
+}
+
+impl Log {
+    /// Starts the log of a build; one of an earlier build that was interrupted goes on with `go_on`.
+    pub(super) fn open(folder: &Path, go_on: bool) -> Result<Self> {
+        let path = folder.join(LOG);
+        let failed = |e| failed(&path, e);
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).append(true).open(&path).map_err(failed)?;
+        if go_on {
+            // Behind a line that was torn.
+            file.write_all(b"\n").map_err(failed)?;
+        } else {
+            file.set_len(0).map_err(failed)?;
+        }
+        Ok(Self { path, file, held: Vec::new() })
+    }
+
+    /// An item whose document is on its way.
+    pub(super) fn add(&mut self, entry: &Entry) -> Result<()> {
+        serde_json::to_writer(&mut self.held, entry).map_err(|e| failed(&self.path, e.into()))?;
+        self.held.push(b'\n');
+        Ok(())
+    }
+
+    /// An item that is there no more.
+    pub(super) fn gone(&mut self, id: &str) -> Result<()> {
+        self.held.extend_from_slice(serde_json::json!({"gone": id}).to_string().as_bytes());
+        self.held.push(b'\n');
+        self.settle()
+    }
+
+    /// All documents that were added are written.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.file.write_all(&self.held).map_err(|e| failed(&self.path, e))?;
+        self.held.clear();
+        Ok(())
+    }
+
+    /// The build is done: the log, which has a line for each item, becomes the state.
+    pub(super) fn finish(mut self, kept: impl Iterator<Item = Entry>) -> Result<()> {
+        for entry in kept {
+            self.add(&entry)?;
+            if self.held.len() >= 1 << 16 {
+                self.settle()?;
+            }
+        }
+        self.settle()?;
+        fs::rename(&self.path, self.path.with_file_name(FILE)).map_err(|e| failed(&self.path, e))
+    }
+}
+
+fn failed(path: &Path, source: std::io::Error) -> Error {
+    let href = Href::from_path(path);
+    Error::State { href: href.clone(), source: outcrop_store::Error::Io { action: "write", href, source } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: &str, print: u64) -> Entry {
+        let (bbox, time) = (Some([1.0, 2.0, 3.0, 4.5]), Some([Some(5), None]));
+        Entry { id: id.into(), path: vec!["p".into()], print, assets: 3, bbox, time, document: (7, 8) }
+    }
+
+    #[test]
+    fn what_is_settled_is_read_back_and_a_torn_line_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path(), false).unwrap();
+        log.add(&entry("a", u64::MAX)).unwrap();
+        log.settle().unwrap();
+        log.add(&entry("b", 2)).unwrap();
+        drop(log);
+        let path = folder.path().join(LOG);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"id\": \"c\", \"pa");
+        fs::write(&path, &bytes).unwrap();
+        let state = read(folder.path());
+        assert_eq!(state.values().collect::<Vec<_>>(), [&entry("a", u64::MAX)]);
+        let mut log = Log::open(folder.path(), true).unwrap();
+        log.add(&entry("d", 4)).unwrap();
+        log.gone("a").unwrap();
+        log.finish([entry("e", 5)].into_iter()).unwrap();
+        let mut ids: Vec<String> = read(folder.path()).into_keys().collect();
+        ids.sort();
+        assert_eq!(ids, ["d", "e"]);
+        assert!(!path.exists());
+    }
+}
