@@ -26,7 +26,7 @@ fn tree(folder: &Path) -> BTreeMap<String, Value> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if path.extension().is_some_and(|ending| ending == "json") {
                 let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
                 tree.insert(name, serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap());
             }

@@ -29,6 +29,8 @@ pub(super) struct Run {
     /// Items of the last build, and those of them that were met.
     known: Arc<HashMap<String, Entry>>,
     met: HashSet<String>,
+    /// Those that were left as they are.
+    kept: HashSet<String>,
     /// Files of references, flushed before the catalog is published.
     references: Batch,
     index: Option<Index>,
@@ -78,6 +80,7 @@ impl Run {
             gone: Vec::new(),
             known: Arc::new(known),
             met: HashSet::new(),
+            kept: HashSet::new(),
             references: batch,
             flat: recipe.flat,
             report: BuildReport::default(),
@@ -173,6 +176,7 @@ impl Run {
                 index.add(&item, &mut self.report)?;
             }
         }
+        self.kept.insert(id.to_owned());
         self.report.kept += 1;
         self.report.assets += entry.assets;
         Ok(())
@@ -227,8 +231,8 @@ impl Run {
             self.common.put(collection, self.writer.root_mut());
         }
         let written = self.writer.finish()?;
-        let met = self.met;
-        self.log.finish(known.values().filter(|entry| met.contains(&entry.id)).cloned())?;
+        let kept = self.kept;
+        self.log.finish(known.values().filter(|entry| kept.contains(&entry.id)).cloned())?;
         self.report.items = written.items;
         self.report.documents = written.documents;
         self.report.unchanged = written.unchanged;

@@ -99,10 +99,10 @@ impl Log {
         let failed = |e| failed(&path, e);
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).open(&path).map_err(failed)?;
-        if go_on {
+        if go_on && file.metadata().is_ok_and(|meta| meta.len() > 0) {
             // Behind a line that was torn.
             file.write_all(b"\n").map_err(failed)?;
-        } else {
+        } else if !go_on {
             file.set_len(0).map_err(failed)?;
         }
         Ok(Self { path, file, held: Vec::new() })
