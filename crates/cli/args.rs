@@ -34,6 +34,10 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Write the items of a catalog as a table (stac-geoparquet) that is searched without reading the rest.
     Index(IndexArgs),
+    /// Check documents against the schemas of STAC and its extensions, offline.
+    Validate(ValidateArgs),
+    /// Bring documents of STAC 1.0 to 1.1.
+    Migrate(MigrateArgs),
     /// Copy selected assets of selected items and rewrite their hrefs.
     Fetch(FetchArgs),
     /// Tell what is in a file, a Zarr store or the files of an item.
@@ -180,6 +184,34 @@ pub(crate) struct IndexArgs {
     /// Add the items to the file: each replaces the one of its collection and id.
     #[arg(long)]
     pub(crate) update: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop validate daymet\n  \
+    outcrop validate items.ndjson --json")]
+pub(crate) struct ValidateArgs {
+    /// Catalog, collection, item, file of items, or STAC API.
+    pub(crate) source: String,
+    /// Fetch the schemas of extensions that are not in the program.
+    #[arg(long)]
+    pub(crate) online: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop migrate daymet --in-place\n  \
+    outcrop migrate old.ndjson -o new.ndjson")]
+#[command(group = clap::ArgGroup::new("where").required(true))]
+pub(crate) struct MigrateArgs {
+    /// Catalog, collection, item, file of items, or STAC API.
+    pub(crate) source: String,
+    /// Rewrite the documents of a local catalog where they lie.
+    #[arg(long, group = "where")]
+    pub(crate) in_place: bool,
+    /// Write the items to a file: one a line, or as one collection of items (.json).
+    #[arg(long, short, value_name = "FILE", group = "where")]
+    pub(crate) output: Option<String>,
 }
 
 #[derive(Debug, Args)]

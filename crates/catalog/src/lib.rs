@@ -12,6 +12,7 @@ mod index;
 mod item;
 pub mod recipe;
 mod search;
+mod validate;
 
 pub use build::{BuildOptions, BuildReport, Failed, build};
 pub use describe::{AssetCount, Branch, Description, describe};
@@ -22,3 +23,4 @@ pub use recipe::Recipe;
 pub use search::{
     Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, search, search_raw,
 };
+pub use validate::{MigrateReport, Part, Validity, migrate_in_place, migrate_items, parts, validate};

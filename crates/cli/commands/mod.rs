@@ -6,10 +6,12 @@ pub(crate) mod describe;
 pub(crate) mod fetch;
 pub(crate) mod index;
 pub(crate) mod info;
+pub(crate) mod migrate;
 pub(crate) mod plot;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod validate;
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -12,8 +12,10 @@ mod geometry;
 pub mod geoparquet;
 mod item;
 mod layout;
+mod migrate;
 mod published;
 mod read;
+pub mod validate;
 mod walk;
 mod write;
 
@@ -25,6 +27,7 @@ pub use features::{SplitError, Splitter};
 pub use geometry::{Heights, Position, Shape, ShapeKind};
 pub use item::{Numbers, RawItem};
 pub use layout::Layout;
+pub use migrate::{VERSION, migrate};
 pub use published::{Published, document_href};
 pub use read::{Loaded, load, parse, read};
 pub use walk::{Ancestor, Ancestors, Enter, Node, RawNode, WalkOptions, walk, walk_from, walk_into};

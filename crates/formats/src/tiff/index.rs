@@ -82,8 +82,11 @@ impl TileIndex {
     }
 
     fn check(&self, len: u64) -> Result<()> {
-        if self.stored > MAX_CHUNKS {
-            return Err(Error::Limit { what: "number of chunks".into(), value: self.stored, limit: MAX_CHUNKS });
+        // A strip that is cut makes many.
+        let parts = self.plain.map_or(1, |plain| plain.rows.div_ceil(plain.cut.max(1)));
+        let value = self.stored.saturating_mul(parts);
+        if value > MAX_CHUNKS {
+            return Err(Error::Limit { what: "number of chunks".into(), value, limit: MAX_CHUNKS });
         }
         for array in std::iter::once(&self.offsets).chain(&self.lengths) {
             if !matches!(array.kind, Kind::Unsigned(_)) {
@@ -130,15 +133,22 @@ impl IndexWalk {
         let stored = usize::try_from(index.stored).unwrap_or(usize::MAX);
         for (linear, offset) in offsets.into_iter().take(stored).enumerate() {
             let length = lengths.as_ref().map(|lengths| lengths.get(linear).copied().unwrap_or(0));
-            push(&mut chunks, index, linear as u64, (offset, length))?;
+            push(&mut chunks, index, linear as u64, (offset, length), have.len())?;
         }
         check_ends(&chunks, variable, have.len())?;
         Ok(Step::Done(chunks))
     }
 }
 
-/// Adds a strip or tile: one chunk, several if it is cut, none if it was never written.
-fn push(chunks: &mut Vec<Chunk>, index: &TileIndex, linear: u64, (offset, length): (u64, Option<u64>)) -> Result<()> {
+/// Adds a strip or tile: one chunk, several if it is cut, none if it was never written. Of those past the end of the file
+/// only the first.
+fn push(
+    chunks: &mut Vec<Chunk>,
+    index: &TileIndex,
+    linear: u64,
+    (offset, length): (u64, Option<u64>),
+    len: u64,
+) -> Result<()> {
     if length == Some(0) || (length.is_none() && offset == 0) {
         return Ok(());
     }
@@ -161,6 +171,9 @@ fn push(chunks: &mut Vec<Chunk>, index: &TileIndex, linear: u64, (offset, length
         let there = length.map_or(here, |all| here.min(all.saturating_sub(from.saturating_mul(plain.row))));
         let offset = offset.saturating_add(from.saturating_mul(plain.row));
         chunks.push(Chunk { linear: linear * parts + part, offset, length: there, filter_mask: 0 });
+        if offset.saturating_add(there) > len {
+            break;
+        }
     }
     Ok(())
 }

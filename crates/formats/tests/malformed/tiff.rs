@@ -113,6 +113,26 @@ fn built() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             },
             "truncated",
         ),
+        (
+            "a strip of 672 million rows of half a gigabyte",
+            File::new()
+                .set(256, LONG, 1, 4_294_901_779)
+                .set(257, LONG, 1, 672_137_229)
+                .set(258, SHORT, 1, 1)
+                .set(278, LONG, 1, 672_137_229)
+                .bytes(),
+            "limit",
+        ),
+        (
+            "a strip of 15 million rows of a megabyte",
+            File::new()
+                .set(256, LONG, 1, 1 << 20)
+                .set(257, LONG, 1, 15 << 20)
+                .set(278, LONG, 1, 15 << 20)
+                .set(279, LONG, 1, u32::MAX)
+                .bytes(),
+            "truncated",
+        ),
         ("65535 entries", many_entries(65535), ""),
         ("a bomb", bombed(512 << 20), "limit"),
         ("a lesser bomb", bombed(200 << 20), "limit|one of 200 MiB"),
