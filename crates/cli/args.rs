@@ -58,6 +58,7 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:\n  \
     outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet\n  \
     outcrop build catalogs/daymet-daily-v4/recipe.toml --to daymet --update --index")]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct BuildArgs {
     /// Recipe: a TOML file or URL.
     pub(crate) recipe: String,
@@ -132,6 +133,7 @@ pub(crate) enum ItemFormat {
     outcrop search daymet --ids na-1980,hi-1980 --format json -o found.json\n  \
     outcrop search daymet --query region=pr --sortby=-datetime --fields id\n  \
     outcrop search daymet --bbox=-68,16,-64,20 --explain --count")]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct SearchArgs {
     /// Catalog, collection, item, file of items (JSON or a line each), or - for the standard input; CATALOG#ID names one
     /// item.
@@ -189,7 +191,7 @@ pub(crate) struct IndexArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     outcrop validate daymet\n  \
-    outcrop validate items.ndjson --json")]
+    outcrop validate daymet/na/catalog.json --json")]
 pub(crate) struct ValidateArgs {
     /// Catalog, collection, item, file of items, or STAC API.
     pub(crate) source: String,

@@ -35,7 +35,7 @@ fn place() -> Bench {
 #[test]
 fn each_command_has_two_examples_that_work() {
     let bench = place();
-    for command in ["build", "describe", "search", "info", "convert", "run", "plot"] {
+    for command in ["build", "describe", "search", "validate", "info", "convert", "run", "plot"] {
         for line in examples(&bench, command) {
             let said = bench.run(&line);
             assert_eq!(said.code, 0, "{line}: {said:?}");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod catalogs;
 mod converting;
 mod disk;
 mod fetching;

@@ -68,6 +68,14 @@ pub enum Error {
         /// The id of the recipe.
         wanted: String,
     },
+    /// A table of files cannot be used.
+    #[error("the table `{href}` cannot be used: {why}")]
+    Rows {
+        /// The table.
+        href: Href,
+        /// What is wrong, with the line.
+        why: String,
+    },
     /// Another process builds there.
     #[error("another build writes `{href}`; wait for it, or choose another folder with --to")]
     Busy {
@@ -173,4 +181,15 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }

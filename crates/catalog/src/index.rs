@@ -49,12 +49,11 @@ pub fn index_path(source: &Source) -> Option<PathBuf> {
 /// items that cannot be rows, are in the report.
 pub async fn index(store: &Store, source: &Source, options: &IndexOptions, to: &Path) -> Result<IndexReport> {
     let mut report = IndexReport::default();
-    let mut writer =
-        if options.update && to.exists() { TableWriter::update(to)? } else { TableWriter::create(to)? };
+    let mut writer = if options.update && to.exists() { TableWriter::update(to)? } else { TableWriter::create(to)? };
     let mark = if options.update { None } else { mark(store, source, &options.items, to).await };
     if mark.is_some() {
-        let folder = to.parent().map(Href::from_path).unwrap_or_else(|| Href::from_path(Path::new(".")));
-        writer.stands_in(folder.absolute());
+        let folder = to.parent().map_or_else(|| Href::from_path(Path::new(".")), Href::from_path);
+        writer.stands_in(&folder.absolute());
     }
     let mut wanted = options.items.clone();
     wanted.use_index = false;

@@ -14,7 +14,7 @@ pub mod recipe;
 mod search;
 mod validate;
 
-pub use build::{BuildOptions, BuildReport, Failed, build};
+pub use build::{BuildOptions, BuildReport, Failed, Renewal, build};
 pub use describe::{AssetCount, Branch, Description, describe};
 pub use error::{Error, Result};
 pub use header::{Survey, survey};
@@ -23,4 +23,4 @@ pub use recipe::Recipe;
 pub use search::{
     Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, search, search_raw,
 };
-pub use validate::{MigrateReport, Part, Validity, migrate_in_place, migrate_items, parts, validate};
+pub use validate::{MigrateReport, Part, Schemas, Validity, migrate_in_place, migrate_items, parts, validate};

@@ -24,6 +24,16 @@ pub struct Part {
     pub json: Value,
 }
 
+/// Where schemas come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schemas {
+    /// Out of the program alone.
+    #[default]
+    AtHand,
+    /// Those that are not in the program from their address.
+    Online,
+}
+
 /// What a check of a whole source found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validity {
@@ -31,6 +41,8 @@ pub struct Validity {
     pub documents: u64,
     /// Documents with faults.
     pub invalid: u64,
+    /// Documents of which nothing is known: the schema of their kind and version is not at hand.
+    pub unchecked: u64,
     /// Schemas that were named and are not at hand, and how many documents name them.
     pub unknown: BTreeMap<String, u64>,
 }
@@ -82,14 +94,14 @@ fn part(loaded: Loaded) -> Result<Part> {
 /// Checks every document of a source against the schemas of its version and extensions; `told` is given each that has
 /// faults, and each that cannot be read.
 ///
-/// Schemas that are not in the program are fetched with `online`, else counted.
+/// Schemas that are not in the program are fetched if so wanted, else counted.
 ///
 /// # Errors
 /// A source that cannot be read at all.
 pub async fn validate(
     store: &Store,
     source: &Source,
-    online: bool,
+    schemas: Schemas,
     mut told: impl FnMut(&str, std::result::Result<&[Fault], &Error>),
 ) -> Result<Validity> {
     let mut validator = Validator::new();
@@ -111,7 +123,7 @@ pub async fn validate(
         };
         validity.documents += 1;
         let mut checked = validator.check(&part.json);
-        if online && checked.unknown.iter().any(|address| asked.insert(address.clone())) {
+        if schemas == Schemas::Online && checked.unknown.iter().any(|address| asked.insert(address.clone())) {
             for address in &checked.unknown {
                 let Ok(href) = Href::parse(address) else { continue };
                 let Ok(bytes) = store.get(&href).await else { continue };
@@ -127,6 +139,8 @@ pub async fn validate(
         if !checked.faults.is_empty() {
             validity.invalid += 1;
             told(&part.name, Ok(&checked.faults));
+        } else if checked.is_unchecked {
+            validity.unchecked += 1;
         }
     }
     match first {

@@ -215,7 +215,8 @@ fn an_index_stands_for_its_catalog_until_that_changes() {
     let (found, used, warnings) = by_index(&store, &tree, Some("-60,-40,90,50"));
     assert_eq!((&found, used, warnings.len()), (&walked, true, 0));
     // A part of the catalog does not stand for it.
-    let part = IndexOptions { items: SearchOptions { ids: vec!["i0001".into()], ..SearchOptions::default() }, update: false };
+    let part =
+        IndexOptions { items: SearchOptions { ids: vec!["i0001".into()], ..SearchOptions::default() }, update: false };
     assert!(!make(&part).is_of_catalog);
     assert_eq!(by_index(&store, &tree, None), (by_index(&store, &tree, None).0, false, Vec::new()));
     assert_eq!(by_index(&store, &tree, None).0.len(), 120);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
-use outcrop_catalog::{BuildOptions, BuildReport, Error, Recipe, SearchOptions, Source, build, search_raw};
+use outcrop_catalog::{BuildOptions, BuildReport, Error, Recipe, Renewal, SearchOptions, Source, build, search_raw};
 use outcrop_store::publish::StagedFolder;
 use outcrop_store::{Href, Store, StoreOptions};
 use serde_json::Value;
@@ -64,13 +64,21 @@ impl Archive {
         report
     }
 
-    /// The items by id, by a walk or by the index.
-    fn items(&self, use_index: bool) -> BTreeMap<String, Value> {
+    /// The items by id, by a walk.
+    fn walked(&self) -> BTreeMap<String, Value> {
+        self.items(&SearchOptions::default())
+    }
+
+    /// The items by id, by the index.
+    fn indexed(&self) -> BTreeMap<String, Value> {
+        self.items(&SearchOptions { use_index: true, ..SearchOptions::default() })
+    }
+
+    fn items(&self, options: &SearchOptions) -> BTreeMap<String, Value> {
         let source = Source { href: Href::from_path(&self.to()), id: None };
-        let options = SearchOptions { use_index, ..SearchOptions::default() };
-        let found = self.store.wait(search_raw(&self.store, &source, &options).collect::<Vec<_>>());
+        let found = self.store.wait(search_raw(&self.store, &source, options).collect::<Vec<_>>());
         let told = options.tally.told();
-        assert_eq!(told.notes.iter().any(|note| note.contains("a table of")), use_index, "{told:?}");
+        assert_eq!(told.notes.iter().any(|note| note.contains("a table of")), options.use_index, "{told:?}");
         let items = found.into_iter().map(|found| {
             let item = found.unwrap().item;
             let portable: Value = serde_json::from_slice(&item.to_portable().unwrap()).unwrap();
@@ -98,7 +106,7 @@ impl Archive {
     }
 }
 
-const UPDATE: fn() -> BuildOptions = || BuildOptions { update: true, ..BuildOptions::default() };
+const UPDATE: fn() -> BuildOptions = || BuildOptions { renewal: Renewal::Changed, ..BuildOptions::default() };
 
 #[test]
 fn an_update_makes_what_is_new_or_changed_and_leaves_the_rest() {
@@ -114,12 +122,12 @@ fn an_update_makes_what_is_new_or_changed_and_leaves_the_rest() {
     let report = archive.build(&UPDATE());
     // What is gone from the archive stays in the catalog.
     assert_eq!((report.items, report.kept), (13, 11));
-    let items = archive.items(false);
+    let items = archive.walked();
     assert_eq!(items.len(), 13);
     let size = |name: &str| std::fs::metadata(fixture(name)).unwrap().len();
     assert_eq!(items["i0-3"]["assets"]["data"]["file:size"], size("texts.nc"));
     assert_eq!(items["i0-6"]["assets"]["data"]["file:size"], size("netcdf4.nc"));
-    let report = archive.build(&BuildOptions { prune: true, ..UPDATE() });
+    let report = archive.build(&BuildOptions { renewal: Renewal::ChangedAndGone, ..UPDATE() });
     assert_eq!((report.items, report.kept, report.removed), (12, 12, 1));
     assert!(!archive.to().join("p2/i2-5").exists());
     // The same as a build from nothing.
@@ -139,7 +147,7 @@ fn a_changed_recipe_makes_all_anew_and_a_failed_file_is_tried_again() {
     let report = archive.try_build(&UPDATE()).unwrap();
     // The item that was there stays.
     assert_eq!((report.failed.is_empty(), report.items), (false, 4));
-    assert_eq!(archive.items(false).len(), 4);
+    assert_eq!(archive.walked().len(), 4);
     archive.put(1, "netcdf4.nc");
     assert_eq!(archive.build(&UPDATE()).items, 4);
 }
@@ -150,7 +158,7 @@ fn the_index_and_what_items_have_in_common_follow() {
                       bbox = [[0, 0, 1, 1], [5, 5, 6, 6]]";
     let archive = Archive::new(9, collection);
     archive.build(&BuildOptions { index: true, ..BuildOptions::default() });
-    assert_eq!(archive.items(true), archive.items(false));
+    assert_eq!(archive.indexed(), archive.walked());
     let root = |archive: &Archive| -> Value {
         serde_json::from_slice(&std::fs::read(archive.to().join("collection.json")).unwrap()).unwrap()
     };
@@ -165,14 +173,14 @@ fn the_index_and_what_items_have_in_common_follow() {
     archive.put(0, "texts.nc");
     archive.put(20, "netcdf4.nc");
     (0..9).filter(|n| n % 3 == 1).for_each(|n| std::fs::remove_file(archive.file(n)).unwrap());
-    let report = archive.build(&BuildOptions { prune: true, ..UPDATE() });
+    let report = archive.build(&BuildOptions { renewal: Renewal::ChangedAndGone, ..UPDATE() });
     assert_eq!((report.items, report.removed), (7, 3));
-    assert_eq!(archive.items(true), archive.items(false));
+    assert_eq!(archive.indexed(), archive.walked());
     assert_eq!(root(&archive)["summaries"]["part"], serde_json::json!(["0", "2"]));
     // One that is of another state is made anew.
     std::fs::write(archive.to().join("items.parquet"), b"nothing").unwrap();
     archive.build(&UPDATE());
-    assert_eq!(archive.items(true), archive.items(false));
+    assert_eq!(archive.indexed(), archive.walked());
 }
 
 #[test]

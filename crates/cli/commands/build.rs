@@ -1,6 +1,6 @@
 //! `outcrop build`.
 
-use outcrop_catalog::{BuildOptions, Recipe, build};
+use outcrop_catalog::{BuildOptions, Recipe, Renewal, build};
 use outcrop_compute::human;
 use outcrop_store::Href;
 use serde_json::json;
@@ -17,8 +17,11 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failur
     let options = BuildOptions {
         progress: context.progress.sink(),
         references: args.references,
-        update: args.update,
-        prune: args.prune,
+        renewal: match (args.update, args.prune) {
+            (true, true) => Renewal::ChangedAndGone,
+            (true, false) => Renewal::Changed,
+            _ => Renewal::All,
+        },
         index: args.index,
         ..BuildOptions::default()
     };

@@ -1,6 +1,6 @@
 //! `outcrop validate`.
 
-use outcrop_catalog::validate;
+use outcrop_catalog::{Schemas, validate};
 use serde_json::json;
 
 use super::source;
@@ -11,6 +11,7 @@ use crate::print;
 
 pub(crate) fn run(context: &Context, args: &ValidateArgs) -> Result<Outcome, Failure> {
     let from = source(&args.source)?;
+    let schemas = if args.online { Schemas::Online } else { Schemas::AtHand };
     let mut invalid = Vec::new();
     let told = |name: &str, found: Result<&[outcrop_stac::validate::Fault], &outcrop_catalog::Error>| match found {
         Ok(faults) if context.json => invalid.push(json!({"document": name, "faults": faults.iter().map(|fault| {
@@ -24,16 +25,22 @@ pub(crate) fn run(context: &Context, args: &ValidateArgs) -> Result<Outcome, Fai
         }
         Err(error) => print::failed(name, error),
     };
-    let validity = context.wait(async { Ok::<_, Failure>(validate(&context.store, &from, args.online, told).await?) })?;
-    let valid = validity.documents.saturating_sub(validity.invalid);
+    let validity = context.wait(async { Ok::<_, Failure>(validate(&context.store, &from, schemas, told).await?) })?;
+    let valid = validity.documents.saturating_sub(validity.invalid + validity.unchecked);
     if context.json {
         print::json(&json!({"documents": validity.documents, "valid": valid, "invalid": invalid,
-            "schemas_not_at_hand": validity.unknown}));
+            "unchecked": validity.unchecked, "schemas_not_at_hand": validity.unknown}));
     } else {
         for (schema, count) in &validity.unknown {
-            context.say(&format!("not checked: {schema} of {count} documents is not at hand; --online fetches it"));
+            context.say(&format!(
+                "not checked: `{schema}`, named by {count} documents, is not at hand; --online fetches it"
+            ));
         }
-        context.say(&format!("{} documents: {valid} valid, {} not", validity.documents, validity.invalid));
+        let unchecked = match validity.unchecked {
+            0 => String::new(),
+            count => format!(", {count} of a version that cannot be checked"),
+        };
+        context.say(&format!("{} documents: {valid} valid, {} not{unchecked}", validity.documents, validity.invalid));
     }
-    Ok(Outcome::of(usize::try_from(validity.invalid).unwrap_or(usize::MAX)))
+    Ok(Outcome::of(usize::try_from(validity.invalid + validity.unchecked).unwrap_or(usize::MAX)))
 }

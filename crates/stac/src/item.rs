@@ -357,7 +357,9 @@ fn end_of_text(json: &[u8]) -> usize {
 /// which a remote document must not name.
 fn is_absolute(href: &str) -> bool {
     let Some((scheme, _)) = href.split_once("://") else { return false };
-    scheme.len() > 1 && !scheme.eq_ignore_ascii_case("file") && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    scheme.len() > 1
+        && !scheme.eq_ignore_ascii_case("file")
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The times among the properties; a time that is no text is none.

@@ -80,9 +80,9 @@ fn bands(fields: &mut Map<String, Value>) -> Option<String> {
     };
     let mut merged: Vec<Map<String, Value>> = (0..count)
         .map(|at| {
-            let eo = member(&eo, at).into_iter().map(|(name, value)| {
-                (if OF_EO.contains(&name.as_str()) { format!("eo:{name}") } else { name }, value)
-            });
+            let eo = member(&eo, at)
+                .into_iter()
+                .map(|(name, value)| (if OF_EO.contains(&name.as_str()) { format!("eo:{name}") } else { name }, value));
             let raster = member(&raster, at).into_iter().map(|(name, value)| {
                 let is_plain = COMMON.contains(&name.as_str()) || name.contains(':');
                 (if is_plain { name } else { format!("raster:{name}") }, value)
@@ -98,7 +98,9 @@ fn bands(fields: &mut Map<String, Value>) -> Option<String> {
         let of_band = matches!(name.as_str(), "name" | "description" | "statistics") || name.starts_with("eo:");
         let is_alike = merged.iter().all(|band| band.get(&name) == Some(&value));
         if !of_band && is_alike && !fields.contains_key(&name) {
-            merged.iter_mut().for_each(|band| drop(band.shift_remove(&name)));
+            for band in &mut merged {
+                band.shift_remove(&name);
+            }
             fields.insert(name, value);
         }
     }
@@ -185,13 +187,16 @@ mod tests {
                 "bands": [{"name": "r", "eo:common_name": "red", "nodata": 0},
                     {"name": "g", "eo:common_name": "green", "nodata": 1}]})
         );
-        let extensions: Vec<&str> = new["stac_extensions"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let extensions: Vec<&str> =
+            new["stac_extensions"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(
             extensions,
-            ["https://stac-extensions.github.io/view/v1.0.0/schema.json",
+            [
+                "https://stac-extensions.github.io/view/v1.0.0/schema.json",
                 "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
                 "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
-                "https://stac-extensions.github.io/projection/v2.0.0/schema.json"]
+                "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+            ]
         );
         assert_eq!(migrated(&new), (new.clone(), Vec::new()));
     }
@@ -218,6 +223,9 @@ mod tests {
         assert_eq!(new["license"], "other");
         assert_eq!(new["stac_extensions"], json!([]));
         assert_eq!(new["item_assets"]["a"], json!({"data_type": "float32", "nodata": "nan"}));
-        assert_eq!(new["summaries"], json!({"bands": [{"name": "B1"}, {"name": "B2"}], "proj:code": ["EPSG:4326", "EPSG:3857"]}));
+        assert_eq!(
+            new["summaries"],
+            json!({"bands": [{"name": "B1"}, {"name": "B2"}], "proj:code": ["EPSG:4326", "EPSG:3857"]})
+        );
     }
 }

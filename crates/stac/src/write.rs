@@ -175,7 +175,7 @@ impl TreeWriter {
     /// # Errors
     /// [`Error::Name`] if an id cannot name a file.
     pub fn document_path(&self, path: &[String], id: &str) -> Result<PathBuf> {
-        let href = item_href(&self.options.to, (path, id), self.options.flat)?;
+        let href = item_href(&self.options.to, (path, id), &self.options)?;
         Ok(href.to_path().unwrap_or_default())
     }
 
@@ -184,7 +184,7 @@ impl TreeWriter {
     /// # Errors
     /// As [`TreeWriter::document_path`].
     pub fn document_href(&self, path: &[String], id: &str) -> Result<Href> {
-        item_href(&self.base, (path, id), self.options.flat)
+        item_href(&self.base, (path, id), &self.options)
     }
 
     /// True if all documents that were added so far are written.
@@ -204,7 +204,8 @@ impl TreeWriter {
 
     /// The folder of an item, which no other item of it may share a file with.
     fn place(&mut self, path: &[String], id: &str) -> Result<usize> {
-        safe_name(id).map_err(|source| Error::Name { what: format!("the item of id `{}`", id.escape_debug()), source })?;
+        safe_name(id)
+            .map_err(|source| Error::Name { what: format!("the item of id `{}`", id.escape_debug()), source })?;
         let folder = self.folder(path)?;
         // A catalog's document lies there too.
         if self.options.flat && ["catalog", "collection"].iter().any(|name| id.eq_ignore_ascii_case(name)) {
@@ -254,11 +255,14 @@ impl TreeWriter {
             return Ok(());
         }
         let here = &self.folders[folder];
-        let first = here.members.iter().find_map(|member| match member {
-            Member::Item(other) if kind == Kind::Item => Some(other.as_str()),
-            Member::Catalog(at) if kind != Kind::Item => self.folders[*at].path.last().map(String::as_str),
-            _ => None,
-        }.filter(|other| other.to_lowercase() == lower));
+        let first = here.members.iter().find_map(|member| {
+            match member {
+                Member::Item(other) if kind == Kind::Item => Some(other.as_str()),
+                Member::Catalog(at) if kind != Kind::Item => self.folders[*at].path.last().map(String::as_str),
+                _ => None,
+            }
+            .filter(|other| other.to_lowercase() == lower)
+        });
         let name = |id: &str| here.path.iter().map(String::as_str).chain([id]).collect::<Vec<_>>().join("/");
         let path = name(if kind == Kind::Item && !self.options.flat { &lower } else { id });
         let path = match kind {
@@ -285,7 +289,7 @@ impl TreeWriter {
         }
         let here = &self.folders[folder];
         // Relative links are the same for every id.
-        let own = item_href(&self.base, (&here.path, "x"), self.options.flat)?;
+        let own = item_href(&self.base, (&here.path, "x"), &self.options)?;
         let linker = Linker { published: self.options.published, own: &own };
         let mut links = vec![linker.link("root", &self.folder_href(0)?, self.folders[0].kind)];
         links.push(linker.link("parent", &self.folder_href(folder)?, here.kind));
@@ -313,7 +317,7 @@ impl TreeWriter {
         }
         links.extend(kept.into_iter().filter(|link| !above || link["rel"] != "collection"));
         if self.options.published == Published::Absolute {
-            let own = item_href(&self.base, (&self.folders[folder].path, id), self.options.flat)?;
+            let own = item_href(&self.base, (&self.folders[folder].path, id), &self.options)?;
             links.extend(Linker { published: self.options.published, own: &own }.own_link(&self.folder_href(0)?));
         }
         item.insert("links".into(), Value::Array(links));
@@ -358,7 +362,7 @@ impl TreeWriter {
                     json!({"rel": "item", "href": format!("./{folder}{id}.json"), "type": Kind::Item.media_type()})
                 }
                 Member::Item(id) => {
-                    linker.link("item", &item_href(&self.base, (&folder.path, id), self.options.flat)?, Kind::Item)
+                    linker.link("item", &item_href(&self.base, (&folder.path, id), &self.options)?, Kind::Item)
                 }
             });
         }
@@ -451,9 +455,9 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// Where the document of an item is, below the folder `root`.
-fn item_href(root: &Href, (path, id): (&[String], &str), flat: bool) -> Result<Href> {
+fn item_href(root: &Href, (path, id): (&[String], &str), options: &WriteOptions) -> Result<Href> {
     let mut ids: Vec<&str> = path.iter().map(String::as_str).collect();
-    if flat {
+    if options.flat {
         let name = format!("{id}.json");
         let document = document_href(root, &ids, Kind::Catalog)?;
         let what = || format!("the document of id `{}`", id.escape_debug());

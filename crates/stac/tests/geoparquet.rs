@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use futures::TryStreamExt;
-use outcrop_stac::geoparquet::{Table, TableWriter};
+use outcrop_stac::geoparquet::{Outlined, Table, TableWriter};
 use outcrop_stac::{Error, RawItem};
 use outcrop_store::{Href, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -37,7 +37,8 @@ fn write(path: &Path, items: &[Value]) -> Result<u64, Error> {
 
 fn rows(store: &Store, table: &Table, at: usize) -> Result<Vec<RawItem>, Error> {
     store.wait(async {
-        let batches: Vec<Vec<RawItem>> = table.select(at, false, |_| true).await?.items().try_collect().await?;
+        let batches: Vec<Vec<RawItem>> =
+            table.select(at, Outlined::PlaceAndTime, |_| true).await?.items().try_collect().await?;
         Ok(batches.concat())
     })
 }
@@ -123,7 +124,9 @@ fn what_has_no_column_is_refused_and_the_old_file_stays() {
 fn what_is_added_replaces_and_what_is_removed_goes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("items.parquet");
-    let of = |i: u32, n: Value| item(&format!("i{i}"), &json!({"datetime": format!("{}-01-01T00:00:00Z", 1900 + i % 150), "n": n}));
+    let of = |i: u32, n: Value| {
+        item(&format!("i{i}"), &json!({"datetime": format!("{}-01-01T00:00:00Z", 1900 + i % 150), "n": n}))
+    };
     let items: Vec<Value> = (0..12_000).map(|i| of(i, i.into())).collect();
     write(&path, &items).unwrap();
     let mut update = TableWriter::update(&path).unwrap();
@@ -151,7 +154,8 @@ fn what_is_added_replaces_and_what_is_removed_goes() {
 fn an_update_that_does_not_fit_the_columns_writes_all_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("items.parquet");
-    write(&path, &(0..100).map(|i| item(&format!("i{i}"), &json!({"datetime": null, "n": i}))).collect::<Vec<_>>()).unwrap();
+    write(&path, &(0..100).map(|i| item(&format!("i{i}"), &json!({"datetime": null, "n": i}))).collect::<Vec<_>>())
+        .unwrap();
     let mut update = TableWriter::update(&path).unwrap();
     update.add(&raw(&item("i7", &json!({"datetime": null, "n": "seven", "more": {"x": [1.5]}})))).unwrap();
     let written = update.finish().unwrap();

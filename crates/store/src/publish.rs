@@ -243,10 +243,10 @@ impl StagedFolder {
         };
         fs::create_dir_all(&work).map_err(|e| io("write folder", &work, e))?;
         let lock = File::open(&work).map_err(|e| io("write folder", &work, e))?;
-        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            // Locked, or no locks here.
-            Ok(()) | Err(_) => {}
+        // Any other error means that there are no locks here.
+        let locked = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Ok(None);
         }
         Ok(Some(Self { target: target.to_owned(), work, _lock: lock }))
     }

@@ -7,10 +7,10 @@ use outcrop_store::{ObjectMeta, Store};
 
 use super::Failed;
 use super::state::{Entry, fingerprint};
+use crate::Result;
 use crate::header::{self, Wanted};
 use crate::item::Opened;
 use crate::recipe::ItemPlan;
-use crate::Result;
 
 /// How the files of items are read.
 pub(super) struct Files<'a> {

@@ -38,7 +38,7 @@ impl Index {
 
     /// Starts the index of the catalog in `folder`, which will be found at `base`; with `update` that of its last state goes
     /// on.
-    pub(super) fn start(folder: &Path, base: Href, (root, update): (&Body, bool)) -> Result<Self> {
+    pub(super) fn start(folder: &Path, base: &Href, (root, update): (&Body, bool)) -> Result<Self> {
         let path = folder.join(FILE_NAME);
         let old = if update { TableWriter::update(&path).ok().filter(|old| is_of(folder, old)) } else { None };
         let needs_all = old.is_none();

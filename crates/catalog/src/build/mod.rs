@@ -19,7 +19,7 @@ use outcrop_store::publish::StagedFolder;
 use outcrop_store::{Href, Store};
 
 use crate::header::Wanted;
-use crate::recipe::{ItemPlan, Recipe, count, from_listing, from_templates, item_variables};
+use crate::recipe::{ItemPlan, Recipe, count, from_listing, from_table, from_templates, item_variables};
 use crate::{Error, Result};
 use files::Files;
 use run::Run;
@@ -34,19 +34,29 @@ pub struct BuildOptions {
     pub concurrency: usize,
     /// Chunk references of every file are kept beside its item (`KEY.refs`), so that opening it later needs one request.
     pub references: bool,
-    /// Items of which nothing has changed since the last build are left as they are: new ones are added, those whose files
-    /// have another size, `ETag` or time are made again, those that the recipe makes no more stay.
-    pub update: bool,
-    /// With `update`: items that the recipe makes no more are removed, with their files.
-    pub prune: bool,
+    /// What becomes of the items of the last build.
+    pub renewal: Renewal,
     /// The catalog has an index (`items.parquet`), which its searches use.
     pub index: bool,
+}
+
+/// What becomes of the items that the last build of a catalog made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Renewal {
+    /// All are made again.
+    #[default]
+    All,
+    /// Those of which nothing has changed are left as they are; those whose files have another size, `ETag` or time are made
+    /// again; those that the recipe makes no more stay.
+    Changed,
+    /// As [`Renewal::Changed`], but items that the recipe makes no more are removed, with their files.
+    ChangedAndGone,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
         let progress = Sink::default();
-        Self { progress, concurrency: 16, references: false, update: false, prune: false, index: false }
+        Self { progress, concurrency: 16, references: false, renewal: Renewal::default(), index: false }
     }
 }
 
@@ -104,7 +114,8 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let names = item_variables(recipe);
     let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
     let progress = options.progress.begin("items", Some(total), Unit::Count);
-    let files = Files { store, wanted, known: run.known(), digest: fingerprint(&(format!("{recipe:?}"), wanted.references)) };
+    let files =
+        Files { store, wanted, known: run.known(), digest: fingerprint(&(format!("{recipe:?}"), wanted.references)) };
     let mut made = stream::iter(plans)
         .map(|plan| {
             let files = &files;
@@ -123,7 +134,9 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     drop(made);
     let (mut report, gone) = run.finish(recipe, options)?;
     folder.finish().map_err(failed)?;
-    gone.iter().for_each(remove_item);
+    for paths in &gone {
+        remove_item(paths);
+    }
     let after = store.stats();
     report.bytes_read = (after.remote_bytes - before.remote_bytes) + (after.local_bytes - before.local_bytes);
     report.seconds = start.elapsed().as_secs_f64();
@@ -153,10 +166,11 @@ async fn plans<'a>(
     names: &'a [String],
     report: &mut BuildReport,
 ) -> Result<Plans<'a>> {
-    if recipe.listing.is_none() {
+    if recipe.listing.is_none() && recipe.table.is_none() {
         return Ok((count(recipe, names), Box::new(from_templates(recipe, names))));
     }
-    let listed = from_listing(store, recipe).await?;
+    let listed =
+        if recipe.table.is_some() { from_table(store, recipe).await? } else { from_listing(store, recipe).await? };
     report.failed.extend(listed.failed.into_iter().map(|why| Failed { what: what(&why, &recipe.id), why }));
     Ok((listed.items.len() as u64, Box::new(listed.items.into_iter().map(Ok))))
 }
@@ -173,6 +187,8 @@ fn what(error: &Error, otherwise: &str) -> String {
 fn remove_item((document, references): &(PathBuf, Vec<PathBuf>)) {
     // What cannot be removed is named by no catalog.
     let _ = std::fs::remove_file(document);
-    references.iter().for_each(|path| drop(std::fs::remove_file(path)));
+    for path in references {
+        let _ = std::fs::remove_file(path);
+    }
     let _ = document.parent().map(std::fs::remove_dir);
 }

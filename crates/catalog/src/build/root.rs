@@ -98,7 +98,9 @@ impl Common {
                 }
                 Some(known) => {
                     let differs = |(name, value): &(&String, &mut Value)| asset.get(*name) != Some(&**value);
-                    known.iter_mut().filter(differs).for_each(|(_, value)| *value = Value::Null);
+                    for (_, value) in known.iter_mut().filter(differs) {
+                        *value = Value::Null;
+                    }
                 }
             }
         }
@@ -165,7 +167,11 @@ impl Summary {
                 self.range = Some([least.min(n), most.max(n)]);
             }
             // The values of a list are summed up one by one.
-            Value::Array(values) => values.iter().for_each(|value| self.add(value)),
+            Value::Array(values) => {
+                for value in values {
+                    self.add(value);
+                }
+            }
             other if self.others.contains(other) => {}
             other => self.others.push(other.clone()),
         }
@@ -194,7 +200,9 @@ mod tests {
 
     fn summary(values: &[Value]) -> Option<Value> {
         let mut summary = Summary { is_whole: true, ..Summary::default() };
-        values.iter().for_each(|value| summary.add(value));
+        for value in values {
+            summary.add(value);
+        }
         summary.value()
     }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::files::Made;
 use super::index::Index;
 use super::root::{Common, root};
-use super::state::{self, Entry, Log, mark};
-use super::{BuildOptions, BuildReport, Failed, what};
+use super::state::{self, Entry, Log, Start, mark};
+use super::{BuildOptions, BuildReport, Failed, Renewal, what};
 use crate::item::{self, Opened};
 use crate::recipe::{ItemPlan, Recipe};
 use crate::{Error, Result, extent};
@@ -42,11 +42,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(
-        recipe: &Recipe,
-        to: &Href,
-        (folder, options): (&StagedFolder, &BuildOptions),
-    ) -> Result<Self> {
+    pub(super) fn new(recipe: &Recipe, to: &Href, (folder, options): (&StagedFolder, &BuildOptions)) -> Result<Self> {
         let mut write = WriteOptions::new(Href::from_path(folder.path()));
         write.layout = recipe.layout.clone();
         write.published = recipe.published;
@@ -56,16 +52,17 @@ impl Run {
             Some(href) => Href::parse(href).map_err(|source| Error::Source { source_text: href.clone(), source })?,
             None => to.absolute(),
         });
+        let updates = options.renewal != Renewal::All;
         let mut fields = root(recipe);
         let has_index = options.index || (!folder.is_new() && Index::is_in(folder.path()));
         let mut index = None;
         if has_index {
             Index::name_in(&mut fields);
             let base = write.root_href.clone().unwrap_or_else(|| to.absolute());
-            index = Some(Index::start(folder.path(), base, (&fields, options.update && !folder.is_new()))?);
+            index = Some(Index::start(folder.path(), &base, (&fields, updates && !folder.is_new()))?);
         }
         let writer = TreeWriter::new(fields, write)?;
-        let goes_on = options.update || folder.is_new();
+        let goes_on = updates || folder.is_new();
         let mut known = if goes_on { state::read(folder.path()) } else { HashMap::new() };
         if folder.is_new() {
             // The process that wrote them was killed, so that a document may be missing or cut.
@@ -73,7 +70,7 @@ impl Run {
         }
         let batch = if folder.is_new() { Batch::in_staged_folder() } else { Batch::default() };
         Ok(Self {
-            log: Log::open(folder.path(), goes_on)?,
+            log: Log::open(folder.path(), if goes_on { Start::GoOn } else { Start::Anew })?,
             common: Common::new(recipe),
             index,
             folder: folder.path().to_owned(),
@@ -144,7 +141,7 @@ impl Run {
             path,
             print,
             assets: assets.len() as u64,
-            bbox: bbox.map(|bbox| bbox.to_array()),
+            bbox: bbox.map(outcrop_grid::BBox::to_array),
             time: interval.map(|interval| [micros(interval.start), micros(interval.end)]),
             document: mark(&bytes),
         })?;
@@ -204,17 +201,13 @@ impl Run {
     }
 
     /// Writes the catalogs. The items that are gone are to be removed when the catalog is published.
-    pub(super) fn finish(
-        mut self,
-        recipe: &Recipe,
-        options: &BuildOptions,
-    ) -> Result<(BuildReport, Vec<Gone>)> {
+    pub(super) fn finish(mut self, recipe: &Recipe, options: &BuildOptions) -> Result<(BuildReport, Vec<Gone>)> {
         let known = self.known.clone();
         let mut left: Vec<&Entry> = known.values().filter(|entry| !self.met.contains(&entry.id)).collect();
         left.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
         for entry in left {
             // What an interrupted build made and the recipe makes no more was never published.
-            if options.update && !options.prune {
+            if options.renewal == Renewal::Changed {
                 self.keep(&entry.id)?;
                 continue;
             }
@@ -223,7 +216,7 @@ impl Run {
                 index.remove(&entry.id);
             }
             self.log.gone(&entry.id)?;
-            self.report.removed += u64::from(options.prune);
+            self.report.removed += u64::from(options.renewal == Renewal::ChangedAndGone);
         }
         let failed = |source| Error::References { what: "the catalog".to_owned(), source };
         self.references.flush().map_err(failed)?;

@@ -85,6 +85,15 @@ pub(super) fn read(folder: &Path) -> HashMap<String, Entry> {
     entries
 }
 
+/// How a log starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// What an earlier build made does not count.
+    Anew,
+    /// Behind what an earlier build made, be it whole or interrupted.
+    GoOn,
+}
+
 /// Writes the state of a build while it runs.
 pub(super) struct Log {
     path: PathBuf,
@@ -93,16 +102,16 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Starts the log of a build; one of an earlier build that was interrupted goes on with `go_on`.
-    pub(super) fn open(folder: &Path, go_on: bool) -> Result<Self> {
+    /// Starts the log of a build.
+    pub(super) fn open(folder: &Path, mode: Start) -> Result<Self> {
         let path = folder.join(LOG);
         let failed = |e| failed(&path, e);
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).open(&path).map_err(failed)?;
-        if go_on && file.metadata().is_ok_and(|meta| meta.len() > 0) {
+        if mode == Start::GoOn && file.metadata().is_ok_and(|meta| meta.len() > 0) {
             // Behind a line that was torn.
             file.write_all(b"\n").map_err(failed)?;
-        } else if !go_on {
+        } else if mode == Start::Anew {
             file.set_len(0).map_err(failed)?;
         }
         Ok(Self { path, file, held: Vec::new() })
@@ -159,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_settled_is_read_back_and_a_torn_line_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path(), false).unwrap();
+        let mut log = Log::open(folder.path(), Start::Anew).unwrap();
         log.add(&entry("a", u64::MAX)).unwrap();
         log.settle().unwrap();
         log.add(&entry("b", 2)).unwrap();
@@ -170,7 +179,7 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let state = read(folder.path());
         assert_eq!(state.values().collect::<Vec<_>>(), [&entry("a", u64::MAX)]);
-        let mut log = Log::open(folder.path(), true).unwrap();
+        let mut log = Log::open(folder.path(), Start::GoOn).unwrap();
         log.add(&entry("d", 4)).unwrap();
         log.gone("a").unwrap();
         log.finish([entry("e", 5)].into_iter()).unwrap();

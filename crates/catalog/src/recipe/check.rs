@@ -28,10 +28,17 @@ fn check(recipe: &Recipe) -> std::result::Result<(), Wrong> {
         check_asset(recipe, key, asset)?;
     }
     check_item(recipe)?;
-    let listed = recipe.assets.values().any(|asset| asset.pattern.is_some());
+    let listed = recipe.assets.values().any(AssetRecipe::is_listed);
+    if recipe.table.is_some() && (recipe.listing.is_some() || listed) {
+        return wrong(&["table"], "files come from a table or from a listing, not from both");
+    }
     match &recipe.listing {
-        None if listed => wrong(&["assets"], "an asset with a `pattern` needs a [listing] with the archive's `href`"),
-        Some(_) if !listed => wrong(&["listing"], "a listing needs an asset with a `pattern` for its file names"),
+        None if listed => {
+            wrong(&["assets"], "an asset with a `pattern` or `regex` needs a [listing] with the archive's `href`")
+        }
+        Some(_) if !listed => {
+            wrong(&["listing"], "a listing needs an asset with a `pattern` or a `regex` for its file names")
+        }
         _ => Ok(()),
     }
 }
@@ -61,14 +68,22 @@ fn check_variables(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     Ok(())
 }
 
+/// Stands among the names where a table gives more of them.
+const OF_TABLE: &str = "";
+
 /// Names that have a value when an asset is made: those with values, and those that patterns yield.
 fn known<'a>(recipe: &'a Recipe, asset: &'a AssetRecipe) -> Vec<&'a str> {
     let mut names: Vec<&str> = recipe.variables.keys().map(String::as_str).collect();
-    names.extend(asset.pattern.iter().flat_map(Template::variables));
+    names.extend(asset.yields());
+    names.extend(recipe.table.iter().map(|_| OF_TABLE));
     names
 }
 
 fn check_names(names: &[&str], template: &Template, path: &[&str]) -> std::result::Result<(), Wrong> {
+    // The columns of a table are known when it is read.
+    if names.contains(&OF_TABLE) {
+        return Ok(());
+    }
     match template.variables().into_iter().find(|name| !names.contains(name)) {
         None => Ok(()),
         Some(name) => wrong(path, format!("variable `{name}` has no values; add it to [variables] or to the pattern")),
@@ -83,13 +98,16 @@ fn check_asset(recipe: &Recipe, key: &str, asset: &AssetRecipe) -> std::result::
         Err(why) => return wrong(&path, why),
     };
     check_names(&names, &parsed, &path)?;
-    match (&asset.href, &asset.pattern) {
-        (Some(href), None) => check_names(&names, href, &["assets", key, "href"])?,
-        (None, Some(_)) => {}
-        _ => return wrong(&path, "an asset has either an `href` or a `pattern`"),
+    match (&asset.href, &asset.pattern, &asset.regex) {
+        (Some(href), None, None) => check_names(&names, href, &["assets", key, "href"])?,
+        (None, Some(_), None) | (None, None, Some(_)) => {}
+        _ => return wrong(&path, "an asset has either an `href`, a `pattern` or a `regex`"),
+    }
+    if recipe.table.is_some() {
+        return Ok(());
     }
     let item = recipe.item.id.variables();
-    let own = asset.href.iter().flat_map(Template::variables).chain(asset.pattern.iter().flat_map(Template::variables));
+    let own = asset.href.iter().flat_map(Template::variables).chain(asset.yields());
     for name in own {
         if !item.contains(&name) && !parsed.variables().contains(&name) {
             let why =
@@ -106,9 +124,11 @@ fn check_asset(recipe: &Recipe, key: &str, asset: &AssetRecipe) -> std::result::
 fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     let item = &recipe.item;
     let mut names: Vec<&str> = recipe.variables.keys().map(String::as_str).collect();
-    names.extend(recipe.assets.values().filter_map(|asset| asset.pattern.as_ref()).flat_map(Template::variables));
+    names.extend(recipe.assets.values().flat_map(AssetRecipe::yields));
+    names.extend(recipe.table.iter().map(|_| OF_TABLE));
     check_names(&names, &item.id, &["item", "id"])?;
-    let of_item = item.id.variables();
+    let mut of_item = item.id.variables();
+    of_item.extend(recipe.table.iter().map(|_| OF_TABLE));
     let times = [("datetime", &item.datetime), ("start", &item.start), ("end", &item.end)];
     for (key, template) in times {
         if let Some(template) = template {
@@ -124,6 +144,7 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     }
     if let Some(by) = item.bbox.as_ref().and_then(|boxes| boxes.0.by())
         && !of_item.contains(&by)
+        && recipe.table.is_none()
     {
         return wrong(&["item", "bbox"], format!("it depends on `{by}`, which the item's id does not name"));
     }

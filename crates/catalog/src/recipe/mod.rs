@@ -6,7 +6,9 @@
 //! to be read from the headers of the files. All keys are in `docs/reference/recipe.md`.
 
 mod check;
+mod names;
 mod plan;
+mod table;
 mod template;
 mod values;
 
@@ -17,7 +19,9 @@ use serde::Deserialize;
 
 use crate::{Error, Result};
 
+pub use names::{FileRegex, Glob};
 pub(crate) use plan::{AssetPlan, ItemPlan, count, from_listing, from_templates, item_variables};
+pub(crate) use table::from_table;
 pub use template::Template;
 pub(crate) use template::Vars;
 pub use values::{BoxList, Boxes, Choice, Values};
@@ -52,6 +56,8 @@ pub struct Recipe {
     pub variables: IndexMap<String, Values>,
     /// The archive to list, for assets with a pattern.
     pub listing: Option<Listing>,
+    /// A table of the files, whose columns are variables; instead of a listing.
+    pub table: Option<TableOfFiles>,
     /// The item of each combination.
     pub item: ItemRecipe,
     /// Assets by template of their key.
@@ -111,6 +117,27 @@ pub struct Listing {
     /// Levels of folders below it (default 8).
     #[serde(default = "eight")]
     pub depth: usize,
+    /// Globs of which a file must fit one, such as `**/daily/*.nc`; all files by default.
+    #[serde(default)]
+    pub include: Vec<Glob>,
+    /// Globs of which a file must fit none.
+    #[serde(default)]
+    pub exclude: Vec<Glob>,
+}
+
+/// A table with a line for each file and names of columns in its first line.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableOfFiles {
+    /// The CSV file; a relative path is one from the recipe's folder.
+    pub href: String,
+    /// What stands between the cells (default a comma).
+    #[serde(default = "comma")]
+    pub separator: char,
+}
+
+fn comma() -> char {
+    ','
 }
 
 fn eight() -> usize {
@@ -144,12 +171,14 @@ pub struct ItemRecipe {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssetRecipe {
-    /// Where it is; instead of `pattern`.
+    /// Where it is; instead of `pattern` and `regex`. With a table a relative one is seen from there.
     #[serde(default, deserialize_with = "some_template")]
     pub href: Option<Template>,
     /// File name, or path below the listing if it has a slash; instead of `href`.
     #[serde(default, deserialize_with = "some_template")]
     pub pattern: Option<Template>,
+    /// A regular expression of the whole file name, or of the path if it has a slash; its named groups are variables.
+    pub regex: Option<FileRegex>,
     /// Media type.
     #[serde(rename = "type")]
     pub media_type: Option<String>,
@@ -209,9 +238,10 @@ impl Recipe {
     pub async fn read(store: &Store, href: &Href) -> Result<Self> {
         let bytes = store.get(href).await.map_err(|source| Error::ReadRecipe { href: href.clone(), source })?;
         let mut recipe = Self::parse(&href.to_string(), &String::from_utf8_lossy(&bytes))?;
-        if let Some(listing) = &mut recipe.listing {
-            let joined = href.join(&listing.href).map_err(|source| Error::ReadRecipe { href: href.clone(), source })?;
-            joined.as_str().clone_into(&mut listing.href);
+        let listing = recipe.listing.as_mut().map(|listing| &mut listing.href);
+        for place in listing.into_iter().chain(recipe.table.as_mut().map(|table| &mut table.href)) {
+            let joined = href.join(place).map_err(|source| Error::ReadRecipe { href: href.clone(), source })?;
+            joined.as_str().clone_into(place);
         }
         Ok(recipe)
     }

@@ -67,7 +67,7 @@ pub(crate) fn from_templates<'a>(
     })
 }
 
-fn no_value(item: &str, name: &str) -> Error {
+pub(super) fn no_value(item: &str, name: &str) -> Error {
     Error::Item { item: item.to_owned(), why: format!("variable `{name}` has no value") }
 }
 
@@ -107,7 +107,11 @@ pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Liste
     let named = root.file_name().is_some_and(|name| name.contains('.'));
     let is_page = named && (root.to_url().is_some() || root.to_path().is_some_and(|path| !path.is_dir()));
     let root = if is_page { root } else { root.as_folder() };
-    let (files, mut failed) = files_below(store, &root, listing.depth).await?;
+    let (mut files, mut failed) = files_below(store, &root, listing.depth).await?;
+    let fits = |globs: &[super::Glob], path: &str| globs.iter().any(|glob| glob.fits(path));
+    files.retain(|file| {
+        (listing.include.is_empty() || fits(&listing.include, &file.path)) && !fits(&listing.exclude, &file.path)
+    });
     let mut items: IndexMap<String, ItemPlan> = IndexMap::new();
     for file in &files {
         for (entry, (key, asset)) in recipe.assets.iter().enumerate() {
@@ -118,8 +122,8 @@ pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Liste
         }
     }
     if items.is_empty() {
-        let pattern = recipe.assets.values().find_map(|asset| asset.pattern.as_ref());
-        let pattern = pattern.map(ToString::to_string).unwrap_or_default();
+        let pattern = recipe.assets.values().find(|asset| asset.is_listed()).map(AssetRecipe::expression);
+        let pattern = pattern.unwrap_or_default();
         return Err(failed.pop().unwrap_or(Error::NothingFits { href: root, files: files.len(), pattern }));
     }
     let mut items: Vec<ItemPlan> = items.into_values().collect();
@@ -168,14 +172,12 @@ fn place(
 }
 
 fn fitting(recipe: &Recipe, asset: &AssetRecipe, file: &Found) -> Option<Vars> {
-    let pattern = asset.pattern.as_ref()?;
     let known = |name: &str, value: &str| match recipe.variables.get(name).map(|values| &values.0) {
         None => true,
         Some(super::Choice::Plain(list)) => list.iter().any(|known| known == value),
         Some(super::Choice::By { values, .. }) => values.values().flatten().any(|known| known == value),
     };
-    let name = if pattern.as_str().contains('/') { &file.path } else { file.path.rsplit('/').next()? };
-    let vars = pattern.matches(name, &known)?;
+    let vars = asset.matches(&file.path, &known)?;
     // A value may be one of another region's only.
     let allowed = |(name, value): (&String, &String)| match recipe.variables.get(name) {
         Some(values) => values.0.get(|by| vars.get(by).cloned()).is_some_and(|list| list.contains(value)),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use geo::Intersects;
 use outcrop_grid::{BBox, Interval};
-use outcrop_stac::geoparquet::{Group, Outline};
+use outcrop_stac::geoparquet::{Group, Outline, Outlined};
 use outcrop_stac::{Document, Heights, Kind, RawItem, Shape};
 use serde_json::Value;
 
@@ -90,8 +90,13 @@ impl Filter {
         group.may_hold(place.as_ref(), self.datetime.as_ref(), &self.collections.iter().cloned().collect::<Vec<_>>())
     }
 
+    /// What of rows must be looked at.
+    pub(crate) fn outlined(&self) -> Outlined {
+        if self.has_names() { Outlined::Names } else { Outlined::PlaceAndTime }
+    }
+
     /// True if ids or collections are wanted.
-    pub(crate) fn has_names(&self) -> bool {
+    fn has_names(&self) -> bool {
         !self.ids.is_empty() || !self.collections.is_empty()
     }
 

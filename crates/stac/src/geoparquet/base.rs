@@ -14,6 +14,7 @@ use parquet::file::serialized_reader::SerializedRowGroupReader;
 use parquet::file::writer::SerializedRowGroupWriter;
 use serde_json::{Map, Value};
 
+use super::OWN;
 use super::footer::{Known, check_depth_of};
 use super::group::Group;
 use super::kind::{Fields, Kind};
@@ -21,7 +22,6 @@ use super::observe::Columns;
 use super::outline::texts;
 use super::rows::{Layout, Rows};
 use super::write::{ROWS, SHAPES};
-use super::OWN;
 use crate::{Error, Result};
 
 /// Rows that are read at once.
@@ -174,11 +174,7 @@ impl Base {
     }
 
     /// Copies the bytes of a group.
-    pub(super) fn copy<W: Write + Send>(
-        &self,
-        at: usize,
-        to: &mut SerializedRowGroupWriter<'_, W>,
-    ) -> TableResult<()> {
+    pub(super) fn copy<W: Write + Send>(&self, at: usize, to: &mut SerializedRowGroupWriter<'_, W>) -> TableResult<()> {
         let group = self.footer.row_group(at);
         let rows = u64::try_from(group.num_rows()).unwrap_or(0);
         for column in group.columns() {

@@ -127,10 +127,9 @@ impl Kind {
             (Physical::BYTE_ARRAY, Some(LogicalType::String)) => Self::Text,
             (Physical::BYTE_ARRAY, Some(LogicalType::Json)) => Self::Json,
             (Physical::BYTE_ARRAY, None) => Self::Wkb,
-            (
-                Physical::INT64,
-                Some(LogicalType::Timestamp { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS }),
-            ) => Self::Time,
+            (Physical::INT64, Some(LogicalType::Timestamp { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS })) => {
+                Self::Time
+            }
             _ => return None,
         })
     }

@@ -18,7 +18,7 @@ mod shred;
 mod write;
 
 pub use group::Group;
-pub use outline::Outline;
+pub use outline::{Outline, Outlined};
 pub use read::{Selection, Table};
 pub use write::{TableWriter, Written};
 

@@ -374,7 +374,10 @@ mod tests {
         assert_eq!(again, both);
         again.meet(of(&[json!({"c": 7})]));
         assert_ne!(again, both);
-        assert_eq!(of(&[json!({"geometry": {"type": "Point", "coordinates": [1, 2]}})]).column("x").map(drop), Some(()));
+        assert_eq!(
+            of(&[json!({"geometry": {"type": "Point", "coordinates": [1, 2]}})]).column("x").map(drop),
+            Some(())
+        );
         let mut deep = json!(1);
         for _ in 0..40 {
             deep = json!([deep]);

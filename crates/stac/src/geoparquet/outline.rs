@@ -15,6 +15,15 @@ pub(super) const PLACE_AND_TIME: &[&str] =
     &["datetime", "start_datetime", "end_datetime", "bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax"];
 pub(super) const NAMES: &[&str] = &["id", "collection"];
 
+/// What of rows is looked at before they become items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlined {
+    /// Box and time.
+    PlaceAndTime,
+    /// Id and collection, too.
+    Names,
+}
+
 /// What a row is tested by before it becomes an item.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outline {

@@ -15,7 +15,7 @@ use parquet::file::serialized_reader::SerializedRowGroupReader;
 use super::footer::{Known, MOST_FOOTER, check_depth};
 use super::group::Group;
 use super::held::Held;
-use super::outline::{NAMES, Outline, PLACE_AND_TIME, outlines};
+use super::outline::{NAMES, Outline, Outlined, PLACE_AND_TIME, outlines};
 use super::rows::{Layout, Rows};
 use crate::{Error, RawItem, Result};
 
@@ -90,15 +90,15 @@ impl Table {
         pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
     }
 
-    /// The rows of a group that may fit: by box (not geometry) and time, and with `names` by id and collection, as `keep`
-    /// decides.
+    /// The rows of a group that may fit: by box (not geometry) and time, and if asked for by id and collection, as
+    /// `keep` decides.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Table`].
     pub async fn select(
         &self,
         group: usize,
-        names: bool,
+        by: Outlined,
         keep: impl Fn(&Outline) -> bool + Send + 'static,
     ) -> Result<Selection> {
         let has = |path: &&str| {
@@ -106,7 +106,7 @@ impl Table {
             columns.any(|column| column.column_path().string() == *path)
         };
         let mut some: Vec<&'static str> = PLACE_AND_TIME.iter().copied().filter(has).collect();
-        if names || some.is_empty() {
+        if by == Outlined::Names || some.is_empty() {
             some.extend(NAMES);
         }
         let held = self.columns(group, Some(&some)).await?;

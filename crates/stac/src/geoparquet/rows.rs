@@ -38,13 +38,32 @@ struct Member {
 
 #[derive(Debug)]
 enum Node {
-    Leaf { at: usize, def: i16 },
+    Leaf {
+        at: usize,
+        def: i16,
+    },
     /// Is there from level `def` on.
-    Struct { def: i16, members: Vec<Member>, leaves: Range<usize> },
+    Struct {
+        def: i16,
+        members: Vec<Member>,
+        leaves: Range<usize>,
+    },
     /// Is there from level `def` on, has elements from `filled` on; the next element has the repetition `rep`.
-    List { def: i16, filled: i16, rep: i16, element: Box<Node>, leaves: Range<usize> },
+    List {
+        def: i16,
+        filled: i16,
+        rep: i16,
+        element: Box<Node>,
+        leaves: Range<usize>,
+    },
     /// As a list of pairs.
-    Map { def: i16, filled: i16, rep: i16, pair: Box<[Node; 2]>, leaves: Range<usize> },
+    Map {
+        def: i16,
+        filled: i16,
+        rep: i16,
+        pair: Box<[Node; 2]>,
+        leaves: Range<usize>,
+    },
 }
 
 /// What the numbers or bytes of a column mean.
@@ -122,7 +141,9 @@ impl Layout {
                 _ => out.truncate(before),
             }
         }
-        for (name, empty) in [("geometry", &b",\"geometry\":null"[..]), ("links", b",\"links\":[]"), ("assets", b",\"assets\":{}")] {
+        for (name, empty) in
+            [("geometry", &b",\"geometry\":null"[..]), ("links", b",\"links\":[]"), ("assets", b",\"assets\":{}")]
+        {
             if !self.has(name) {
                 out.extend_from_slice(empty);
             }
@@ -204,7 +225,13 @@ fn content(column: &Type, (def, rep): (i16, i16), (leaves, depth): (&mut Vec<Sca
                 Some(element) => node(element, levels, (leaves, depth + 1))?,
                 None => content(inner, levels, (leaves, depth + 1))?,
             };
-            Ok(Node::List { def, filled: def + 1, rep: rep + 1, element: Box::new(element), leaves: first..leaves.len() })
+            Ok(Node::List {
+                def,
+                filled: def + 1,
+                rep: rep + 1,
+                element: Box::new(element),
+                leaves: first..leaves.len(),
+            })
         }
         [inner] if map && is_repeated(inner) && inner.is_group() && inner.get_fields().len() == 2 => {
             let mut half = |at: usize| node(&inner.get_fields()[at], levels, (&mut *leaves, depth + 1));
@@ -225,9 +252,8 @@ impl Scalar {
         let name = column.name();
         match (info.logical_type_ref(), info.converted_type()) {
             (Some(LogicalType::Timestamp { unit: TimeUnit::NANOS, .. }), _) => Self::Time(1),
-            (Some(LogicalType::Timestamp { unit: TimeUnit::MICROS, .. }), _) | (None, ConvertedType::TIMESTAMP_MICROS) => {
-                Self::Time(1000)
-            }
+            (Some(LogicalType::Timestamp { unit: TimeUnit::MICROS, .. }), _)
+            | (None, ConvertedType::TIMESTAMP_MICROS) => Self::Time(1000),
             (Some(LogicalType::Timestamp { .. }), _) | (None, ConvertedType::TIMESTAMP_MILLIS) => Self::Time(1_000_000),
             (Some(LogicalType::Date), _) | (None, ConvertedType::DATE) => Self::Date,
             (Some(LogicalType::Integer { is_signed: false, .. }), _)
@@ -316,7 +342,8 @@ fn put_map(out: &mut Vec<u8>, node: &Node, (scalars, columns): (&[Scalar], &mut 
         put(&mut key, &pair[0], (scalars, &mut *columns))?;
         // Keys that are no texts are written as one.
         if !key.starts_with(b"\"") {
-            key = serde_json::to_vec(&String::from_utf8_lossy(&key)).map_err(|e| ParquetError::General(e.to_string()))?;
+            key =
+                serde_json::to_vec(&String::from_utf8_lossy(&key)).map_err(|e| ParquetError::General(e.to_string()))?;
         }
         out.extend_from_slice(&key);
         out.push(b':');
@@ -334,7 +361,9 @@ fn put_map(out: &mut Vec<u8>, node: &Node, (scalars, columns): (&[Scalar], &mut 
 
 /// The box: a structure of its ends, or a list of numbers.
 fn put_box(out: &mut Vec<u8>, node: &Node, columns: &mut [Column]) -> Result<bool> {
-    let Node::Struct { def, members, leaves } = node else { return put(out, node, (&vec![Scalar::Plain; columns.len()], columns)) };
+    let Node::Struct { def, members, leaves } = node else {
+        return put(out, node, (&vec![Scalar::Plain; columns.len()], columns));
+    };
     let is_there = level(columns, leaves)? >= *def;
     let mut ends: [Option<Vec<u8>>; 6] = Default::default();
     for member in members {
@@ -493,7 +522,9 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], scalar: Scalar) -> Option<()> {
     let as_text = std::str::from_utf8(bytes).ok();
     match scalar {
         Scalar::Json => match as_text {
-            Some(text) if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => out.write_all(bytes).ok(),
+            Some(text) if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => {
+                out.write_all(bytes).ok()
+            }
             _ => json(out, Some(&String::from_utf8_lossy(bytes))),
         },
         Scalar::Geometry => {
@@ -556,24 +587,28 @@ impl Rows {
     }
 }
 
+/// Rows that are passed, and rows behind them that are wanted, one pair after the other.
+type Runs<'a> = &'a [(usize, usize)];
+
 /// Reads the rows of runs, each behind so many that are passed.
-fn read(reader: &mut ColumnReader, levels: (i16, i16), runs: &[(usize, usize)]) -> Result<Column> {
+fn read(reader: &mut ColumnReader, levels: (i16, i16), runs: Runs<'_>) -> Result<Column> {
     match reader {
-        ColumnReader::BoolColumnReader(reader) => column(reader, levels, (runs, Values::Bool)),
-        ColumnReader::Int32ColumnReader(reader) => column(reader, levels, (runs, Values::I32)),
-        ColumnReader::Int64ColumnReader(reader) => column(reader, levels, (runs, Values::I64)),
-        ColumnReader::Int96ColumnReader(reader) => column(reader, levels, (runs, Values::I96)),
-        ColumnReader::FloatColumnReader(reader) => column(reader, levels, (runs, Values::F32)),
-        ColumnReader::DoubleColumnReader(reader) => column(reader, levels, (runs, Values::F64)),
-        ColumnReader::ByteArrayColumnReader(reader) => column(reader, levels, (runs, Values::Bytes)),
-        ColumnReader::FixedLenByteArrayColumnReader(reader) => column(reader, levels, (runs, Values::Fixed)),
+        ColumnReader::BoolColumnReader(reader) => column(reader, levels, runs, Values::Bool),
+        ColumnReader::Int32ColumnReader(reader) => column(reader, levels, runs, Values::I32),
+        ColumnReader::Int64ColumnReader(reader) => column(reader, levels, runs, Values::I64),
+        ColumnReader::Int96ColumnReader(reader) => column(reader, levels, runs, Values::I96),
+        ColumnReader::FloatColumnReader(reader) => column(reader, levels, runs, Values::F32),
+        ColumnReader::DoubleColumnReader(reader) => column(reader, levels, runs, Values::F64),
+        ColumnReader::ByteArrayColumnReader(reader) => column(reader, levels, runs, Values::Bytes),
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => column(reader, levels, runs, Values::Fixed),
     }
 }
 
 fn column<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     (most, rep): (i16, i16),
-    (runs, of): (&[(usize, usize)], fn(Vec<T::T>) -> Values),
+    runs: Runs<'_>,
+    of: impl FnOnce(Vec<T::T>) -> Values,
 ) -> Result<Column> {
     let (mut defs, mut reps, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for (gap, count) in runs {

@@ -399,7 +399,9 @@ impl<'de> DeserializeSeed<'de> for Shred<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Shape>, D::Error> {
         let Node::Leaf(place) = self.node else { return deserializer.deserialize_any(self) };
-        let Some(leaf) = self.leaves.get_mut(*place) else { return Err(D::Error::custom("a column that is not there")) };
+        let Some(leaf) = self.leaves.get_mut(*place) else {
+            return Err(D::Error::custom("a column that is not there"));
+        };
         if !matches!(leaf.kind, LeafKind::Wkb | LeafKind::Json) {
             return deserializer.deserialize_any(self);
         }

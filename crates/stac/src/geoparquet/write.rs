@@ -130,7 +130,7 @@ impl TableWriter {
     }
 
     /// Where the file will stand: hrefs of what lies in this folder are written as seen from there, so that both can be moved.
-    pub fn stands_in(&mut self, folder: Href) {
+    pub fn stands_in(&mut self, folder: &Href) {
         self.folder = Some(folder.as_folder());
     }
 

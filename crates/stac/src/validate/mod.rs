@@ -41,6 +41,8 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// Schemas that it names and that are not at hand.
     pub unknown: Vec<String>,
+    /// The schema of its very kind and version is not at hand: nothing is known of it.
+    pub is_unchecked: bool,
 }
 
 /// Checks documents. It keeps the schemas that it has read.
@@ -83,13 +85,14 @@ impl Validator {
     pub fn check(&mut self, document: &Value) -> Checked {
         let mut checked = Checked::default();
         let mut faults = BTreeSet::new();
-        let names = self.schemas_of(document, &mut faults);
-        for address in names {
-            match self.schema(&address) {
-                Some(schema) => {
-                    faults.extend(schema.iter_errors(document).take(MOST_FAULTS).flat_map(|error| told(&error, &address)));
-                }
-                None => checked.unknown.push(address),
+        let names = Self::schemas_of(document, &mut faults);
+        for (number, address) in names.into_iter().enumerate() {
+            if let Some(schema) = self.schema(&address) {
+                let errors = schema.iter_errors(document).take(MOST_FAULTS);
+                faults.extend(errors.flat_map(|error| told(&error, &address)));
+            } else {
+                checked.is_unchecked |= number == 0;
+                checked.unknown.push(address);
             }
         }
         checked.faults = faults.into_iter().take(MOST_FAULTS).collect();
@@ -97,7 +100,7 @@ impl Validator {
     }
 
     /// The schemas that a document must keep to: that of its kind and version, and those of its extensions.
-    fn schemas_of(&self, document: &Value, faults: &mut BTreeSet<Fault>) -> Vec<String> {
+    fn schemas_of(document: &Value, faults: &mut BTreeSet<Fault>) -> Vec<String> {
         let mut fault = |field: &str, expected: &str| {
             let (field, expected) = (field.to_owned(), expected.to_owned());
             faults.insert(Fault { field, expected, schema: "STAC".to_owned() });
@@ -183,7 +186,9 @@ fn told(error: &ValidationError<'_>, schema: &str) -> Vec<Fault> {
                 _ => fault("has none of the forms that are allowed".to_owned()),
             }
         }
-        ValidationErrorKind::OneOfMultipleValid { .. } => fault("has more than one of the forms that are allowed".to_owned()),
+        ValidationErrorKind::OneOfMultipleValid { .. } => {
+            fault("has more than one of the forms that are allowed".to_owned())
+        }
         ValidationErrorKind::Not { .. } => fault("has a form that is not allowed".to_owned()),
         ValidationErrorKind::Pattern { pattern } => fault(format!("is {}, must match `{pattern}`", shown())),
         ValidationErrorKind::Format { format } => fault(format!("is {}, must be of the form {format}", shown())),
@@ -252,8 +257,10 @@ mod tests {
     #[test]
     fn extensions_are_checked_where_their_schema_is_at_hand() {
         let mut projected = item();
-        projected["stac_extensions"] = json!(["https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-            "https://example.com/own/v1.0.0/schema.json"]);
+        projected["stac_extensions"] = json!([
+            "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+            "https://example.com/own/v1.0.0/schema.json"
+        ]);
         projected["properties"]["proj:code"] = json!(4326);
         let mut validator = Validator::new();
         let checked = validator.check(&projected);
@@ -268,7 +275,8 @@ mod tests {
     #[test]
     fn every_schema_of_the_program_can_be_used() {
         let mut validator = Validator::new();
-        let unusable: Vec<&str> = Validator::addresses().filter(|address| validator.schema(address).is_none()).collect();
+        let unusable: Vec<&str> =
+            Validator::addresses().filter(|address| validator.schema(address).is_none()).collect();
         assert_eq!(unusable, Vec::<&str>::new());
     }
 }

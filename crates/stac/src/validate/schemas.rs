@@ -4,49 +4,184 @@
 pub(super) const SCHEMAS: [(&str, &str); 47] = [
     ("https://geojson.org/schema/Feature.json", include_str!("../../schemas/geojson.org/schema/Feature.json")),
     ("https://geojson.org/schema/Geometry.json", include_str!("../../schemas/geojson.org/schema/Geometry.json")),
-    ("https://proj.org/en/latest/schemas/v0.4/projjson.schema.json", include_str!("../../schemas/proj.org/en/latest/schemas/v0.4/projjson.schema.json")),
-    ("https://proj.org/en/latest/schemas/v0.7/projjson.schema.json", include_str!("../../schemas/proj.org/en/latest/schemas/v0.7/projjson.schema.json")),
-    ("https://schemas.stacspec.org/v1.0.0/catalog-spec/json-schema/catalog.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/catalog-spec/json-schema/catalog.json")),
-    ("https://schemas.stacspec.org/v1.0.0/collection-spec/json-schema/collection.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/collection-spec/json-schema/collection.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/basics.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/basics.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/datetime.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/datetime.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/instrument.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/instrument.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/licensing.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/licensing.json")),
-    ("https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/provider.json", include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/provider.json")),
-    ("https://schemas.stacspec.org/v1.1.0/catalog-spec/json-schema/catalog.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/catalog-spec/json-schema/catalog.json")),
-    ("https://schemas.stacspec.org/v1.1.0/collection-spec/json-schema/collection.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/collection-spec/json-schema/collection.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/bands.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/bands.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/basics.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/basics.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/common.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/common.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/data-values.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/data-values.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/datetime.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/datetime.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/instrument.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/instrument.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/licensing.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/licensing.json")),
-    ("https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/provider.json", include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/provider.json")),
-    ("https://stac-extensions.github.io/classification/v2.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/classification/v2.0.0/schema.json")),
-    ("https://stac-extensions.github.io/datacube/v2.2.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/datacube/v2.2.0/schema.json")),
-    ("https://stac-extensions.github.io/eo/v1.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/eo/v1.1.0/schema.json")),
-    ("https://stac-extensions.github.io/file/v2.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/file/v2.1.0/schema.json")),
-    ("https://stac-extensions.github.io/grid/v1.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/grid/v1.1.0/schema.json")),
-    ("https://stac-extensions.github.io/mgrs/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/mgrs/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/pointcloud/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/pointcloud/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/processing/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/processing/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/processing/v1.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/processing/v1.1.0/schema.json")),
-    ("https://stac-extensions.github.io/projection/v2.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/projection/v2.0.0/schema.json")),
-    ("https://stac-extensions.github.io/raster/v1.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/raster/v1.1.0/schema.json")),
-    ("https://stac-extensions.github.io/render/v2.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/render/v2.0.0/schema.json")),
-    ("https://stac-extensions.github.io/sar/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/sar/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/sat/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/sat/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/scientific/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/scientific/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/storage/v2.0.0/platforms/aws-s3.json", include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/aws-s3.json")),
-    ("https://stac-extensions.github.io/storage/v2.0.0/platforms/custom-s3.json", include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/custom-s3.json")),
-    ("https://stac-extensions.github.io/storage/v2.0.0/platforms/ms-azure.json", include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/ms-azure.json")),
-    ("https://stac-extensions.github.io/storage/v2.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/schema.json")),
-    ("https://stac-extensions.github.io/table/v1.2.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/table/v1.2.0/schema.json")),
-    ("https://stac-extensions.github.io/timestamps/v1.1.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/timestamps/v1.1.0/schema.json")),
-    ("https://stac-extensions.github.io/version/v1.2.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/version/v1.2.0/schema.json")),
-    ("https://stac-extensions.github.io/view/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/view/v1.0.0/schema.json")),
-    ("https://stac-extensions.github.io/xarray-assets/v1.0.0/schema.json", include_str!("../../schemas/stac-extensions.github.io/xarray-assets/v1.0.0/schema.json")),
+    (
+        "https://proj.org/en/latest/schemas/v0.4/projjson.schema.json",
+        include_str!("../../schemas/proj.org/en/latest/schemas/v0.4/projjson.schema.json"),
+    ),
+    (
+        "https://proj.org/en/latest/schemas/v0.7/projjson.schema.json",
+        include_str!("../../schemas/proj.org/en/latest/schemas/v0.7/projjson.schema.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/catalog-spec/json-schema/catalog.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/catalog-spec/json-schema/catalog.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/collection-spec/json-schema/collection.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/collection-spec/json-schema/collection.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/basics.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/basics.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/datetime.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/datetime.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/instrument.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/instrument.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/item.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/licensing.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/licensing.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.0.0/item-spec/json-schema/provider.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.0.0/item-spec/json-schema/provider.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/catalog-spec/json-schema/catalog.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/catalog-spec/json-schema/catalog.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/collection-spec/json-schema/collection.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/collection-spec/json-schema/collection.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/bands.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/bands.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/basics.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/basics.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/common.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/common.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/data-values.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/data-values.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/datetime.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/datetime.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/instrument.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/instrument.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/licensing.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/licensing.json"),
+    ),
+    (
+        "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/provider.json",
+        include_str!("../../schemas/schemas.stacspec.org/v1.1.0/item-spec/json-schema/provider.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/classification/v2.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/datacube/v2.2.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/datacube/v2.2.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/eo/v1.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/file/v2.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/file/v2.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/grid/v1.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/grid/v1.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/mgrs/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/mgrs/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/pointcloud/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/pointcloud/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/processing/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/processing/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/processing/v1.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/processing/v1.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/projection/v2.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/raster/v1.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/render/v2.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/render/v2.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/sar/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/sar/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/sat/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/scientific/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/scientific/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/storage/v2.0.0/platforms/aws-s3.json",
+        include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/aws-s3.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/storage/v2.0.0/platforms/custom-s3.json",
+        include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/custom-s3.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/storage/v2.0.0/platforms/ms-azure.json",
+        include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/platforms/ms-azure.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/storage/v2.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/storage/v2.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/table/v1.2.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/table/v1.2.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/timestamps/v1.1.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/timestamps/v1.1.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/version/v1.2.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/version/v1.2.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/view/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/view/v1.0.0/schema.json"),
+    ),
+    (
+        "https://stac-extensions.github.io/xarray-assets/v1.0.0/schema.json",
+        include_str!("../../schemas/stac-extensions.github.io/xarray-assets/v1.0.0/schema.json"),
+    ),
 ];

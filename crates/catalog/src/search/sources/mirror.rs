@@ -57,7 +57,9 @@ pub(super) async fn items(
         return Ok(None);
     }
     let unusable = |why: &str| {
-        options.tally.warn(format!("`{href}` is not used, the catalog is walked: {why}; `outcrop index` makes it anew"));
+        options
+            .tally
+            .warn(format!("`{href}` is not used, the catalog is walked: {why}; `outcrop index` makes it anew"));
         Ok(None)
     };
     let table = match Table::open(store, &href).await {

@@ -41,7 +41,12 @@ fn root_of_collection(document: &Document) -> Result<Option<Href>> {
 }
 
 /// The items of an API, before they are tested here.
-pub(super) fn items(store: &Store, api: &Api, collection: Option<String>, options: &SearchOptions) -> Result<super::Items> {
+pub(super) fn items(
+    store: &Store,
+    api: &Api,
+    collection: Option<String>,
+    options: &SearchOptions,
+) -> Result<super::Items> {
     let mut wanted = options.clone();
     if let Some(collection) = collection.filter(|_| wanted.collections.is_empty()) {
         wanted.collections.push(collection);

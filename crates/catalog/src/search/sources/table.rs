@@ -40,7 +40,7 @@ pub(super) fn of(table: &Table, (filter, options): (&Arc<Filter>, &SearchOptions
         let (table, filter, tally) = (table.clone(), filter.clone(), tally.clone());
         async move {
             tally.read();
-            table.select(at, filter.has_names(), move |row| filter.may_fit(row)).await
+            table.select(at, filter.outlined(), move |row| filter.may_fit(row)).await
         }
     });
     let found = |item: RawItem| Ok(Found { item, ancestors: Arc::from([]) });
