@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-20}
-cargo build --release --locked --quiet
+cargo build --release --locked --workspace --quiet
 outcrop=target/release/outcrop
 work=$(mktemp -d)
 server=""
@@ -46,5 +46,24 @@ for to in a.tif a.nc a.zarr; do
     [ -z "$(find "$work" -maxdepth 1 -name '.*.part')" ] || { echo "round $round: a part of $to is left"; bad=1; }
   done
 done
-echo "killed 4 times $rounds times: $([ $bad -eq 0 ] && echo everything is whole || echo FAILED)"
+# A build that is killed goes on, and the catalog is there whole or not at all.
+printf '%s\n' "id = 'k'" "description = 'd'" "layout = '\${part}'" '[variables]' 'part = { from = 1, to = 20 }' \
+  'n = { from = 1, to = 500 }' '[item]' "id = '{part}-{n}'" "datetime = '2000-01-01T00:00:00Z'" \
+  "properties = { part = 'p{part}' }" '[assets.a]' "href = 'https://example.com/{part}/{n}.nc'" > "$work/k.toml"
+"$outcrop" --quiet build "$work/k.toml" --to "$work/want.k" --index
+for round in $(seq "$rounds"); do
+  rm -rf "$work/k" "$work/.k.outcrop.part"
+  for _ in 1 2; do
+    "$outcrop" --quiet build "$work/k.toml" --to "$work/k" --index 2>/dev/null & victim=$!
+    sleep "0.$(printf '%03d' $((RANDOM % 900)))"
+    kill -9 "$victim" 2>/dev/null || true
+    wait "$victim" 2>/dev/null || true
+    [ ! -e "$work/k" ] || diff -rq -x items.parquet -x '.outcrop-build*' "$work/want.k" "$work/k" || { echo "round $round: a torn catalog"; bad=1; }
+  done
+  "$outcrop" --quiet build "$work/k.toml" --to "$work/k" --index
+  diff -rq -x items.parquet -x '.outcrop-build*' "$work/want.k" "$work/k" || { echo "round $round: the catalog differs"; bad=1; }
+  [ "$("$outcrop" search "$work/k" --count)" = 10000 ] || { echo "round $round: its index differs"; bad=1; }
+  [ -z "$(find "$work" -name '.*.part')" ] || { echo "round $round: a part of the catalog is left"; bad=1; }
+done
+echo "killed 6 times $rounds times: $([ $bad -eq 0 ] && echo everything is whole || echo FAILED)"
 exit $bad

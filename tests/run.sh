@@ -49,17 +49,16 @@ make_venv
 say "crates: unit, contract, golden and black-box tests"
 cargo test --release --locked --workspace
 
-say "what outcrop writes, judged by pystac, xarray, zarr, netCDF4, h5py, ObsPy and libmseed"
+say "what outcrop writes, judged by pystac, stac-geoparquet, DuckDB, xarray, zarr, netCDF4, h5py, ObsPy and libmseed"
 rm -rf target/judged
-cargo run --release --locked --quiet -p outcrop-formats --example write_samples target/judged/samples
+# Both were built with the tests; another call of cargo would build them again with other features.
+outcrop=target/release/outcrop
+target/release/examples/write_samples target/judged/samples
 for name in netcdf4.nc classic.nc cdf5.nc offset64.nc; do
   for form in json parq; do
-    cargo run --release --locked --quiet -- --quiet info "crates/formats/tests/fixtures/$name" --save-references \
-      "target/judged/samples/$name.$form"
+    "$outcrop" --quiet info "crates/formats/tests/fixtures/$name" --save-references "target/judged/samples/$name.$form"
   done
 done
-cargo build --release --locked --quiet
-outcrop=target/release/outcrop
 mkdir -p target/judged/converted
 for file in crates/formats/tests/fixtures/tiff/*.tif; do
   name=target/judged/converted/$(basename "$file")
@@ -83,8 +82,8 @@ for file in crates/formats/tests/fixtures/*.mseed; do
   "$outcrop" --quiet convert "$file" --to "$name" 2>/dev/null || true
   "$outcrop" --quiet convert "$file" --to "$name.nc" 2>/dev/null || true
 done
-cargo run --release --locked --quiet -- --quiet demo --to target/judged/demo >/dev/null
-cargo run --release --locked --quiet -- --quiet build catalogs/daymet-daily-v4/recipe.toml --to target/judged/daymet
+"$outcrop" --quiet demo --to target/judged/demo >/dev/null
+"$outcrop" --quiet build catalogs/daymet-daily-v4/recipe.toml --to target/judged/daymet
 SAMPLES="$PWD/target/judged/samples" JUDGED="$PWD/target/judged" target/venv/bin/python -m pytest -q tests/python
 
 if [ -n "$full" ]; then

@@ -106,6 +106,7 @@ impl TableWriter {
         let failed = |e: std::io::Error| Error::table(path, &e);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(failed)?;
+        publish::remove_abandoned(path);
         let part = publish::part_path(path);
         File::create_new(&part).map_err(failed)?;
         let spool = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder).map_err(failed)?);

@@ -1,5 +1,5 @@
 //! Checks documents against the JSON schemas of STAC 1.0 and 1.1 and of its extensions, without a network: the schemas are
-//! in the program ([`schemas`], from `crates/stac/schemas`).
+//! in the program (from `crates/stac/schemas`).
 //!
 //! What has no schema at hand is said, not passed over.
 
