@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Write the items of a catalog as a table (stac-geoparquet) that is searched without reading the rest.
     Index(IndexArgs),
+    /// Write the items of an API, a catalog or a file as a static catalog.
+    Harvest(HarvestArgs),
     /// Check documents against the schemas of STAC and its extensions, offline.
     Validate(ValidateArgs),
     /// Bring documents of STAC 1.0 to 1.1.
@@ -186,6 +188,32 @@ pub(crate) struct IndexArgs {
     /// Add the items to the file: each replaces the one of its collection and id.
     #[arg(long)]
     pub(crate) update: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop harvest https://example.com/stac/ --collections daymet --datetime 1990 --to daymet-1990\n  \
+    outcrop harvest items.ndjson --to items --layout '${year}'")]
+pub(crate) struct HarvestArgs {
+    /// Catalog, collection, file of items, STAC API, or - for the standard input.
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Folder of the new catalog.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: String,
+    /// Sub-catalogs below those of the source or below the collections: ${year}/${month}, ${property}.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) layout: Option<String>,
+    /// Id of the new catalog [default: that of the source, or catalog].
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Items lie beside the catalog that lists them, not each in a folder of its own.
+    #[arg(long)]
+    pub(crate) flat: bool,
+    /// Make an index (items.parquet) with the catalog, which its searches use.
+    #[arg(long)]
+    pub(crate) index: bool,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Build(args) => commands::build::run(context, &args),
+        Command::Harvest(args) => commands::harvest::run(context, &args),
         Command::Validate(args) => commands::validate::run(context, &args),
         Command::Migrate(args) => commands::migrate::run(context, &args),
         Command::Describe(args) => commands::describe::run(context, &args),

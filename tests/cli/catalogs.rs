@@ -120,3 +120,31 @@ fn a_killed_build_goes_on_and_a_search_says_that_an_index_is_old() {
     let said = bench.run("search c --count");
     assert_eq!((said.out.as_str(), said.err.as_str()), ("8000\n", ""));
 }
+
+#[test]
+fn a_file_of_items_and_a_part_of_a_catalog_become_catalogs() {
+    let bench = Bench::new();
+    let item = |id: &str, year: u32| {
+        json!({"type": "Feature", "stac_version": "1.1.0", "id": id, "collection": "c", "links": [],
+            "geometry": {"type": "Point", "coordinates": [year - 2000, 2]}, "bbox": [year - 2000, 2, year - 2000, 2],
+            "properties": {"datetime": format!("{year}-01-01T00:00:00Z")}, "assets": {"a": {"href": "./a.tif"}}})
+    };
+    let lines = [item("a", 2001), item("b", 2002), item("d", 2002)].map(|item| item.to_string()).join("\n");
+    bench.write("items.ndjson", lines);
+    let said = bench.run("harvest items.ndjson --to one --layout ${year} --index --json");
+    assert_eq!((said.code, said.json()["items"].clone()), (0, json!(3)), "{said:?}");
+    assert!(bench.path("one/c/2002/b/b.json").exists() && bench.path("one/items.parquet").exists());
+    assert_eq!(ids(&bench, "one"), ["a", "b", "d"]);
+    assert_eq!(bench.run("validate one").code, 0);
+    let item: Value = serde_json::from_str(&bench.run("search one --ids a --format ndjson").out).unwrap();
+    assert!(item["assets"]["a"]["href"].as_str().unwrap().ends_with("/a.tif"));
+    // Again a part of it, as a tree of the same shape.
+    assert_eq!(bench.run("harvest one --datetime 2002 --to two --flat --id two").code, 0);
+    assert!(bench.path("two/c/2002/b.json").exists() && !bench.path("two/c/2001").exists());
+    let root: Value = serde_json::from_slice(&std::fs::read(bench.path("two/catalog.json")).unwrap()).unwrap();
+    assert_eq!(root["id"], "two");
+    bench.run("harvest one --to two").could_not_run(&["two", "not empty"]);
+    let said = bench.run("harvest nowhere.ndjson --to three");
+    said.could_not_run(&["nowhere.ndjson"]);
+    assert!(!bench.path("three").exists() && !bench.path(".three.outcrop.part").exists());
+}

@@ -82,6 +82,12 @@ pub enum Error {
         /// The folder.
         href: Href,
     },
+    /// The folder for something new holds something.
+    #[error("`{href}` is not empty; choose another folder with --to")]
+    Occupied {
+        /// The folder.
+        href: Href,
+    },
     /// The folder of a catalog, or what is kept in it of its build, cannot be written.
     #[error("cannot write the catalog in `{href}`")]
     State {

@@ -185,19 +185,28 @@ fn the_index_and_what_items_have_in_common_follow() {
 
 #[test]
 fn an_interrupted_build_goes_on_with_what_is_whole() {
-    let archive = Archive::new(10, "");
+    let mut archive = Archive::new(10, "");
     archive.build(&BuildOptions::default());
     let whole = archive.files();
     // As a killed build leaves it: hidden, with a log, and a document that was cut.
     let hidden = archive.folder.path().join(".catalog.outcrop.part");
     std::fs::rename(archive.to(), &hidden).unwrap();
     std::fs::rename(hidden.join(".outcrop-build"), hidden.join(".outcrop-build.log")).unwrap();
+    std::fs::write(hidden.join("stray.json"), b"{}").unwrap();
     std::fs::write(hidden.join("p1/i1-4/i1-4.json"), b"").unwrap();
     std::fs::remove_file(hidden.join("p2/i2-8/i2-8.json")).unwrap();
     let report = archive.build(&BuildOptions::default());
     assert_eq!((report.items, report.kept), (10, 8));
+    std::fs::remove_file(archive.to().join("stray.json")).unwrap();
     assert_eq!(archive.files(), whole);
     assert!(!hidden.exists());
+    // What a build of another recipe left is none of it.
+    std::fs::rename(archive.to(), &hidden).unwrap();
+    std::fs::rename(hidden.join(".outcrop-build"), hidden.join(".outcrop-build.log")).unwrap();
+    std::fs::write(hidden.join("stray.json"), b"{}").unwrap();
+    archive.more = "title = 'other'";
+    assert_eq!(archive.build(&BuildOptions::default()).kept, 0);
+    assert!(!archive.to().join("stray.json").exists());
 }
 
 #[test]

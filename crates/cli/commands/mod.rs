@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod convert;
 pub(crate) mod describe;
 pub(crate) mod fetch;
+pub(crate) mod harvest;
 pub(crate) mod index;
 pub(crate) mod info;
 pub(crate) mod migrate;

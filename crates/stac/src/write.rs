@@ -131,6 +131,12 @@ impl TreeWriter {
         &mut self.folders[0].body
     }
 
+    /// The fields of a sub-catalog that was made; they are written with it at the end.
+    pub fn catalog_mut(&mut self, path: &[String]) -> Option<&mut Body> {
+        let at = *self.places.get(path)?;
+        self.folders.get_mut(at).map(|folder| &mut folder.body)
+    }
+
     /// Adds an item where the layout puts it. Its structural links are made here, its other links are kept. The
     /// document as it is written.
     ///

@@ -139,6 +139,15 @@ impl Drop for Staged {
     }
 }
 
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        if self.is_new() {
+            // Only if nothing was made in it; what was made is for the next one.
+            let _ = fs::remove_dir(&self.work);
+        }
+    }
+}
+
 /// Writes a file whole or not at all.
 ///
 /// # Errors

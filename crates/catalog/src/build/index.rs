@@ -18,6 +18,8 @@ pub(super) struct Index {
     writer: TableWriter,
     /// The rows of items that stay as they are must be added too.
     needs_all: bool,
+    /// An item has no row, so that the table must not stand for the catalog.
+    is_partial: bool,
     collection: Option<String>,
 }
 
@@ -49,7 +51,7 @@ impl Index {
         writer.stands_in(base);
         let is_collection = root.get("type").and_then(Value::as_str) == Some("Collection");
         let id = root.get("id").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { writer, needs_all, collection: id.filter(|_| is_collection) })
+        Ok(Self { writer, needs_all, is_partial: false, collection: id.filter(|_| is_collection) })
     }
 
     /// True if the rows of items that stay as they are must be added too.
@@ -60,6 +62,7 @@ impl Index {
     pub(super) fn add(&mut self, item: &RawItem, report: &mut BuildReport) -> Result<()> {
         match self.writer.add(item) {
             Err(error @ outcrop_stac::Error::Row { .. }) => {
+                self.is_partial = true;
                 report.failed.push(Failed { what: item.id().into_owned(), why: error.into() });
                 Ok(())
             }
@@ -77,7 +80,9 @@ impl Index {
         if root.kind() == Kind::Collection {
             self.writer.add_collection(root.id(), Value::Object(root.body().clone()));
         }
-        self.writer.add_metadata(Mark::of(&root).entry());
+        if !self.is_partial {
+            self.writer.add_metadata(Mark::of(&root).entry());
+        }
         self.writer.finish()?;
         Ok(())
     }

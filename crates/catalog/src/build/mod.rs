@@ -114,8 +114,7 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let names = item_variables(recipe);
     let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
     let progress = options.progress.begin("items", Some(total), Unit::Count);
-    let files =
-        Files { store, wanted, known: run.known(), digest: fingerprint(&(format!("{recipe:?}"), wanted.references)) };
+    let files = Files { store, wanted, known: run.known(), digest: digest(recipe, options) };
     let mut made = stream::iter(plans)
         .map(|plan| {
             let files = &files;
@@ -141,6 +140,20 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     report.bytes_read = (after.remote_bytes - before.remote_bytes) + (after.local_bytes - before.local_bytes);
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// A number for a recipe and what is asked for with it; it differs where any of it does.
+fn digest(recipe: &Recipe, options: &BuildOptions) -> u64 {
+    fingerprint(&(format!("{recipe:?}"), options.references))
+}
+
+/// Removes what an earlier process left in a folder that nobody has seen.
+pub(crate) fn clear(folder: &StagedFolder) {
+    let entries = if folder.is_new() { std::fs::read_dir(folder.path()).ok() } else { None };
+    for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
+        // What cannot be removed fails where it is written.
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
 }
 
 async fn check_destination(store: &Store, recipe: &Recipe, to: &Href) -> Result<()> {

@@ -14,7 +14,7 @@ use super::files::Made;
 use super::index::Index;
 use super::root::{Common, root};
 use super::state::{self, Entry, Log, Start, mark};
-use super::{BuildOptions, BuildReport, Failed, Renewal, what};
+use super::{BuildOptions, BuildReport, Failed, Renewal, clear, digest, what};
 use crate::item::{self, Opened};
 use crate::recipe::{ItemPlan, Recipe};
 use crate::{Error, Result, extent};
@@ -53,6 +53,10 @@ impl Run {
             None => to.absolute(),
         });
         let updates = options.renewal != Renewal::All;
+        let digest = digest(recipe, options);
+        if folder.is_new() && !state::is_of(folder.path(), digest) {
+            clear(folder);
+        }
         let mut fields = root(recipe);
         let has_index = options.index || (!folder.is_new() && Index::is_in(folder.path()));
         let mut index = None;
@@ -70,7 +74,7 @@ impl Run {
         }
         let batch = if folder.is_new() { Batch::in_staged_folder() } else { Batch::default() };
         Ok(Self {
-            log: Log::open(folder.path(), if goes_on { Start::GoOn } else { Start::Anew })?,
+            log: Log::open(folder.path(), if goes_on { Start::GoOn } else { Start::Anew }, digest)?,
             common: Common::new(recipe),
             index,
             folder: folder.path().to_owned(),

@@ -37,7 +37,13 @@ pub(super) struct Entry {
 #[serde(untagged)]
 enum Line {
     Entry(Entry),
-    Gone { gone: String },
+    Gone {
+        gone: String,
+    },
+    /// The recipe of the lines that follow.
+    Recipe {
+        recipe: u64,
+    },
 }
 
 impl Entry {
@@ -79,10 +85,19 @@ pub(super) fn read(folder: &Path) -> HashMap<String, Entry> {
             match line {
                 Line::Entry(entry) => drop(entries.insert(entry.id.clone(), entry)),
                 Line::Gone { gone } => drop(entries.remove(&gone)),
+                Line::Recipe { .. } => {}
             }
         }
     }
     entries
+}
+
+/// True if the build that was interrupted here was of this recipe.
+pub(super) fn is_of(folder: &Path, recipe: u64) -> bool {
+    let Ok(file) = File::open(folder.join(LOG)) else { return false };
+    let first = BufReader::new(file).split(b'\n').map_while(std::result::Result::ok).find(|line| !line.is_empty());
+    let line = first.and_then(|line| serde_json::from_slice(&line).ok());
+    matches!(line, Some(Line::Recipe { recipe: of }) if of == recipe)
 }
 
 /// How a log starts.
@@ -99,11 +114,13 @@ pub(super) struct Log {
     path: PathBuf,
     file: File,
     held: Vec<u8>,
+    /// Is written before the first line.
+    head: Option<Vec<u8>>,
 }
 
 impl Log {
     /// Starts the log of a build.
-    pub(super) fn open(folder: &Path, mode: Start) -> Result<Self> {
+    pub(super) fn open(folder: &Path, mode: Start, recipe: u64) -> Result<Self> {
         let path = folder.join(LOG);
         let failed = |e| failed(&path, e);
         let mut options = OpenOptions::new();
@@ -114,7 +131,8 @@ impl Log {
         } else if mode == Start::Anew {
             file.set_len(0).map_err(failed)?;
         }
-        Ok(Self { path, file, held: Vec::new() })
+        let head = Some(format!("{}\n", serde_json::json!({"recipe": recipe})).into_bytes());
+        Ok(Self { path, file, held: Vec::new(), head })
     }
 
     /// An item whose document is on its way.
@@ -133,13 +151,15 @@ impl Log {
 
     /// All documents that were added are written.
     pub(super) fn settle(&mut self) -> Result<()> {
-        self.file.write_all(&self.held).map_err(|e| failed(&self.path, e))?;
-        self.held.clear();
+        if !self.held.is_empty() {
+            let lines = [self.head.take().unwrap_or_default(), std::mem::take(&mut self.held)].concat();
+            self.file.write_all(&lines).map_err(|e| failed(&self.path, e))?;
+        }
         Ok(())
     }
 
     /// The build is done: the log, which has a line for each item, becomes the state.
-    pub(super) fn finish(mut self, kept: impl Iterator<Item = Entry>) -> Result<()> {
+    pub(super) fn finish(&mut self, kept: impl Iterator<Item = Entry>) -> Result<()> {
         for entry in kept {
             self.add(&entry)?;
             if self.held.len() >= 1 << 16 {
@@ -148,6 +168,15 @@ impl Log {
         }
         self.settle()?;
         fs::rename(&self.path, self.path.with_file_name(FILE)).map_err(|e| failed(&self.path, e))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // A build that made nothing leaves nothing.
+        if self.file.metadata().is_ok_and(|meta| meta.len() == 0) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -168,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_settled_is_read_back_and_a_torn_line_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path(), Start::Anew).unwrap();
+        let mut log = Log::open(folder.path(), Start::Anew, 7).unwrap();
         log.add(&entry("a", u64::MAX)).unwrap();
         log.settle().unwrap();
         log.add(&entry("b", 2)).unwrap();
@@ -179,7 +208,8 @@ mod tests {
         fs::write(&path, &bytes).unwrap();
         let state = read(folder.path());
         assert_eq!(state.values().collect::<Vec<_>>(), [&entry("a", u64::MAX)]);
-        let mut log = Log::open(folder.path(), Start::GoOn).unwrap();
+        assert!(is_of(folder.path(), 7) && !is_of(folder.path(), 8));
+        let mut log = Log::open(folder.path(), Start::GoOn, 7).unwrap();
         log.add(&entry("d", 4)).unwrap();
         log.gone("a").unwrap();
         log.finish([entry("e", 5)].into_iter()).unwrap();

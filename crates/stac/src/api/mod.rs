@@ -89,6 +89,15 @@ impl Api {
         &self.root
     }
 
+    /// Where a collection of this id is described; `None` for an id that is no part of a path, or a server without collections.
+    pub fn collection(&self, id: &str) -> Option<Href> {
+        let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+        if !is_plain || id.starts_with('.') {
+            return None;
+        }
+        self.collections.as_ref()?.as_folder().join(id).ok()
+    }
+
     /// True if the server says that it can.
     pub fn can(&self, ability: Ability) -> bool {
         match ability {
