@@ -50,9 +50,10 @@ impl Archive {
         let text = format!(
             "id = 'c'\ndescription = 'd'\nlayout = 'p${{part}}'\n{}\n[listing]\nhref = '{}'\n[item]\nid = 'i{{part}}-{{n}}'\n\
              datetime = '2000-01-01T00:00:00Z'\nbbox = [0, 0, 1, 1]\nproperties = {{ part = '{{part}}' }}\n[assets.data]\n\
-             pattern = 'f_{{part}}_{{n}}.nc'\n[headers]\nfields = ['file:size', 'bands']\n",
-            self.more,
-            self.folder.path().join("archive").display()
+             pattern = 'f_{{part}}_{{n}}.nc'\n{}\n[headers]\nfields = ['file:size', 'bands']\n",
+            if self.more.starts_with("[assets") { "" } else { self.more },
+            self.folder.path().join("archive").display(),
+            if self.more.starts_with("[assets") { self.more } else { "" },
         );
         let recipe = Recipe::parse("r.toml", &text).unwrap();
         self.store.wait(build(&self.store, &recipe, &Href::from_path(&self.to()), options))
@@ -195,8 +196,13 @@ fn an_interrupted_build_goes_on_with_what_is_whole() {
     std::fs::write(hidden.join("stray.json"), b"{}").unwrap();
     std::fs::write(hidden.join("p1/i1-4/i1-4.json"), b"").unwrap();
     std::fs::remove_file(hidden.join("p2/i2-8/i2-8.json")).unwrap();
+    std::fs::remove_file(archive.file(9)).unwrap();
     let report = archive.build(&BuildOptions::default());
-    assert_eq!((report.items, report.kept), (10, 8));
+    assert_eq!((report.items, report.kept), (9, 7));
+    // What the archive has no more does not come with it.
+    assert!(!archive.to().join("p0/i0-9").exists());
+    archive.put(9, "netcdf4.nc");
+    archive.build(&UPDATE());
     std::fs::remove_file(archive.to().join("stray.json")).unwrap();
     assert_eq!(archive.files(), whole);
     assert!(!hidden.exists());
@@ -220,4 +226,40 @@ fn a_second_build_is_told_that_the_first_runs() {
     let held = StagedFolder::open(&archive.to()).unwrap().unwrap();
     assert!(matches!(archive.try_build(&UPDATE()), Err(Error::Busy { .. })));
     drop(held);
+}
+
+#[test]
+fn an_item_that_was_whole_loses_no_asset_and_a_document_that_is_missing_is_made_again() {
+    let archive = Archive::new(3, "[assets.more]\npattern = 'g_{part}_{n}.nc'");
+    let more = |n: u32| archive.folder.path().join(format!("archive/g_{}_{n}.nc", n % 3));
+    let (zero, one) = (more(0), more(1));
+    for path in [&zero, &one] {
+        std::fs::copy(fixture("netcdf4.nc"), path).unwrap();
+    }
+    archive.build(&BuildOptions::default());
+    let before = archive.walked();
+    assert_eq!(before["i0-0"]["assets"].as_object().unwrap().len(), 2);
+    std::fs::write(&zero, b"no file any more").unwrap();
+    let report = archive.try_build(&UPDATE()).unwrap();
+    assert_eq!((report.failed.len(), report.kept), (1, 3));
+    assert_eq!(archive.walked(), before);
+    std::fs::copy(fixture("netcdf4.nc"), &zero).unwrap();
+    std::fs::remove_file(archive.to().join("p1/i1-1/i1-1.json")).unwrap();
+    archive.build(&UPDATE());
+    assert_eq!(archive.walked(), before);
+}
+
+#[test]
+fn what_goes_takes_its_own_references_and_no_others() {
+    let archive = Archive::new(3, "flat = true");
+    let options = |renewal| BuildOptions { references: true, renewal, ..BuildOptions::default() };
+    archive.build(&options(Renewal::All));
+    let at = |name: &str| archive.to().join(name);
+    assert!(at("p0/i0-0.data.refs").exists() && at("p1/i1-1.data.refs").exists());
+    // Of another item, whose id begins alike.
+    std::fs::write(at("p0/i0-0.x.data.refs"), b"of i0-0.x").unwrap();
+    std::fs::remove_file(archive.file(0)).unwrap();
+    assert_eq!(archive.build(&options(Renewal::ChangedAndGone)).removed, 1);
+    assert!(!at("p0/i0-0.json").exists() && !at("p0/i0-0.data.refs").exists());
+    assert!(at("p0/i0-0.x.data.refs").exists() && at("p1/i1-1.data.refs").exists());
 }

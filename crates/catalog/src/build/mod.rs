@@ -132,8 +132,13 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     }
     drop(made);
     let (mut report, gone) = run.finish(recipe, options)?;
+    // A catalog that was seen names its items until it is published; what is gone of a new one must not come with it.
+    let (hidden, seen) = if folder.is_new() { (gone, Vec::new()) } else { (Vec::new(), gone) };
+    for paths in &hidden {
+        remove_item(paths);
+    }
     folder.finish().map_err(failed)?;
-    for paths in &gone {
+    for paths in &seen {
         remove_item(paths);
     }
     let after = store.stats();

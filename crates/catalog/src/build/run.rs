@@ -1,7 +1,7 @@
 //! A build under way: items become documents, and what they have in common is kept for the root.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outcrop_formats::REFERENCES;
@@ -38,6 +38,8 @@ pub(super) struct Run {
     /// What is to be removed when the catalog is published.
     gone: Vec<Gone>,
     flat: bool,
+    /// Nobody has seen the folder yet.
+    is_new: bool,
     pub(super) report: BuildReport,
 }
 
@@ -68,10 +70,9 @@ impl Run {
         let writer = TreeWriter::new(fields, write)?;
         let goes_on = updates || folder.is_new();
         let mut known = if goes_on { state::read(folder.path()) } else { HashMap::new() };
-        if folder.is_new() {
-            // The process that wrote them was killed, so that a document may be missing or cut.
-            known.retain(|id, entry| writer.document_path(&entry.path, id).is_ok_and(|path| entry.is_whole(&path)));
-        }
+        // Where the process was killed a document may be cut; where nobody knows it may be missing.
+        let is_there = |entry: &Entry, path: &Path| if folder.is_new() { entry.is_whole(path) } else { path.is_file() };
+        known.retain(|id, entry| writer.document_path(&entry.path, id).is_ok_and(|path| is_there(entry, &path)));
         let batch = if folder.is_new() { Batch::in_staged_folder() } else { Batch::default() };
         Ok(Self {
             log: Log::open(folder.path(), if goes_on { Start::GoOn } else { Start::Anew }, digest)?,
@@ -84,6 +85,7 @@ impl Run {
             kept: HashSet::new(),
             references: batch,
             flat: recipe.flat,
+            is_new: folder.is_new(),
             report: BuildReport::default(),
             writer,
         })
@@ -99,7 +101,13 @@ impl Run {
             Err(why) => self.report.failed.push(Failed { what: what(&why, &recipe.id), why }),
             Ok(Made::Known(plan)) => self.keep(&plan.id)?,
             Ok(Made::Opened { plan, assets, failed, print }) => {
+                let is_whole = failed.is_empty();
                 self.report.failed.extend(failed);
+                // An item that was whole does not lose a file that cannot be read this time.
+                let was_whole = self.known.get(&plan.id).is_some_and(|known| known.print != 0);
+                if !is_whole && was_whole && !self.met.contains(&plan.id) {
+                    return self.keep(&plan.id);
+                }
                 match self.add(recipe, (&plan, &assets), print) {
                     Ok(()) => {}
                     // A disk that is full ends the build, an item that cannot be placed does not.
@@ -211,7 +219,7 @@ impl Run {
         left.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
         for entry in left {
             // What an interrupted build made and the recipe makes no more was never published.
-            if options.renewal == Renewal::Changed {
+            if options.renewal == Renewal::Changed && !self.is_new {
                 self.keep(&entry.id)?;
                 continue;
             }
@@ -239,15 +247,15 @@ impl Run {
         Ok((self.report, self.gone))
     }
 
-    /// The files of an item of the last build.
+    /// The files of an item of the last build: its document, and the references that this names.
     fn files_of(&self, entry: &Entry) -> Result<Gone> {
         let document = self.writer.document_path(&entry.path, &entry.id)?;
-        let own = format!("{}.", entry.id);
-        let is_own = |name: &str| name.ends_with(".refs") && (!self.flat || name.starts_with(&own));
-        let folder = document.parent().and_then(|folder| std::fs::read_dir(folder).ok());
-        let references = folder.into_iter().flatten().flatten().map(|entry| entry.path());
-        let references = references.filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_own));
-        Ok((document.clone(), references.collect()))
+        let item: Value =
+            std::fs::read(&document).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+        let assets = item.get("assets").and_then(Value::as_object).into_iter().flat_map(|assets| assets.values());
+        let names = assets.filter_map(|asset| asset.get(REFERENCES)?.as_str()).filter(|name| safe_name(name).is_ok());
+        let references = names.map(|name| document.with_file_name(name)).collect();
+        Ok((document, references))
     }
 }
 

@@ -18,9 +18,10 @@ use super::OWN;
 use super::footer::{Known, check_depth_of};
 use super::group::Group;
 use super::kind::{Fields, Kind};
+use super::layout::Layout;
 use super::observe::Columns;
 use super::outline::texts;
-use super::rows::{Layout, Rows};
+use super::rows::Rows;
 use super::write::{ROWS, SHAPES};
 use crate::{Error, Result};
 
@@ -55,7 +56,7 @@ impl Base {
         let wrong = |e: ParquetError| Error::Table { path: path.to_owned(), why: e.to_string() };
         let file = File::open(path).map_err(|e| Error::table(path, &e))?;
         check_depth_of(&file).map_err(wrong)?;
-        let footer = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(wrong)?;
+        let footer = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(wrong)?;
         let known = Known::of(&footer).map_err(wrong)?;
         let layout = Layout::of(footer.file_metadata().schema_descr(), &known.foreign).map_err(wrong)?;
         let columns = known.groups.as_ref().and_then(|_| columns_of(&footer, &known.foreign));
@@ -135,9 +136,11 @@ impl Base {
         let (mut rest, mut removed) = (Vec::with_capacity(rows), 0);
         if may_change {
             let wrong = |e: ParquetError| Error::Table { path: self.path.clone(), why: e.to_string() };
-            let reader = self.reader(at).map_err(wrong)?;
-            let [collections, ids] = ["collection", "id"].map(|name| texts(&reader, name, rows));
-            let (collections, ids) = (collections.map_err(wrong)?, ids.map_err(wrong)?);
+            let read = || {
+                let reader = self.reader(at)?;
+                Ok((texts(&reader, "collection", rows)?, texts(&reader, "id", rows)?))
+            };
+            let (collections, ids) = guarded(read).map_err(wrong)?;
             for (row, id) in ids.iter().enumerate() {
                 let collection = collections.get(row).and_then(Option::as_ref).map(texts_str).unwrap_or_default();
                 let id = id.as_ref().map(texts_str).unwrap_or_default();
@@ -166,9 +169,9 @@ impl Base {
     /// Gives the items of rows to `take`.
     pub(super) fn items(&self, at: usize, rows: &[usize], mut take: impl FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
         let wrong = |e: ParquetError| Error::Table { path: self.path.clone(), why: e.to_string() };
-        let mut reading = Rows::new(&self.reader(at).map_err(wrong)?, self.layout.clone()).map_err(wrong)?;
+        let mut reading = guarded(|| Rows::new(&self.reader(at)?, self.layout.clone())).map_err(wrong)?;
         for batch in rows.chunks(BATCH) {
-            reading.take(batch).map_err(wrong)?.into_iter().try_for_each(&mut take)?;
+            guarded(|| reading.take(batch)).map_err(wrong)?.into_iter().try_for_each(&mut take)?;
         }
         Ok(())
     }
@@ -190,6 +193,12 @@ impl Base {
         }
         Ok(())
     }
+}
+
+/// The crate `parquet` has assertions that damaged pages do not keep; they become errors.
+fn guarded<T>(work: impl FnOnce() -> TableResult<T>) -> TableResult<T> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(ParquetError::General("its pages are damaged".to_owned())))
 }
 
 fn insert(ids: &mut Ids, collection: Option<&str>, id: &str) {

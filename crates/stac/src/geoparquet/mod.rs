@@ -6,10 +6,13 @@
 //! is whole in one item and not in another is a float in both. Pages are read and written by the crate `parquet`.
 
 mod base;
+mod column;
 mod footer;
 mod group;
 mod held;
 mod kind;
+mod layout;
+mod leaves;
 mod observe;
 mod outline;
 mod read;

@@ -15,8 +15,9 @@ use parquet::file::serialized_reader::SerializedRowGroupReader;
 use super::footer::{Known, MOST_FOOTER, check_depth};
 use super::group::Group;
 use super::held::Held;
+use super::layout::Layout;
 use super::outline::{NAMES, Outline, Outlined, PLACE_AND_TIME, outlines};
-use super::rows::{Layout, Rows};
+use super::rows::Rows;
 use crate::{Error, RawItem, Result};
 
 /// Bytes at the end of a file that are read first.

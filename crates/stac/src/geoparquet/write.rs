@@ -22,8 +22,8 @@ use serde_json::{Map, Value, json};
 use super::base::{Base, Rest};
 use super::group::{Group, place};
 use super::kind::Kind;
+use super::leaves::{Plan, Shredded, Values};
 use super::observe::{Columns, ENDS, Refused};
-use super::shred::{Plan, Shredded, Values, all_columns};
 use super::{FOREIGN, GROUPS, OWN};
 use crate::{Error, RawItem, Result};
 
@@ -306,7 +306,8 @@ struct Output {
 impl Output {
     fn open(part: &Path, path: &Path, columns: &Columns) -> Result<Self> {
         let failed = |e: ParquetError| Error::Table { path: path.to_owned(), why: e.to_string() };
-        let fields: Vec<TypePtr> = all_columns(columns).filter_map(|(name, kind)| kind.column(name)).collect();
+        let fields: Vec<TypePtr> =
+            columns.fields.iter().chain(&columns.properties).filter_map(|(name, kind)| kind.column(name)).collect();
         let schema = Type::group_type_builder("schema").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
