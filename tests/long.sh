@@ -13,7 +13,7 @@ flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Zsanitizer=address -Cdeb
 # Corpora start from seeds of our own: small hand-written ones, the fixtures and the recipes.
 mkdir -p target/fuzz/corpus
 cp -r tests/fuzz/seeds/. target/fuzz/corpus/
-mkdir -p target/fuzz/corpus/{read,recipe,references,tables}
+mkdir -p target/fuzz/corpus/{read,recipe,references,tables,items_table}
 find crates -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.mseed' -o -name '*.tif' \) -exec cp {} target/fuzz/corpus/read \;
 find catalogs crates tests -name '*.toml' -path '*recipe*' -exec cp {} target/fuzz/corpus/recipe \;
 for target in tests/fuzz/fuzz_targets/*.rs; do

@@ -18,16 +18,31 @@ done
 
 say() { printf '\n== %s\n' "$*"; }
 
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+install_packages() {
+  say "system packages: $*"
+  $sudo apt-get update -qq &&
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
 need_packages() {
   local missing=()
   python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
-  [ ${#missing[@]} -eq 0 ] && return
-  say "system packages: ${missing[*]}"
-  local sudo=""
-  [ "$(id -u)" -eq 0 ] || sudo=sudo
-  $sudo apt-get update -qq
-  $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
+# For the STAC API server that tests/python/test_search_server.py starts; without it that test says `skipped`.
+need_postgis() {
+  compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null && return
+  # The package would make a cluster and start it.
+  local config=/etc/postgresql-common/createcluster.d/outcrop.conf installed=""
+  $sudo mkdir -p "$(dirname "$config")" && echo 'create_main_cluster = false' | $sudo tee "$config" >/dev/null &&
+    install_packages postgresql-postgis && installed=1
+  [ ! -e "$config" ] || $sudo rm "$config"
+  [ -n "$installed" ] || [ "${CI:-}" != true ]
 }
 
 make_venv() {
@@ -44,12 +59,13 @@ make_venv() {
 }
 
 need_packages
+need_postgis
 make_venv
 
 say "crates: unit, contract, golden and black-box tests"
 cargo test --release --locked --workspace
 
-say "what outcrop writes, judged by pystac, stac-geoparquet, DuckDB, xarray, zarr, netCDF4, h5py, ObsPy and libmseed"
+say "what outcrop writes and finds, judged by pystac, pystac-client, stac-geoparquet, DuckDB, xarray, zarr, netCDF4 and others"
 rm -rf target/judged
 # Both were built with the tests; another call of cargo would build them again with other features.
 outcrop=target/release/outcrop

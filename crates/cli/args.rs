@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// Find items of a catalog.
     Search(SearchArgs),
+    /// Find collections of a catalog or a STAC API.
+    Collections(CollectionsArgs),
     /// Write the items of a catalog as a table (stac-geoparquet) that is searched without reading the rest.
     Index(IndexArgs),
     /// Write the items of an API, a catalog or a file as a static catalog.
@@ -67,6 +69,9 @@ pub(crate) struct BuildArgs {
     /// Folder of the catalog [default: the id of the recipe].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<String>,
+    /// Take the files from here, not from where the recipe says: a copy of the archive, or a part.
+    #[arg(long, value_name = "HREF")]
+    pub(crate) listing: Option<String>,
     /// Keep the chunk references of every file beside its item, so that opening it later needs one request.
     #[arg(long)]
     pub(crate) references: bool,
@@ -119,11 +124,11 @@ pub(crate) struct Selection {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ItemFormat {
-    /// Id, time, box and asset keys, a line each.
+    /// Id, time, box, and keys of assets or title, a line each.
     Table,
-    /// One GeoJSON feature collection.
+    /// One document: a GeoJSON feature collection, or the list of collections.
     Json,
-    /// One item a line.
+    /// One a line.
     Ndjson,
     /// One id a line.
     Ids,
@@ -154,6 +159,9 @@ pub(crate) struct SearchArgs {
     /// Items of a page, where a server is asked.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) limit: Option<u64>,
+    /// Ask a server for so many parts of the time at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) split: u8,
     /// Walk the catalog even where it has an index (items.parquet beside it, made by `outcrop index`).
     #[arg(long)]
     pub(crate) no_index: bool,
@@ -169,6 +177,30 @@ pub(crate) struct SearchArgs {
     /// Write to a file instead of stdout.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop collections daymet --format ids\n  \
+    outcrop collections https://example.com/stac/ --words 'sea ice,snow' --bbox=-68,16,-64,20")]
+pub(crate) struct CollectionsArgs {
+    /// Catalog, table of items, or STAC API.
+    pub(crate) source: String,
+    /// Ids of collections.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) ids: Vec<String>,
+    /// Box that their extent must meet: WEST,SOUTH,EAST,NORTH in degrees.
+    #[arg(long, allow_hyphen_values = true, value_name = "W,S,E,N")]
+    pub(crate) bbox: Option<String>,
+    /// Time that their extent must meet: 2000-01-31, 2000-01/2000-06, 2000/.. (open end).
+    #[arg(long, value_name = "TIME[/TIME]")]
+    pub(crate) datetime: Option<String>,
+    /// Words or phrases of which their id, title, description or keywords must have one.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub(crate) words: Vec<String>,
+    /// How they are written [default: table on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ItemFormat>,
 }
 
 #[derive(Debug, Args)]

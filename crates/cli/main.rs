@@ -47,6 +47,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
         Command::Migrate(args) => commands::migrate::run(context, &args),
         Command::Describe(args) => commands::describe::run(context, &args),
         Command::Search(args) => commands::search::run(context, &args),
+        Command::Collections(args) => commands::collections::run(context, &args),
         Command::Index(args) => commands::index::run(context, &args),
         Command::Fetch(args) => commands::fetch::run(context, &args),
         Command::Info(args) => commands::info::run(context, &args),

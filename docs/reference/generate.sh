@@ -50,7 +50,7 @@ Errors are written as `error:`, the causes as `because:`, and the next step, whe
 After a signal the same command goes on where it stopped: whole files are kept, unfinished ones are gone.
 HEAD
   help_of outcrop ""
-  for command in build describe search index fetch info convert run plot serve demo; do
+  for command in build describe search collections index harvest validate migrate fetch info convert run plot serve demo; do
     help_of "outcrop $command" "$command"
   done
 } >"$part"

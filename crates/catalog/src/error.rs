@@ -58,6 +58,14 @@ pub enum Error {
         /// The first pattern.
         pattern: String,
     },
+    /// A listing has too many files.
+    #[error("`{href}` holds more than {limit} files; list a part of it, with `include` of [listing]")]
+    TooMany {
+        /// The archive.
+        href: Href,
+        /// Most files.
+        limit: usize,
+    },
     /// The destination holds something else.
     #[error("`{href}` is the catalog `{found}`, not `{wanted}`; choose another folder with --to")]
     OtherCatalog {

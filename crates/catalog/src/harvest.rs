@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use outcrop_grid::{BBox, Interval};
 use outcrop_stac::api::Api;
-use outcrop_stac::{Ancestor, Body, Document, Kind, Layout, Loaded, TreeWriter, WriteOptions, load};
+use outcrop_stac::{Ancestor, Body, Document, Kind, Layout, Loaded, RawItem, TreeWriter, WriteOptions, load};
 use outcrop_store::progress::{Sink, Unit};
 use outcrop_store::publish::StagedFolder;
 use outcrop_store::{Href, Store};
@@ -157,10 +157,8 @@ struct Harvest<'a> {
 impl Harvest<'_> {
     async fn take(&mut self, found: Result<Found>) -> Result<()> {
         let found = found?;
-        let Ok(Value::Object(body)) = serde_json::from_slice(&found.item.to_portable()?) else {
-            let why = "it is no JSON object".to_owned();
-            return Err(outcrop_stac::Error::NotStac { href: found.item.href().clone(), why }.into());
-        };
+        let item = RawItem::parse(found.item.href().clone(), found.item.to_portable()?.into())?;
+        let Value::Object(body) = item.to_value()? else { return Ok(()) };
         let parents = if found.ancestors.is_empty() {
             self.of_collection(found.item.collection().as_deref()).await?
         } else {
@@ -169,7 +167,7 @@ impl Harvest<'_> {
         let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
         let path = self.layout.place(&parents, &body)?;
         let (bbox, interval) = (extent::bbox_of(&body), extent::interval_of(&body));
-        self.writer.add_at(&path, body)?;
+        self.writer.add_item(&path, &item)?;
         for depth in 0..=path.len() {
             let span = self.spans.entry(path[..depth].to_vec()).or_default();
             *span = (extent::union(span.0, bbox), extent::hull(span.1, interval));

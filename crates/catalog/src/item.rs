@@ -5,43 +5,85 @@ use outcrop_stac::Body;
 use serde_json::{Map, Value, json};
 
 use crate::header::Header;
-use crate::recipe::{AssetPlan, Field, ItemPlan, Recipe, Template, Vars};
+use crate::recipe::{AssetPlan, Field, ItemPlan, Link, Recipe, Template, Vars};
 use crate::{Error, Result};
 
-const PROJECTION: &str = "https://stac-extensions.github.io/projection/v2.0.0/schema.json";
-const DATACUBE: &str = "https://stac-extensions.github.io/datacube/v2.3.0/schema.json";
-const FILE: &str = "https://stac-extensions.github.io/file/v2.1.0/schema.json";
+/// Extensions by the prefix of their fields.
+const EXTENSIONS: [(&str, &str); 15] = [
+    ("proj:", "projection/v2.0.0"),
+    ("cube:", "datacube/v2.3.0"),
+    ("file:", "file/v2.1.0"),
+    ("raster:", "raster/v2.0.0"),
+    ("eo:", "eo/v2.0.0"),
+    ("grid:", "grid/v1.1.0"),
+    ("mgrs:", "mgrs/v1.0.0"),
+    ("view:", "view/v1.0.0"),
+    ("sat:", "sat/v1.0.0"),
+    ("sar:", "sar/v1.0.0"),
+    ("sci:", "scientific/v1.0.0"),
+    ("processing:", "processing/v1.2.0"),
+    ("classification:", "classification/v2.0.0"),
+    ("storage:", "storage/v2.0.0"),
+    ("table:", "table/v1.2.0"),
+];
 
 /// An asset and the header of its file, where headers are read.
 pub(crate) type Opened = (AssetPlan, Option<Header>);
 
 /// Makes the item of a plan from the assets that could be opened.
 pub(crate) fn body(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Body> {
-    let mut extensions: Vec<&str> = Vec::new();
     let mut fields = Map::new();
     for (asset, header) in assets {
-        let asset_body = asset_body(recipe, asset, header.as_ref())?;
-        for (prefix, schema) in [("proj:", PROJECTION), ("cube:", DATACUBE), ("file:", FILE)] {
-            if asset_body.keys().any(|key| key.starts_with(prefix)) && !extensions.contains(&schema) {
-                extensions.push(schema);
-            }
-        }
-        fields.insert(asset.key.clone(), Value::Object(asset_body));
+        fields.insert(asset.key.clone(), Value::Object(asset_body(recipe, asset, header.as_ref())?));
     }
+    let properties = properties(recipe, plan, assets)?;
     let mut item = Body::new();
     item.insert("type".into(), "Feature".into());
     item.insert("stac_version".into(), "1.1.0".into());
-    item.insert("stac_extensions".into(), json!(extensions));
+    item.insert("stac_extensions".into(), json!(extensions(plan, &properties, &fields)));
     item.insert("id".into(), plan.id.as_str().into());
     let place = place(recipe, plan, assets)?;
     item.insert("geometry".into(), place.as_ref().map_or(Value::Null, |(geometry, _)| geometry.clone()));
     if let Some((_, bbox)) = place {
         item.insert("bbox".into(), bbox);
     }
-    item.insert("properties".into(), Value::Object(properties(recipe, plan, assets)?));
-    item.insert("links".into(), json!([]));
+    item.insert("properties".into(), Value::Object(properties));
+    let links = recipe.item.links.iter().map(|link| link_body(plan, link));
+    item.insert("links".into(), Value::Array(links.collect::<Result<_>>()?));
     item.insert("assets".into(), Value::Object(fields));
     Ok(item)
+}
+
+/// Addresses of the schemas of all extensions whose fields are used: those of the source first, in its versions.
+fn extensions(plan: &ItemPlan, properties: &Map<String, Value>, assets: &Map<String, Value>) -> Vec<String> {
+    let origin = plan.origin.as_ref().and_then(|origin| origin.get("stac_extensions")?.as_array());
+    let mut all: Vec<String> =
+        origin.into_iter().flatten().filter_map(|schema| Some(schema.as_str()?.to_owned())).collect();
+    let bands = |asset: &Value| asset.get("bands").and_then(Value::as_array).cloned().unwrap_or_default();
+    let objects = assets.values().flat_map(|asset| std::iter::once(asset.clone()).chain(bands(asset)));
+    let objects: Vec<Value> = objects.chain(std::iter::once(Value::Object(properties.clone()))).collect();
+    let is_used = |prefix: &str| {
+        let mut objects = objects.iter().filter_map(Value::as_object);
+        objects.any(|object| object.keys().any(|key| key.starts_with(prefix)))
+    };
+    for (_, extension) in EXTENSIONS.into_iter().filter(|(prefix, _)| is_used(prefix)) {
+        let name = format!("/{}/", extension.split('/').next().unwrap_or_default());
+        if !all.iter().any(|known| known.contains(&name)) {
+            all.push(format!("https://stac-extensions.github.io/{extension}/schema.json"));
+        }
+    }
+    all
+}
+
+fn link_body(plan: &ItemPlan, link: &Link) -> Result<Value> {
+    let mut body = json!({"rel": link.rel, "href": fill(&plan.id, &link.href, &plan.vars)?});
+    if let Some(media) = &link.media_type {
+        body["type"] = media.as_str().into();
+    }
+    if let Some(title) = &link.title {
+        body["title"] = fill(&plan.id, title, &plan.vars)?.into();
+    }
+    Ok(body)
 }
 
 fn fill(plan: &str, template: &Template, vars: &Vars) -> Result<String> {
@@ -53,6 +95,7 @@ fn asset_body(recipe: &Recipe, plan: &AssetPlan, header: Option<&Header>) -> Res
     let Some((_, entry)) = recipe.assets.get_index(plan.entry) else { return Ok(Body::new()) };
     let mut asset = Body::new();
     asset.insert("href".into(), plan.href.absolute().as_str().into());
+    asset.extend(plan.fields.clone().unwrap_or_default());
     for (key, template) in [("title", &entry.title), ("description", &entry.description)] {
         if let Some(template) = template {
             asset.insert(key.into(), fill(&plan.key, template, &plan.vars)?.into());
@@ -78,12 +121,26 @@ fn asset_body(recipe: &Recipe, plan: &AssetPlan, header: Option<&Header>) -> Res
         }
     }
     for (key, value) in &entry.fields {
-        asset.insert(key.clone(), filled(&plan.key, value, &plan.vars)?);
+        let value = filled(&plan.key, value, &plan.vars)?;
+        match (key.as_str(), asset.get_mut(key), value) {
+            ("bands", Some(Value::Array(read)), Value::Array(given)) if read.len() == given.len() => join(read, given),
+            (_, _, value) => drop(asset.insert(key.clone(), value)),
+        }
     }
     Ok(asset)
 }
 
-/// A value of the recipe as JSON, its texts filled in.
+/// Puts the fields that a recipe gives of bands into those that were read, band by band.
+fn join(read: &mut [Value], given: Vec<Value>) {
+    for (band, fields) in read.iter_mut().zip(given) {
+        match (band.as_object_mut(), fields) {
+            (Some(band), Value::Object(fields)) => band.extend(fields),
+            (_, fields) => *band = fields,
+        }
+    }
+}
+
+/// A value of the recipe as JSON, its texts filled in; a table of `by` and `values` is the value for that variable.
 fn filled(item: &str, value: &toml::Value, vars: &Vars) -> Result<Value> {
     Ok(match value {
         toml::Value::String(text) => {
@@ -97,11 +154,23 @@ fn filled(item: &str, value: &toml::Value, vars: &Vars) -> Result<Value> {
         toml::Value::Array(values) => {
             Value::Array(values.iter().map(|value| filled(item, value, vars)).collect::<Result<_>>()?)
         }
+        toml::Value::Table(table) if let Some((by, values)) = choice(table) => {
+            let known = vars.get(by).map_or("", String::as_str);
+            let wrong =
+                || Error::Item { item: item.to_owned(), why: format!("the recipe has no value for {by} = `{known}`") };
+            filled(item, values.get(known).ok_or_else(wrong)?, vars)?
+        }
         toml::Value::Table(table) => {
             let each = |(key, value): (&String, &toml::Value)| Ok((key.clone(), filled(item, value, vars)?));
             Value::Object(table.iter().map(each).collect::<Result<_>>()?)
         }
     })
+}
+
+/// A value that depends on a variable: its name, and the values by its.
+fn choice(table: &toml::Table) -> Option<(&str, &toml::Table)> {
+    let (by, values) = (table.get("by")?.as_str()?, table.get("values")?.as_table()?);
+    (table.len() == 2).then_some((by, values))
 }
 
 fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map<String, Value>> {
@@ -128,7 +197,15 @@ fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map
         }
     }
     let mut properties = Map::new();
-    properties.insert("datetime".into(), json!(moment));
+    let origin = plan.origin.as_ref().and_then(|origin| origin.get("properties")?.as_object());
+    let has_time = moment.is_some() || span.is_some();
+    properties.extend(origin.cloned().unwrap_or_default());
+    if has_time {
+        properties.retain(|key, _| !matches!(key.as_str(), "start_datetime" | "end_datetime"));
+    }
+    if has_time || origin.is_none() {
+        properties.insert("datetime".into(), json!(moment));
+    }
     if let Some((start, end)) = span {
         properties.insert("start_datetime".into(), start.into());
         properties.insert("end_datetime".into(), end.into());
@@ -151,7 +228,10 @@ fn place(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Option<(
         return Ok(Some((box_geometry(&bbox), json!(numbers))));
     }
     let mut footprints = assets.iter().filter_map(|(_, header)| header.as_ref()?.footprint());
-    let Some(first) = footprints.next() else { return Ok(None) };
+    let Some(first) = footprints.next() else {
+        let origin = plan.origin.as_ref().and_then(|origin| Some((origin.get("geometry")?, origin.get("bbox")?)));
+        return Ok(origin.map(|(geometry, bbox)| (geometry.clone(), bbox.clone())));
+    };
     let whole = footprints.clone().fold(first.bbox, |all, next| all.union(&next.bbox));
     let alike = footprints.all(|next| next.bbox == first.bbox);
     let geometry = if alike { outline_geometry(first) } else { box_geometry(&whole) };

@@ -23,6 +23,7 @@ pub use header::{Survey, survey};
 pub use index::{IndexOptions, IndexReport, index, index_path};
 pub use recipe::Recipe;
 pub use search::{
-    Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, search, search_raw,
+    CollectionSearch, Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, collections,
+    search, search_raw,
 };
 pub use validate::{MigrateReport, Part, Schemas, Validity, migrate_in_place, migrate_items, parts, validate};

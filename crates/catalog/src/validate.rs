@@ -86,6 +86,10 @@ fn part(loaded: Loaded) -> Result<Part> {
     let href = loaded.href().clone();
     let json = match loaded {
         Loaded::Item(item) => item.to_value()?,
+        Loaded::Other(document) if document.cut_links() > 0 => {
+            let why = format!("it has {} links, too many to be checked or rewritten", document.cut_links());
+            return Err(outcrop_stac::Error::NotStac { href, why }.into());
+        }
         other => Value::Object(other.into_document()?.body().clone()),
     };
     Ok(Part { name: href.to_string(), href: Some(href), json })

@@ -12,7 +12,13 @@ use crate::failure::{Failure, Outcome};
 use crate::print;
 
 pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failure> {
-    let recipe = context.wait(Recipe::read(&context.store, &Href::parse(&args.recipe)?.absolute()))?;
+    let mut recipe = context.wait(Recipe::read(&context.store, &Href::parse(&args.recipe)?.absolute()))?;
+    if let Some(listing) = &args.listing
+        && !recipe.take_from(&Href::parse(listing)?.absolute())
+    {
+        let next = "its hrefs follow from [variables]; give it a [listing], a [table] or [stac]";
+        return Err(Failure::usage("--listing is for recipes that list their files", next));
+    }
     let to = folder(args.to.as_deref().unwrap_or(&recipe.id))?;
     let options = BuildOptions {
         progress: context.progress.sink(),
@@ -37,7 +43,8 @@ pub(crate) fn run(context: &Context, args: &BuildArgs) -> Result<Outcome, Failur
         }));
     } else {
         context.say(&format!(
-            "built {to}catalog.json: {} items, {} assets, {} documents ({} unchanged){}, {} read, {:.2} s",
+            "built {to}{}: {} items, {} assets, {} documents ({} unchanged){}, {} read, {:.2} s",
+            if recipe.collection.is_some() { "collection.json" } else { "catalog.json" },
             report.items,
             report.assets,
             report.documents,

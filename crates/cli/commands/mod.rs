@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod build;
+pub(crate) mod collections;
 pub(crate) mod convert;
 pub(crate) mod describe;
 pub(crate) mod fetch;

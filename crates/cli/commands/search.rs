@@ -20,6 +20,7 @@ pub(crate) fn run(context: &Context, args: &SearchArgs) -> Result<Outcome, Failu
     let (from, mut options) = (source(&args.source)?, search_options(&args.selection)?);
     options.order = order(args)?;
     options.limit = args.limit;
+    options.split = usize::from(args.split);
     options.use_index = !args.no_index;
     options.fields = args.fields.as_deref().map(Fields::parse);
     options.keep_pages = args.output.as_deref().map(|file| PathBuf::from(format!("{file}.pages")));

@@ -1,11 +1,9 @@
 //! Layouts of DAS vendors: names of dimensions, coordinates, and what the attributes say (`tests/fixtures/make_das.py`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::{AttrValue, DType, FileMeta};
 use outcrop_store::ObjectMeta;
 

@@ -1,11 +1,9 @@
 //! Every filter of HDF5 that archives use, on several types (`tests/fixtures/make_filters.py`).
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::{DType, FileMeta, cf::Decoding};
 use outcrop_store::ObjectMeta;
 

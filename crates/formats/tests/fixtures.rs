@@ -1,12 +1,10 @@
 //! Small files that cover what the formats allow, written by h5py and netCDF4 (`tests/fixtures/make.py`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::PathBuf;
 
+use crate::common::Bench;
 use bytes::Bytes;
-use common::Bench;
 use outcrop_formats::{AttrValue, Decoder, Format, IntType, Locate, Open, Variable, cf::Decoding};
 use outcrop_store::{Demand, Sparse, Step};
 use serde_json::Value;

@@ -1,12 +1,10 @@
 //! GeoTIFF files against what rasterio (GDAL) says about them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::Path;
 
+use crate::common::Bench;
 use bytes::Bytes;
-use common::Bench;
 use outcrop_formats::{AttrValue, DType, FileMeta, Format, HEAD, Locate, Open, Variable, cf::Decoding};
 use outcrop_grid::Crs;
 use outcrop_store::{Demand, Sparse, Step};

@@ -1,12 +1,10 @@
 //! miniSEED files against what ObsPy and libmseed read from them (`tests/fixtures/make_miniseed.py`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
+use crate::common::Bench;
 use bytes::Bytes;
-use common::Bench;
 use outcrop_formats::{AttrValue, DType, FileMeta, Format, Locate, Open, Variable};
 use outcrop_store::{Demand, ObjectMeta, Sparse, Step};
 use serde_json::Value;

@@ -1,11 +1,9 @@
 //! miniSEED that is written here is read here; `tests/python/test_formats.py` has ObsPy and libmseed judge it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::miniseed::{Encoding, Samples, SegmentSpec, Version, WriteOptions, Writer};
 use outcrop_formats::{DType, Error};
 

@@ -1,9 +1,7 @@
 //! NetCDF-3 files that are written here are read here; `tests/python/test_formats.py` has others judge them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::netcdf3::{VariableSpec, Version, Writer};
 use outcrop_formats::{AttrValue, Attrs, DType, Format, IntType};
 use outcrop_testkit::Random;

@@ -1,9 +1,6 @@
 //! NetCDF-4 files that are written here are read here; `tests/python/test_formats.py` has others judge them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
 use outcrop_formats::{AttrValue, Attrs, DType, Format, IntType};
 

@@ -1,9 +1,7 @@
 //! Real files of archives against what netCDF4 and xarray say about them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::Bench;
+use crate::common::Bench;
 use outcrop_formats::{Format, Variable, cf::Decoding};
 use outcrop_testkit::shared_data;
 use serde_json::Value;

@@ -155,6 +155,8 @@ impl Crs {
     pub fn wkt2(&self) -> Option<String> {
         let (a, b) = self.proj.ellipse_parameters();
         let flattening = if (a - b).abs() > 0.0 { a / (a - b) } else { 0.0 };
+        // It comes from the axes, whose difference has twelve digits left.
+        let flattening = (flattening * 1e9).round() / 1e9;
         let degrees = "ANGLEUNIT[\"degree\",0.0174532925199433]";
         let meridian = parameter(&self.definition, "pm").unwrap_or("0");
         let base = format!(

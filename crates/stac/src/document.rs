@@ -5,6 +5,7 @@
 use outcrop_store::Href;
 use serde_json::{Map, Value};
 
+use crate::links::{Cut, Down, Links};
 use crate::{Error, Result};
 
 /// JSON object of a document.
@@ -55,6 +56,8 @@ pub struct Document {
     href: Href,
     kind: Kind,
     body: Body,
+    /// What is not in the body, of a document with very many links.
+    cut: Option<Cut>,
 }
 
 impl Document {
@@ -70,7 +73,41 @@ impl Document {
         if kind != Kind::ItemCollection && body.get("id").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(not_stac(&href, "it has no `id`"));
         }
-        Ok(Self { href, kind, body })
+        Ok(Self { href, kind, body, cut: None })
+    }
+
+    /// A document whose links to children and items are not in its JSON.
+    pub(crate) fn with_cut(href: Href, value: Value, cut: Cut) -> Result<Self> {
+        Ok(Self { cut: Some(cut), ..Self::from_value(href, value)? })
+    }
+
+    /// How many links to children and items are not in [`Document::body`]: of a catalog that was read by
+    /// [`load`](crate::load) and has so many that only their hrefs are kept. Such a document must not be written.
+    pub fn cut_links(&self) -> usize {
+        self.cut.as_ref().map_or(0, |cut| cut.links.len())
+    }
+
+    /// Length and CRC-32C of the JSON on one line.
+    pub fn mark(&self) -> (u64, u32) {
+        if let Some(cut) = &self.cut {
+            return cut.mark;
+        }
+        let json = Value::Object(self.body.clone()).to_string();
+        (json.len() as u64, crc32c::crc32c(json.as_bytes()))
+    }
+
+    /// The hrefs of links to children and items.
+    pub(crate) fn links_down(&self) -> Links {
+        if let Some(cut) = &self.cut {
+            return cut.links.clone();
+        }
+        let mut links = Links::default();
+        for link in self.links() {
+            if let Some(down) = Down::of(link.rel) {
+                links.push(down, link.href);
+            }
+        }
+        links
     }
 
     /// Where the document lives.

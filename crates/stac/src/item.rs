@@ -200,6 +200,38 @@ impl RawItem {
         Ok(out)
     }
 
+    /// The JSON with other links, and with this collection where one is given; all else stays to the byte. `None` where a
+    /// field that is null would have to be replaced.
+    pub(crate) fn with_links(&self, links: &str, collection: Option<&str>) -> Option<Vec<u8>> {
+        let collection = collection.map(|id| Value::from(id).to_string());
+        let mut parts = vec![("links", &self.spans.links, links)];
+        parts.extend(collection.as_deref().map(|id| ("collection", &self.spans.collection, id)));
+        let is_null = |name: &str| memchr::memmem::find(&self.bytes, format!("\"{name}\"").as_bytes()).is_some();
+        let mut fresh = String::new();
+        for (name, span, json) in &parts {
+            if span.is_empty() {
+                // It may also be the key of something deeper; then a tree decides.
+                if is_null(name) {
+                    return None;
+                }
+                fresh.extend([",\"", name, "\":", json]);
+            }
+        }
+        parts.retain(|(_, span, _)| !span.is_empty());
+        parts.sort_by_key(|(_, span, _)| span.start);
+        let end = self.bytes.iter().rposition(|byte| *byte == b'}')?;
+        let (mut out, mut at) = (Vec::with_capacity(self.bytes.len() + links.len()), 0);
+        for (_, span, json) in parts {
+            out.extend_from_slice(self.bytes.get(at..span.start)?);
+            out.extend_from_slice(json.as_bytes());
+            at = span.end;
+        }
+        out.extend_from_slice(self.bytes.get(at..end)?);
+        out.extend_from_slice(fresh.as_bytes());
+        out.extend_from_slice(&self.bytes[end..]);
+        Some(out)
+    }
+
     /// The time: start and end where there are both, else `datetime`.
     pub fn interval(&self) -> Option<Interval> {
         let times: Times<'_> = serde_json::from_str(self.properties()?).ok()?;
@@ -338,6 +370,52 @@ fn push_compact(out: &mut Vec<u8>, json: &[u8]) {
         out.extend_from_slice(text);
         rest = behind;
     }
+}
+
+/// JSON in lines, two spaces a level, its tokens as they are: what `serde_json` writes, but for numbers and texts that it would
+/// write otherwise.
+pub(crate) fn in_lines(json: &[u8]) -> Vec<u8> {
+    let mut compact = Vec::with_capacity(json.len());
+    push_compact(&mut compact, json);
+    let mut out = Vec::with_capacity(compact.len() * 2);
+    let (mut depth, mut at) = (0usize, 0);
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.resize(out.len() + 2 * depth, b' ');
+    };
+    while let Some(byte) = compact.get(at).copied() {
+        let is_empty = matches!((byte, compact.get(at + 1)), (b'{', Some(b'}')) | (b'[', Some(b']')));
+        match byte {
+            b'"' => {
+                let end = at + end_of_text(&compact[at..]);
+                out.extend_from_slice(&compact[at..end]);
+                at = end;
+                continue;
+            }
+            b'{' | b'[' if is_empty => {
+                out.extend_from_slice(&compact[at..at + 2]);
+                at += 1;
+            }
+            b'{' | b'[' => {
+                out.push(byte);
+                depth += 1;
+                line(&mut out, depth);
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            other => out.push(other),
+        }
+        at += 1;
+    }
+    out
 }
 
 /// Where a text that begins here ends, behind its second quote; all of it where it has none.

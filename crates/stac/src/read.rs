@@ -4,7 +4,7 @@ use bytes::Bytes;
 use outcrop_store::{Href, Store};
 use serde_json::Value;
 
-use crate::{Document, Error, Kind, RawItem, Result};
+use crate::{Document, Error, Kind, RawItem, Result, links};
 
 /// A document that was read: of an item only its bytes are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,12 +51,20 @@ pub async fn read(store: &Store, href: &Href) -> Result<Document> {
     parse(place, &bytes)
 }
 
-/// As [`read`], without the tree of an item.
+/// Catalogs longer than this are read without a tree of their links.
+const LARGE: usize = 4 << 20;
+
+/// As [`read`], without the tree of an item, and without those of the links of a catalog of more than 4 MiB.
 ///
 /// # Errors
 /// As [`read`].
 pub async fn load(store: &Store, href: &Href) -> Result<Loaded> {
-    let (place, bytes) = bytes_of(store, href).await?;
+    let (place, bytes) = match bytes_of(store, href).await {
+        Err(Error::Read { href, source: outcrop_store::Error::TooLarge { .. } }) => {
+            return links::of_file(store, &href).await.map(Loaded::Other);
+        }
+        other => other?,
+    };
     if is_lines(&place) {
         return Ok(Loaded::Items(place, bytes));
     }
@@ -64,6 +72,7 @@ pub async fn load(store: &Store, href: &Href) -> Result<Loaded> {
     match RawItem::of_any_kind(place.clone(), bytes.clone()) {
         Ok((item, Some(Kind::Item))) => Ok(Loaded::Item(item)),
         Ok((_, Some(Kind::ItemCollection))) => Ok(Loaded::Items(place, bytes)),
+        Ok(_) if bytes.len() > LARGE => links::parse_catalog(&place, &bytes).map(Loaded::Other),
         Ok(_) | Err(Error::Json { .. }) => parse(place, &bytes).map(Loaded::Other),
         Err(error) => Err(error),
     }

@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use outcrop_store::{Href, Store};
 
+use crate::document::resolve;
+use crate::links::{Down, Links};
 use crate::read::{Loaded, load};
 use crate::{Body, Document, Error, Kind, Result};
 
@@ -20,11 +22,13 @@ pub struct WalkOptions {
     pub max_depth: usize,
     /// Most documents (default 2,000,000).
     pub max_documents: usize,
+    /// Items are read too (default), not only catalogs.
+    pub items: bool,
 }
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { concurrency: 16, max_depth: 1000, max_documents: 2_000_000 }
+        Self { concurrency: 16, max_depth: 1000, max_documents: 2_000_000, items: true }
     }
 }
 
@@ -95,7 +99,7 @@ pub type Enter = Arc<dyn Fn(&Document) -> bool + Send + Sync>;
 /// Streams the document at `href` and all below it: each catalog before its children, children in link order.
 ///
 /// A document that cannot be read is an error in its place and the walk goes on; one that is linked twice comes once.
-/// At most twice [`WalkOptions::concurrency`] documents per level are held.
+/// At most twice [`WalkOptions::concurrency`] documents per level are held, and the hrefs of the links of each level.
 pub fn walk(store: &Store, href: &Href, options: WalkOptions) -> impl Stream<Item = Result<Node>> + Send + use<> {
     walk_into(store, href, options, Arc::new(|_| true))
 }
@@ -143,11 +147,22 @@ fn visit_document(store: Store, href: Href, serial: u64) -> BoxFuture<'static, (
     Box::pin(async move { (serial, load(&store, &href).await) })
 }
 
+/// Where documents are still to come from.
+enum Frame {
+    /// The links of a catalog, from the one at `at` on.
+    Links { document: Href, links: Links, at: usize, ancestors: Ancestors },
+    /// Documents behind a catalog that was entered.
+    Behind(VecDeque<Visit>),
+}
+
 struct Walker {
     store: Store,
     options: WalkOptions,
     enter: Enter,
+    /// The next documents, few enough to be read at once.
     queue: VecDeque<Visit>,
+    /// Where those after them come from, the nearest last.
+    frames: Vec<Frame>,
     running: FuturesUnordered<BoxFuture<'static, (u64, Result<Loaded>)>>,
     started: HashSet<u64>,
     done: HashMap<u64, Result<Loaded>>,
@@ -164,6 +179,7 @@ impl Walker {
             options,
             enter,
             queue: VecDeque::new(),
+            frames: Vec::new(),
             running: FuturesUnordered::new(),
             started: HashSet::new(),
             done: HashMap::new(),
@@ -178,6 +194,7 @@ impl Walker {
     }
 
     async fn next(&mut self) -> Option<Result<RawNode>> {
+        self.fill();
         let front = self.queue.front()?.serial;
         if let Some(Err(_)) = self.queue.front().map(|visit| &visit.href) {
             return self.queue.pop_front()?.href.err().map(Err);
@@ -200,6 +217,7 @@ impl Walker {
         self.given += 1;
         if self.given > self.options.max_documents {
             self.queue.clear();
+            self.frames.clear();
             let (href, limit) = (loaded.href().clone(), self.options.max_documents);
             return Some(Err(Error::Limit { href, what: "documents", limit }));
         }
@@ -215,7 +233,7 @@ impl Walker {
     /// Keeps the first documents of the queue coming; the very first may always start.
     fn start(&mut self) {
         let room = self.options.concurrency.max(1);
-        for visit in self.queue.iter().take(2 * room) {
+        for visit in &self.queue {
             if self.running.len() >= room && !self.running.is_empty() {
                 break;
             }
@@ -233,25 +251,49 @@ impl Walker {
         body.insert("links".into(), serde_json::Value::Array(Vec::new()));
         let own = Arc::new(Ancestor { href: document.href().clone(), kind: document.kind(), body });
         let ancestors: Ancestors = above.iter().cloned().chain([own]).collect();
-        let mut children = Vec::new();
-        for link in document.links().filter(|link| matches!(link.rel, "child" | "item")) {
-            let mut href = document.resolve(link.href);
-            if ancestors.len() > self.options.max_depth {
-                let (at, limit) = (document.href().clone(), self.options.max_depth);
-                href = Err(Error::Limit { href: at, what: "levels", limit });
-            }
-            if href.as_ref().is_ok_and(|href| !self.first_visit(href)) {
-                continue;
-            }
-            self.serial += 1;
-            let stop = href.is_err() && ancestors.len() > self.options.max_depth;
-            children.push(Visit { serial: self.serial, href, ancestors: ancestors.clone() });
-            if stop {
-                break;
-            }
+        let links = document.links_down();
+        if links.len() == 0 {
+            return;
         }
-        for child in children.into_iter().rev() {
-            self.queue.push_front(child);
+        let behind = std::mem::take(&mut self.queue);
+        if !behind.is_empty() {
+            self.frames.push(Frame::Behind(behind));
+        }
+        if ancestors.len() > self.options.max_depth {
+            let (at, limit) = (document.href().clone(), self.options.max_depth);
+            self.serial += 1;
+            let href = Err(Error::Limit { href: at, what: "levels", limit });
+            self.queue.push_back(Visit { serial: self.serial, href, ancestors });
+        } else {
+            self.frames.push(Frame::Links { document: document.href().clone(), links, at: 0, ancestors });
+        }
+    }
+
+    /// Takes the next documents up.
+    fn fill(&mut self) {
+        while self.queue.len() < 2 * self.options.concurrency.max(1) {
+            let next = match self.frames.last_mut() {
+                None => break,
+                Some(Frame::Behind(visits)) => visits.pop_front(),
+                Some(Frame::Links { document, links, at, ancestors }) => {
+                    let link = links.get(*at);
+                    *at += 1;
+                    if link.is_some_and(|(down, _)| down == Down::Item && !self.options.items) {
+                        continue;
+                    }
+                    self.serial += 1;
+                    let serial = self.serial;
+                    link.map(|(_, link)| Visit { serial, href: resolve(document, link), ancestors: ancestors.clone() })
+                }
+            };
+            let Some(visit) = next else {
+                self.frames.pop();
+                continue;
+            };
+            let is_behind = matches!(self.frames.last(), Some(Frame::Behind(_)));
+            if is_behind || visit.href.as_ref().map_or(true, |href| self.first_visit(href)) {
+                self.queue.push_back(visit);
+            }
         }
     }
 

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use outcrop_store::publish::Batch;
 use outcrop_store::{Href, safe_name};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::item::in_lines;
 use crate::published::{Linker, document_href};
-use crate::{Body, Error, Kind, Layout, Published, Result};
+use crate::{Body, Error, Kind, Layout, Published, RawItem, Result};
 
 const GROUP: usize = 256;
 const THREADS: usize = 4;
@@ -159,6 +161,29 @@ impl TreeWriter {
         self.written.items += 1;
         let bytes = Bytes::from(self.json(&item)?);
         let file = self.item_file(folder, &id)?;
+        self.push(file, bytes.clone())?;
+        Ok(bytes)
+    }
+
+    /// Adds an item as it is, below sub-catalogs: its fields, their order and its numbers stay as they are written. Its
+    /// structural links are made here, its other links are kept.
+    ///
+    /// # Errors
+    /// As [`TreeWriter::add`], and [`Error::Json`] for an item that is nested too deep.
+    pub fn add_item(&mut self, path: &[String], item: &RawItem) -> Result<Bytes> {
+        let id = item.id().into_owned();
+        let folder = self.place(path, &id)?;
+        let bytes = if let Some(json) = self.linked_json(folder, &id, item)? {
+            json
+        } else {
+            let Value::Object(body) = item.to_value()? else { return Ok(Bytes::new()) };
+            let linked = self.linked_item(folder, &id, body)?;
+            self.json(&linked)?
+        };
+        self.folders[folder].members.push(Member::Item(id.clone()));
+        self.written.items += 1;
+        let file = self.item_file(folder, &id)?;
+        let bytes = Bytes::from(bytes);
         self.push(file, bytes.clone())?;
         Ok(bytes)
     }
@@ -328,6 +353,35 @@ impl TreeWriter {
         }
         item.insert("links".into(), Value::Array(links));
         Ok(item)
+    }
+
+    /// The JSON of an item with its new links; `None` where a tree has to be made for it.
+    fn linked_json(&mut self, folder: usize, id: &str, item: &RawItem) -> Result<Option<Vec<u8>>> {
+        let Common { links, collection, .. } = self.common(folder)?;
+        let Ok(old) = item.links().map(serde_json::from_str::<Vec<&RawValue>>).transpose() else { return Ok(None) };
+        let rel_of = |link: &RawValue| {
+            serde_json::from_str::<Value>(link.get()).ok().and_then(|link| Some(link.get("rel")?.as_str()?.to_owned()))
+        };
+        let mut all: Vec<String> = links.iter().map(Value::to_string).collect();
+        let mut names_collection = false;
+        for link in old.unwrap_or_default() {
+            let rel = rel_of(link).unwrap_or_default();
+            names_collection |= rel == "collection";
+            if !(STRUCTURE.contains(&rel.as_str()) || collection.is_some() && rel == "collection") {
+                all.push(link.get().to_owned());
+            }
+        }
+        if collection.is_none() && item.collection().is_some() && !names_collection {
+            return Ok(None);
+        }
+        if self.options.published == Published::Absolute {
+            let own = item_href(&self.base, (&self.folders[folder].path, id), &self.options)?;
+            let link = Linker { published: self.options.published, own: &own }.own_link(&self.folder_href(0)?);
+            all.extend(link.map(|link| link.to_string()));
+        }
+        let links = format!("[{}]", all.join(","));
+        let collection = collection.as_ref().and_then(Value::as_str);
+        Ok(item.with_links(&links, collection).map(|json| in_lines(&json)))
     }
 
     /// Where the document of an item of a folder is written.

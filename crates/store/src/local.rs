@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::listing::{Entry, EntryKind};
+use crate::listing::Entry;
 use crate::{Error, Href, Result};
 
 /// Size of a file; a folder is an error, and so is a pipe or a device, which could be waited for without end.
@@ -26,7 +26,11 @@ pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
 
 /// When a file was last changed, in nanoseconds since 1970.
 pub(crate) fn modified(path: &Path) -> Option<String> {
-    let time = fs::metadata(path).ok()?.modified().ok()?;
+    time_of(&fs::metadata(path).ok()?)
+}
+
+fn time_of(meta: &fs::Metadata) -> Option<String> {
+    let time = meta.modified().ok()?;
     time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_nanos().to_string())
 }
 
@@ -64,9 +68,9 @@ pub(crate) fn list(href: &Href, path: &Path) -> Result<Vec<Entry>> {
         }
         let child = Href::parse(&format!("{}{name}", base.as_str()))?;
         entries.push(if meta.is_dir() {
-            Entry { href: child.as_folder(), name, kind: EntryKind::Folder, size: None }
+            Entry::folder(child.as_folder(), name)
         } else {
-            Entry { href: child, name, kind: EntryKind::File, size: Some(meta.len()) }
+            Entry { version: time_of(&meta), ..Entry::file(child, name, Some(meta.len())) }
         });
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));

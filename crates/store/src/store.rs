@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::bucket::Ask;
 use crate::demand::{Demand, DriveError, Sparse, Step};
-use crate::http::{Body, Http};
-use crate::listing::{self, Entry};
+use crate::http::{Body, Http, Whole};
+use crate::listing::{self, Entry, webdav};
 use crate::progress::Progress;
 use crate::publish::{self, Staged};
 use crate::{Environment, Error, Href, Request, Result, coalesce, local, retry, sniff};
@@ -185,8 +185,9 @@ impl Store {
             return Err(Error::Scheme { href, scheme });
         }
         let _permit = self.in_flight.acquire().await;
-        let (bytes, media) = self.http.get(&Ask::service(&href, request), self.options.max_document).await?;
-        self.count_remote(bytes.len() as u64);
+        let Whole { bytes, media, came } =
+            self.http.get(&Ask::service(&href, request), self.options.max_document).await?;
+        self.count_remote(came);
         if media.to_ascii_lowercase().starts_with("text/html") {
             return Err(Error::HtmlPage { href });
         }
@@ -196,9 +197,9 @@ impl Store {
     async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {
         let _permit = self.in_flight.acquire().await;
         if remote(href)? {
-            let (bytes, media) = self.http.get(&Ask::whole(href), self.options.max_document).await?;
-            self.count_remote(bytes.len() as u64);
-            return Ok((bytes, media));
+            let whole = self.http.get(&Ask::whole(href), self.options.max_document).await?;
+            self.count_remote(whole.came);
+            return Ok((whole.bytes, whole.media));
         }
         let limit = self.options.max_document;
         let bytes = blocking(href, move |href, path| {
@@ -326,7 +327,7 @@ impl Store {
     }
 
     /// The members of a folder: local, or below a prefix of an object store (all pages), or of an index page (Apache,
-    /// nginx and alike) or a THREDDS `catalog.xml`.
+    /// nginx and alike), a THREDDS `catalog.xml` or a folder of WebDAV.
     ///
     /// # Errors
     /// [`Error::Listing`] if the page is none of these, [`Error::NotFound`], and the transport's.
@@ -338,14 +339,34 @@ impl Store {
             let mut pages = bucket.pages(href);
             while let Some(query) = pages.query() {
                 let _permit = self.in_flight.acquire().await;
-                let (bytes, _) = self.http.get(&Ask::page(href, &query), self.options.max_document).await?;
-                self.count_remote(bytes.len() as u64);
-                pages.add(&bytes)?;
+                let page = self.http.get(&Ask::page(href, &query), self.options.max_document).await?;
+                self.count_remote(page.came);
+                pages.add(&page.bytes)?;
             }
             return pages.finish();
         }
-        let (bytes, media) = self.get_with_media(href).await?;
-        listing::parse(href, &bytes, &media)
+        let page = self.get_with_media(href).await.and_then(|(bytes, media)| listing::parse(href, &bytes, &media));
+        match page {
+            Ok(entries) if !entries.is_empty() => Ok(entries),
+            // Folders of WebDAV may have a page that lists nothing, or none.
+            Ok(_) | Err(Error::Listing { .. } | Error::NotFound { .. } | Error::Status { status: 400..=499, .. }) => {
+                match self.members(href).await {
+                    Ok(entries) => Ok(entries),
+                    Err(error @ Error::Listing { .. }) => Err(error),
+                    Err(_) => page,
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The members of a folder of WebDAV.
+    async fn members(&self, href: &Href) -> Result<Vec<Entry>> {
+        let folder = href.as_folder();
+        let _permit = self.in_flight.acquire().await;
+        let whole = self.http.get(&Ask::members(&folder), self.options.max_document).await?;
+        self.count_remote(whole.came);
+        webdav::read(&folder, &whole.bytes)
     }
 
     /// Copies an object to a local path, atomically, and returns its size in bytes.

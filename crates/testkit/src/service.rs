@@ -25,18 +25,22 @@ pub struct Answer {
     /// Further header lines.
     pub headers: Vec<String>,
     /// The body.
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// Status 200 with JSON.
     pub fn json(body: impl Into<String>) -> Self {
-        Self { status: 200, headers: vec!["Content-Type: application/geo+json".to_owned()], body: body.into() }
+        Self {
+            status: 200,
+            headers: vec!["Content-Type: application/geo+json".to_owned()],
+            body: body.into().into_bytes(),
+        }
     }
 
     /// A failure.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 }
 
@@ -111,5 +115,5 @@ fn serve(mut stream: TcpStream, all: &Mutex<Vec<Asked>>, decide: &Decide) {
     let headers = headers.iter().fold(String::new(), |all, line| all + line + "\r\n");
     let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     // Who has gone away does not want it.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
 }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use outcrop_store::{ObjectMeta, Store};
+use serde_json::json;
 
 use super::Failed;
 use super::state::{Entry, fingerprint};
 use crate::Result;
-use crate::header::{self, Wanted};
+use crate::header::{self, Header, Wanted};
 use crate::item::Opened;
-use crate::recipe::ItemPlan;
+use crate::recipe::{AssetPlan, Field, ItemPlan};
 
 /// How the files of items are read.
 pub(super) struct Files<'a> {
@@ -42,6 +43,12 @@ impl Files<'_> {
         !self.wanted.fields.is_empty() || self.wanted.references
     }
 
+    /// True if all that is wanted of a file is known.
+    fn is_known(&self, asset: &AssetPlan) -> bool {
+        let only_size = !self.wanted.references && self.wanted.fields.iter().all(|field| *field == Field::Size);
+        only_size && asset.size.is_some()
+    }
+
     pub(super) async fn make(&self, plan: ItemPlan) -> Made {
         if let Some(known) = self.known.get(&plan.id)
             && let Ok(versions) = self.versions(&plan).await
@@ -55,22 +62,34 @@ impl Files<'_> {
         Made::Opened { plan, assets, failed, print }
     }
 
-    /// The versions of the files as they are now: a request each, none where files are not read.
+    /// The versions of the files as they are now: a request each, none where files are not read or their listing says it.
     async fn versions(&self, plan: &ItemPlan) -> outcrop_store::Result<Vec<Option<Version>>> {
         if !self.are_read() {
             return Ok(vec![None; plan.assets.len()]);
         }
-        let of = |href| async move { self.store.head(href, 1).await.map(|(meta, _)| Some(version(&meta))) };
-        futures::future::try_join_all(plan.assets.iter().map(|asset| of(&asset.href))).await
+        let of = |asset: &AssetPlan| {
+            let is_known = asset.version.is_some() || self.is_known(asset);
+            let href = (!is_known).then(|| asset.href.clone());
+            async move {
+                let Some(href) = href else { return Ok(None) };
+                self.store.head(&href, 1).await.map(|(meta, _)| Some(version(&meta)))
+            }
+        };
+        futures::future::try_join_all(plan.assets.iter().map(of)).await
     }
 
     fn print(&self, plan: &ItemPlan, versions: &[Option<Version>]) -> u64 {
         let assets: Vec<_> = plan
             .assets
             .iter()
-            .map(|asset| (&asset.key, asset.href.as_str(), asset.size, asset.vars.iter().collect::<Vec<_>>()))
+            .map(|asset| {
+                let listed =
+                    (asset.size, &asset.version, asset.fields.as_ref().map(|fields| json!(fields).to_string()));
+                (&asset.key, asset.href.as_str(), listed, asset.vars.iter().collect::<Vec<_>>())
+            })
             .collect();
-        fingerprint(&(self.digest, &plan.id, plan.vars.iter().collect::<Vec<_>>(), assets, versions))
+        let origin = plan.origin.as_ref().map(|origin| json!(**origin).to_string());
+        fingerprint(&(self.digest, &plan.id, plan.vars.iter().collect::<Vec<_>>(), assets, versions, origin))
     }
 
     async fn open(&self, plan: &ItemPlan) -> (Vec<Opened>, Vec<Failed>, Vec<Option<Version>>) {
@@ -78,14 +97,20 @@ impl Files<'_> {
             let assets = plan.assets.iter().map(|asset| (asset.clone(), None)).collect();
             return (assets, Vec::new(), vec![None; plan.assets.len()]);
         }
-        let reads = plan.assets.iter().map(|asset| header::read(self.store, &asset.href, self.wanted));
-        let headers: Vec<Result<_>> = futures::future::join_all(reads).await;
+        let reads = plan.assets.iter().map(|asset| async move {
+            if self.is_known(asset) {
+                return Ok(None);
+            }
+            header::read(self.store, &asset.href, self.wanted).await.map(Some)
+        });
+        let headers: Vec<Result<Option<Header>>> = futures::future::join_all(reads).await;
         let (mut assets, mut failed, mut versions) = (Vec::new(), Vec::new(), Vec::new());
         for (asset, header) in plan.assets.iter().zip(headers) {
             match header {
                 Ok(header) => {
-                    versions.push(header.object().map(version));
-                    assets.push((asset.clone(), Some(header)));
+                    let object = header.as_ref().and_then(Header::object);
+                    versions.push(object.filter(|_| asset.version.is_none()).map(version));
+                    assets.push((asset.clone(), header));
                 }
                 Err(why) => failed.push(Failed { what: asset.href.to_string(), why }),
             }

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt};
-use outcrop_stac::{Kind, document_href};
+use outcrop_stac::{Kind, Loaded, document_href};
 use outcrop_store::progress::{Sink, Unit};
 use outcrop_store::publish::StagedFolder;
 use outcrop_store::{Href, Store};
 
 use crate::header::Wanted;
-use crate::recipe::{ItemPlan, Recipe, count, from_listing, from_table, from_templates, item_variables};
+use crate::recipe::{ItemPlan, Recipe, count, from_listing, from_stac, from_table, from_templates, item_variables};
 use crate::{Error, Result};
 use files::Files;
 use run::Run;
@@ -167,7 +167,10 @@ async fn check_destination(store: &Store, recipe: &Recipe, to: &Href) -> Result<
         if href.to_path().is_none_or(|path| !path.exists()) {
             continue;
         }
-        let found = outcrop_stac::read(store, &href).await?.id().to_owned();
+        let found = match outcrop_stac::load(store, &href).await? {
+            Loaded::Other(document) => document.id().to_owned(),
+            other => other.into_document()?.id().to_owned(),
+        };
         if found != recipe.id {
             return Err(Error::OtherCatalog { href, found, wanted: recipe.id.clone() });
         }
@@ -184,11 +187,15 @@ async fn plans<'a>(
     names: &'a [String],
     report: &mut BuildReport,
 ) -> Result<Plans<'a>> {
-    if recipe.listing.is_none() && recipe.table.is_none() {
+    let listed = if recipe.table.is_some() {
+        from_table(store, recipe).await?
+    } else if recipe.stac.is_some() {
+        from_stac(store, recipe).await?
+    } else if recipe.listing.is_some() {
+        from_listing(store, recipe).await?
+    } else {
         return Ok((count(recipe, names), Box::new(from_templates(recipe, names))));
-    }
-    let listed =
-        if recipe.table.is_some() { from_table(store, recipe).await? } else { from_listing(store, recipe).await? };
+    };
     report.failed.extend(listed.failed.into_iter().map(|why| Failed { what: what(&why, &recipe.id), why }));
     Ok((listed.items.len() as u64, Box::new(listed.items.into_iter().map(Ok))))
 }

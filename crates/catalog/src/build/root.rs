@@ -8,7 +8,7 @@ use outcrop_stac::Body;
 use serde_json::{Map, Value, json};
 
 use crate::extent;
-use crate::recipe::{CollectionRecipe, Recipe};
+use crate::recipe::{CollectionRecipe, Link, Recipe, Template};
 
 /// Most values of a summary that are listed; a property with more has none.
 const MOST_VALUES: usize = 100;
@@ -23,7 +23,17 @@ pub(super) fn root(recipe: &Recipe) -> Body {
     root.insert("id".into(), recipe.id.as_str().into());
     root.insert("stac_version".into(), "1.1.0".into());
     root.insert("description".into(), recipe.description.as_str().into());
-    root.insert("links".into(), json!([]));
+    let link = |link: &Link| {
+        let mut body = json!({"rel": link.rel, "href": link.href.as_str()});
+        let more = [("type", link.media_type.as_deref()), ("title", link.title.as_ref().map(Template::as_str))];
+        for (key, text) in more {
+            if let Some(text) = text {
+                body[key] = text.into();
+            }
+        }
+        body
+    };
+    root.insert("links".into(), recipe.links.iter().map(link).collect());
     if let Some(title) = &recipe.title {
         root.insert("title".into(), title.as_str().into());
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outcrop_formats::REFERENCES;
-use outcrop_stac::{Body, RawItem, TreeWriter, WriteOptions};
+use outcrop_stac::{Body, Published, RawItem, TreeWriter, WriteOptions};
 use outcrop_store::publish::{Batch, StagedFolder};
 use outcrop_store::{Href, safe_name};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::files::Made;
 use super::index::Index;
@@ -132,6 +132,9 @@ impl Run {
         let mut body = item::body(recipe, plan, assets)?;
         let path = recipe.layout.values(&body)?;
         self.keep_references(&path, &mut body, assets)?;
+        if recipe.published != Published::Absolute {
+            self.relate(&path, &mut body)?;
+        }
         let (bbox, interval) = (extent::bbox_of(&body), extent::interval_of(&body));
         if self.common.needs_items() {
             self.common.add(&body);
@@ -188,6 +191,21 @@ impl Run {
         self.kept.insert(id.to_owned());
         self.report.kept += 1;
         self.report.assets += entry.assets;
+        Ok(())
+    }
+
+    /// Files in the folder of the catalog are seen from their item, so that both can be moved together.
+    fn relate(&self, path: &[String], body: &mut Body) -> Result<()> {
+        let id = body.get("id").and_then(Value::as_str).unwrap_or_default();
+        let document = self.writer.document_path(path, id)?;
+        // The folder may be staged under another name; then nothing lies in it yet.
+        let (own, root) = (Href::from_path(&document).absolute(), Href::from_path(&self.folder).absolute().as_folder());
+        for asset in body.get_mut("assets").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+            let href = asset.get("href").and_then(Value::as_str).filter(|href| href.starts_with(root.as_str()));
+            if let Some(href) = href.and_then(|href| Href::parse(href).ok()) {
+                asset["href"] = href.relative_to(&own).into();
+            }
+        }
         Ok(())
     }
 

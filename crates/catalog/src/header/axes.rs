@@ -32,10 +32,11 @@ pub(crate) async fn time(file: &mut File) -> Result<Option<TimeSpan>> {
     let finite = || labels.iter().copied().filter(|label| label.is_finite());
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     let (Some(start), Some(end)) = (moment(low), moment(high)) else { return Ok(None) };
-    let second = labels.get(1).and_then(|label| moment(*label));
     let even = Axis::from_centres(&labels).filter(|axis| axis.len > 1);
-    let step = second.filter(|_| even.is_some()).map(|second| duration((second - start).num_seconds()));
-    Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step: step.flatten() }))
+    let steps = even.and_then(|axis| i64::try_from(axis.len - 1).ok());
+    // Labels are rounded, the whole span least of all.
+    let step = steps.and_then(|steps| duration((end - start).num_nanoseconds()? / steps));
+    Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step }))
 }
 
 /// What all segments of a file of seismic records span; its coordinates are one for each segment.
@@ -44,10 +45,18 @@ fn time_of_records(meta: &FileMeta) -> Option<TimeSpan> {
     Some(TimeSpan { name: "time".to_owned(), start: moment("starttime")?, end: moment("endtime")?, step: None })
 }
 
-fn duration(seconds: i64) -> Option<String> {
+/// A duration of ISO 8601: whole days, hours, minutes or seconds, else seconds with a fraction.
+fn duration(nanos: i64) -> Option<String> {
+    const SECOND: i64 = 1_000_000_000;
+    if nanos <= 0 {
+        return None;
+    }
     let units = [(86_400, "P", "D"), (3600, "PT", "H"), (60, "PT", "M"), (1, "PT", "S")];
-    let (unit, before, after) = units.into_iter().find(|(unit, ..)| seconds > 0 && seconds % unit == 0)?;
-    Some(format!("{before}{}{after}", seconds / unit))
+    if let Some((unit, before, after)) = units.into_iter().find(|(unit, ..)| nanos % (unit * SECOND) == 0) {
+        return Some(format!("{before}{}{after}", nanos / (unit * SECOND)));
+    }
+    let text = format!("{}.{:09}", nanos / SECOND, nanos % SECOND);
+    Some(format!("PT{}S", text.trim_end_matches('0')))
 }
 
 /// Fields of the projection extension 2.0.0; rows from the first y to the last.
@@ -58,11 +67,24 @@ pub(crate) fn proj(place: &Place) -> Vec<(&'static str, Value)> {
     let code = place.epsg.map(|code| format!("EPSG:{code}"));
     let lonlat = || place.crs.is_lonlat().then(|| "OGC:CRS84".to_owned());
     let mut fields = vec![("proj:code", json!(code.or_else(lonlat)))];
-    if !place.crs.is_lonlat() {
+    // A code says it better: its names are not known here.
+    if !place.crs.is_lonlat() && place.epsg.is_none() {
         fields.extend(place.crs.wkt2().map(|wkt| ("proj:wkt2", Value::String(wkt))));
     }
     fields.push(("proj:shape", json!([y.len, x.len])));
     fields.push(("proj:transform", json!([x.step, 0.0, origin[0], 0.0, y.step, origin[1]])));
     fields.push(("proj:bbox", json!([west, south, east, north])));
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_iso_8601() {
+        let of = |millis: i64| duration(millis * 1_000_000).unwrap();
+        assert_eq!([86_400_000, 7_200_000, 90_000, 1, 1250].map(of), ["P1D", "PT2H", "PT90S", "PT0.001S", "PT1.25S"]);
+        assert_eq!((duration(0), duration(-5)), (None, None));
+    }
 }

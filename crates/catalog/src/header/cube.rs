@@ -2,15 +2,21 @@
 
 use outcrop_formats::place::{Place, is_coordinate, is_named, numbers, text};
 use outcrop_formats::{AttrValue, FileMeta, Variable};
+use outcrop_grid::Axis;
 use serde_json::{Map, Value, json};
 
 use super::axes::TimeSpan;
 
 /// `cube:dimensions` and `cube:variables`.
-pub(super) fn fields(meta: &FileMeta, place: Option<&Place>, time: Option<&TimeSpan>) -> Vec<(&'static str, Value)> {
+pub(super) fn fields(
+    meta: &FileMeta,
+    (place, time): (Option<&Place>, Option<&TimeSpan>),
+    labelled: &[Labelled],
+) -> Vec<(&'static str, Value)> {
     let mut dimensions = Map::new();
     for (name, dim) in &meta.dims {
-        let dimension = dimension(name, place, time).unwrap_or_else(|| {
+        let of_labels = || labelled.iter().find(|axis| axis.name == *name).map(Labelled::dimension);
+        let dimension = dimension(name, place, time).or_else(of_labels).unwrap_or_else(|| {
             let last = dim.len.saturating_sub(1);
             json!({"type": name, "extent": [0, last]})
         });
@@ -21,6 +27,49 @@ pub(super) fn fields(meta: &FileMeta, place: Option<&Place>, time: Option<&TimeS
         variables.insert(variable.name.clone(), described(meta, variable));
     }
     vec![("cube:dimensions", Value::Object(dimensions)), ("cube:variables", Value::Object(variables))]
+}
+
+/// A dimension that is neither place nor time, with the numbers of its coordinate.
+#[derive(Debug)]
+pub(super) struct Labelled {
+    name: String,
+    extent: [f64; 2],
+    step: Option<f64>,
+    unit: String,
+    description: String,
+    is_vertical: bool,
+}
+
+impl Labelled {
+    /// `None` where no label is a number.
+    pub(super) fn of(variable: &Variable, labels: &[f64]) -> Option<Self> {
+        let finite = || labels.iter().copied().filter(|label| label.is_finite());
+        let (low, high) = (finite().reduce(f64::min)?, finite().reduce(f64::max)?);
+        let even = Axis::from_centres(labels).filter(|axis| axis.len > 1);
+        let positive = ["up", "down"].iter().any(|way| text(variable, "positive").eq_ignore_ascii_case(way));
+        Some(Self {
+            name: variable.name.clone(),
+            extent: [low, high],
+            step: even.map(|axis| axis.step.abs()),
+            unit: text(variable, "units").to_owned(),
+            description: text(variable, "long_name").to_owned(),
+            is_vertical: positive || text(variable, "axis").eq_ignore_ascii_case("Z"),
+        })
+    }
+
+    fn dimension(&self) -> Value {
+        let mut dimension = json!({"type": self.name, "extent": self.extent, "step": self.step});
+        if self.is_vertical {
+            dimension["type"] = "spatial".into();
+            dimension["axis"] = "z".into();
+        }
+        for (key, text) in [("unit", &self.unit), ("description", &self.description)] {
+            if !text.is_empty() {
+                dimension[key] = json!(text);
+            }
+        }
+        dimension
+    }
 }
 
 fn dimension(name: &str, place: Option<&Place>, time: Option<&TimeSpan>) -> Option<Value> {
@@ -38,7 +87,9 @@ fn dimension(name: &str, place: Option<&Place>, time: Option<&TimeSpan>) -> Opti
     let ends = [axis.first, axis.first + axis.step * axis.len.saturating_sub(1) as f64];
     let extent = [ends[0].min(ends[1]), ends[0].max(ends[1])];
     let mut dimension = json!({"type": "spatial", "axis": letter, "extent": extent, "step": axis.step.abs()});
-    if let Some(wkt) = place.crs.wkt2().filter(|_| !place.crs.is_lonlat()) {
+    if let Some(code) = place.epsg {
+        dimension["reference_system"] = json!(code);
+    } else if let Some(wkt) = place.crs.wkt2().filter(|_| !place.crs.is_lonlat()) {
         dimension["reference_system"] = Value::String(wkt);
     }
     Some(dimension)

@@ -14,6 +14,10 @@ use serde_json::Value;
 use crate::recipe::Field;
 use crate::{Error, Result};
 use axes::TimeSpan;
+use cube::Labelled;
+
+/// Longest coordinate that is read to say what its dimension spans.
+const MOST_LABELS: u64 = 1_000_000;
 
 /// The header of one file and the coordinates that its fields need.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct Header {
     place: Option<Place>,
     time: Option<TimeSpan>,
     footprint: Option<Footprint>,
+    labelled: Vec<Labelled>,
     references: Option<Vec<u8>>,
 }
 
@@ -90,13 +95,18 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     if wants(&[Field::Cube, Field::Datetime]) {
         time = axes::time(&mut file).await?;
     }
+    let mut labelled = Vec::new();
+    if wants(&[Field::Cube]) {
+        labelled = file.labelled(place.as_ref(), time.as_ref()).await?;
+    }
     let references = if wanted.references && file.opened.origin.object().is_some() {
         Some(outcrop_formats::save(&file.opened).await.map_err(|e| file.failed(e))?.0)
     } else {
         None
     };
     let object = file.opened.origin.object().cloned();
-    let header = Header { href: href.clone(), object, meta: file.opened.meta, place, time, footprint, references };
+    let (href, meta) = (href.clone(), file.opened.meta);
+    let header = Header { href, object, meta, place, time, footprint, labelled, references };
     header.check(fields)?;
     Ok(header)
 }
@@ -167,7 +177,7 @@ impl Header {
     }
 
     pub(crate) fn cube(&self) -> Vec<(&'static str, Value)> {
-        cube::fields(&self.meta, self.place.as_ref(), self.time.as_ref())
+        cube::fields(&self.meta, (self.place.as_ref(), self.time.as_ref()), &self.labelled)
     }
 
     pub(crate) fn bands(&self) -> Value {
@@ -238,6 +248,27 @@ impl File {
     /// The values of a one-dimensional variable.
     pub(crate) async fn labels(&self, variable: &Variable) -> Result<Vec<f64>> {
         place::labels(&self.opened, variable).await.map_err(|e| self.failed(e))
+    }
+
+    /// The coordinates of dimensions that are neither place nor time.
+    async fn labelled(&self, place: Option<&Place>, time: Option<&TimeSpan>) -> Result<Vec<Labelled>> {
+        let is_known = |name: &str| {
+            place.is_some_and(|place| place.x_name == name || place.y_name == name)
+                || time.is_some_and(|time| time.name == name)
+        };
+        let is_wanted = |v: &&Variable| {
+            let length = v.grid.shape.first().copied().unwrap_or(0);
+            place::is_coordinate(v)
+                && v.dims.len() == 1
+                && v.dtype.is_real()
+                && !is_known(&v.name)
+                && length <= MOST_LABELS
+        };
+        let mut labelled = Vec::new();
+        for variable in self.opened.meta.variables.iter().filter(is_wanted) {
+            labelled.extend(Labelled::of(variable, &self.labels(variable).await?));
+        }
+        Ok(labelled)
     }
 
     /// The outer cells of a two-dimensional variable, once around.

@@ -28,9 +28,15 @@ fn check(recipe: &Recipe) -> std::result::Result<(), Wrong> {
         check_asset(recipe, key, asset)?;
     }
     check_item(recipe)?;
+    check_links(recipe)?;
     let listed = recipe.assets.values().any(AssetRecipe::is_listed);
-    if recipe.table.is_some() && (recipe.listing.is_some() || listed) {
-        return wrong(&["table"], "files come from a table or from a listing, not from both");
+    let sources = [recipe.listing.is_some() || listed, recipe.table.is_some(), recipe.stac.is_some()];
+    if sources.iter().filter(|is_there| **is_there).count() > 1 {
+        let key = if recipe.table.is_some() { "table" } else { "stac" };
+        return wrong(&[key], "files come from a [listing], a [table] or from [stac], not from several of them");
+    }
+    if let Some(Err(error)) = recipe.stac.as_ref().map(super::StacSource::options) {
+        return wrong(&["stac"], error.to_string());
     }
     match &recipe.listing {
         None if listed => {
@@ -68,20 +74,20 @@ fn check_variables(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     Ok(())
 }
 
-/// Stands among the names where a table gives more of them.
-const OF_TABLE: &str = "";
+/// Stands among the names where rows give more of them.
+const OF_ROWS: &str = "";
 
 /// Names that have a value when an asset is made: those with values, and those that patterns yield.
 fn known<'a>(recipe: &'a Recipe, asset: &'a AssetRecipe) -> Vec<&'a str> {
     let mut names: Vec<&str> = recipe.variables.keys().map(String::as_str).collect();
     names.extend(asset.yields());
-    names.extend(recipe.table.iter().map(|_| OF_TABLE));
+    names.extend(recipe.has_rows().then_some(OF_ROWS));
     names
 }
 
 fn check_names(names: &[&str], template: &Template, path: &[&str]) -> std::result::Result<(), Wrong> {
     // The columns of a table are known when it is read.
-    if names.contains(&OF_TABLE) {
+    if names.contains(&OF_ROWS) {
         return Ok(());
     }
     match template.variables().into_iter().find(|name| !names.contains(name)) {
@@ -103,7 +109,7 @@ fn check_asset(recipe: &Recipe, key: &str, asset: &AssetRecipe) -> std::result::
         (None, Some(_), None) | (None, None, Some(_)) => {}
         _ => return wrong(&path, "an asset has either an `href`, a `pattern` or a `regex`"),
     }
-    if recipe.table.is_some() {
+    if recipe.has_rows() {
         return Ok(());
     }
     let item = recipe.item.id.variables();
@@ -125,10 +131,10 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     let item = &recipe.item;
     let mut names: Vec<&str> = recipe.variables.keys().map(String::as_str).collect();
     names.extend(recipe.assets.values().flat_map(AssetRecipe::yields));
-    names.extend(recipe.table.iter().map(|_| OF_TABLE));
+    names.extend(recipe.has_rows().then_some(OF_ROWS));
     check_names(&names, &item.id, &["item", "id"])?;
     let mut of_item = item.id.variables();
-    of_item.extend(recipe.table.iter().map(|_| OF_TABLE));
+    of_item.extend(recipe.has_rows().then_some(OF_ROWS));
     let times = [("datetime", &item.datetime), ("start", &item.start), ("end", &item.end)];
     for (key, template) in times {
         if let Some(template) = template {
@@ -138,13 +144,13 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     if item.start.is_some() != item.end.is_some() {
         return wrong(&["item"], "`start` and `end` come together");
     }
-    if item.datetime.is_none() && item.start.is_none() && !recipe.wants(Field::Datetime) {
+    if item.datetime.is_none() && item.start.is_none() && !recipe.wants(Field::Datetime) && recipe.stac.is_none() {
         let why = "an item needs a time: `datetime`, or `start` and `end`, or \"datetime\" in [headers] fields";
         return wrong(&["item"], why);
     }
     if let Some(by) = item.bbox.as_ref().and_then(|boxes| boxes.0.by())
         && !of_item.contains(&by)
-        && recipe.table.is_none()
+        && !recipe.has_rows()
     {
         return wrong(&["item", "bbox"], format!("it depends on `{by}`, which the item's id does not name"));
     }
@@ -153,6 +159,23 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
             && !of_item.contains(&by)
         {
             return wrong(&["item", "id"], format!("`{name}` depends on `{by}`, so the id must name `{by}` too"));
+        }
+    }
+    Ok(())
+}
+
+fn check_links(recipe: &Recipe) -> std::result::Result<(), Wrong> {
+    const OWN: [&str; 7] = ["root", "parent", "self", "child", "item", "items", "collection"];
+    for link in recipe.links.iter().chain(&recipe.item.links) {
+        if OWN.contains(&link.rel.as_str()) {
+            return wrong(&["links"], format!("links of the rel `{}` are made by the program", link.rel));
+        }
+    }
+    let mut of_item = recipe.item.id.variables();
+    of_item.extend(recipe.has_rows().then_some(OF_ROWS));
+    for link in &recipe.item.links {
+        for template in std::iter::once(&link.href).chain(&link.title) {
+            check_names(&of_item, template, &["item", "links"])?;
         }
     }
     Ok(())

@@ -11,41 +11,68 @@ use super::{AssetRecipe, Template, Vars};
 pub struct Glob {
     text: String,
     regex: Regex,
+    /// Of the folders that it names, from the top down to the first `**`; `None` where a file may be in any folder.
+    folders: Option<Folders>,
+}
+
+#[derive(Debug, Clone)]
+struct Folders {
+    each: Vec<Regex>,
+    /// Files may lie deeper than these.
+    deeper: bool,
 }
 
 impl TryFrom<String> for Glob {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let mut pattern = String::from("^");
-        let mut rest = text.as_str();
-        while let Some(first) = rest.chars().next() {
-            let (piece, length) = match first {
-                _ if rest.starts_with("**/") => ("(?:.*/)?".to_owned(), 3),
-                '*' if rest.starts_with("**") => (".*".to_owned(), 2),
-                '*' => ("[^/]*".to_owned(), 1),
-                '?' => ("[^/]".to_owned(), 1),
-                '[' => {
-                    let end = rest.find(']').ok_or_else(|| format!("`{text}` has a `[` without `]`"))?;
-                    let set = rest[1..end].replace('\\', "");
-                    let set = set.strip_prefix('!').map_or_else(|| set.clone(), |others| format!("^{others}"));
-                    (format!("[{set}]"), end + 1)
-                }
-                other => (regex::escape(&other.to_string()), other.len_utf8()),
-            };
-            pattern.push_str(&piece);
-            rest = &rest[length..];
+        let regex = regex_of(&text)?;
+        let mut folders = None;
+        if let Some((above, _)) = text.rsplit_once('/') {
+            let names = above.split('/').take_while(|name| !name.contains("**"));
+            let each = names.map(regex_of).collect::<Result<Vec<_>, _>>()?;
+            folders = Some(Folders { deeper: text.contains("**"), each });
         }
-        pattern.push('$');
-        let regex = Regex::new(&pattern).map_err(|e| format!("`{text}` is not a glob: {}", in_short(&e)))?;
-        Ok(Self { text, regex })
+        Ok(Self { text, regex, folders })
     }
+}
+
+fn regex_of(text: &str) -> Result<Regex, String> {
+    let mut pattern = String::from("^");
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (piece, length) = match first {
+            _ if rest.starts_with("**/") => ("(?:.*/)?".to_owned(), 3),
+            '*' if rest.starts_with("**") => (".*".to_owned(), 2),
+            '*' => ("[^/]*".to_owned(), 1),
+            '?' => ("[^/]".to_owned(), 1),
+            '[' => {
+                let end = rest.find(']').ok_or_else(|| format!("`{text}` has a `[` without `]`"))?;
+                let set = rest[1..end].replace('\\', "");
+                let set = set.strip_prefix('!').map_or_else(|| set.clone(), |others| format!("^{others}"));
+                (format!("[{set}]"), end + 1)
+            }
+            other => (regex::escape(&other.to_string()), other.len_utf8()),
+        };
+        pattern.push_str(&piece);
+        rest = &rest[length..];
+    }
+    pattern.push('$');
+    Regex::new(&pattern).map_err(|e| format!("`{text}` is not a glob: {}", in_short(&e)))
 }
 
 impl Glob {
     /// True if a path below the listing fits.
     pub(super) fn fits(&self, path: &str) -> bool {
         self.regex.is_match(of_name(&self.text, path))
+    }
+
+    /// False only if no file below a folder can fit; the path of the folder ends with a slash.
+    pub(super) fn may_fit_below(&self, folder: &str) -> bool {
+        let Some(folders) = &self.folders else { return true };
+        let names: Vec<&str> = folder.trim_end_matches('/').split('/').collect();
+        (folders.deeper || names.len() <= folders.each.len())
+            && names.iter().zip(&folders.each).all(|(name, regex)| regex.is_match(name))
     }
 }
 
@@ -134,6 +161,15 @@ mod tests {
         assert!(fits("f[0-3]?.nc", "f2x.nc") && !fits("f[!0-3].nc", "f2.nc"));
         assert!(fits("a+(1).nc", "a+(1).nc"));
         assert!(Glob::try_from("a[".to_owned()).is_err());
+    }
+
+    #[test]
+    fn folders_without_a_file_that_fits_are_known() {
+        let may = |glob: &str, folder: &str| Glob::try_from(glob.to_owned()).unwrap().may_fit_below(folder);
+        assert!(may("*.nc", "a/b/") && may("**/*.nc", "a/b/c/") && may("a/**/x.nc", "a/b/c/"));
+        assert!(may("36/Q/*/2020/*/*.tif", "36/") && may("36/Q/*/2020/*/*.tif", "36/Q/WD/2020/7/"));
+        assert!(!may("36/Q/*/2020/*/*.tif", "37/") && !may("36/Q/*/2020/*/*.tif", "36/Q/WD/2021/"));
+        assert!(!may("a/*.nc", "a/b/") && !may("a/**/x.nc", "b/"));
     }
 
     #[test]

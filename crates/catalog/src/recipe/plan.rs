@@ -1,7 +1,10 @@
 //! From a recipe to the items that it makes: which id, which variables, which files.
 
+use std::sync::Arc;
+
 use futures::stream::{FuturesUnordered, StreamExt};
 use indexmap::IndexMap;
+use outcrop_stac::Body;
 use outcrop_store::{EntryKind, Href, Store};
 
 use super::{AssetRecipe, Recipe, Template, Vars};
@@ -16,6 +19,8 @@ pub(crate) struct ItemPlan {
     pub(crate) id: String,
     pub(crate) vars: Vars,
     pub(crate) assets: Vec<AssetPlan>,
+    /// The item of the source that it is made of, where that is STAC: its fields but links and assets.
+    pub(crate) origin: Option<Arc<Body>>,
 }
 
 /// An asset to make: the recipe's entry, its key and the file.
@@ -26,6 +31,17 @@ pub(crate) struct AssetPlan {
     pub(crate) vars: Vars,
     pub(crate) href: Href,
     pub(crate) size: Option<u64>,
+    /// What the listing says of its version.
+    pub(crate) version: Option<String>,
+    /// The fields of the asset of the source, where that is STAC.
+    pub(crate) fields: Option<Body>,
+}
+
+impl AssetPlan {
+    /// An asset of which only the place is known.
+    pub(super) fn new(entry: usize, key: String, vars: Vars, href: Href) -> Self {
+        Self { entry, key, vars, href, size: None, version: None, fields: None }
+    }
 }
 
 /// The combinations of some variables, the first varying slowest, with those of `bound` given.
@@ -63,7 +79,7 @@ pub(crate) fn from_templates<'a>(
     product(recipe, names, Vars::new()).map(move |vars| {
         let assets = template_assets(recipe, &vars)?;
         let id = recipe.item.id.fill(&vars).map_err(|name| no_value("", &name))?;
-        Ok(ItemPlan { id, vars, assets })
+        Ok(ItemPlan { id, vars, assets, origin: None })
     })
 }
 
@@ -85,7 +101,8 @@ fn template_assets(recipe: &Recipe, vars: &Vars) -> Result<Vec<AssetPlan>> {
             let text = fill(href)?;
             let href = Href::parse(&text)
                 .map_err(|e| Error::Item { item: fill(&key).unwrap_or_default(), why: e.to_string() })?;
-            assets.push(AssetPlan { entry, key: fill(&key)?, href, size: None, vars });
+            let key = fill(&key)?;
+            assets.push(AssetPlan::new(entry, key, vars, href));
         }
     }
     Ok(assets)
@@ -107,7 +124,7 @@ pub(crate) async fn from_listing(store: &Store, recipe: &Recipe) -> Result<Liste
     let named = root.file_name().is_some_and(|name| name.contains('.'));
     let is_page = named && (root.to_url().is_some() || root.to_path().is_some_and(|path| !path.is_dir()));
     let root = if is_page { root } else { root.as_folder() };
-    let (mut files, mut failed) = files_below(store, &root, listing.depth).await?;
+    let (mut files, mut failed) = files_below(store, &root, listing).await?;
     let fits = |globs: &[super::Glob], path: &str| globs.iter().any(|glob| glob.fits(path));
     files.retain(|file| {
         (listing.include.is_empty() || fits(&listing.include, &file.path)) && !fits(&listing.exclude, &file.path)
@@ -162,12 +179,18 @@ fn place(
     let of_item = recipe.item.id.variables();
     let own: Vars =
         vars.iter().filter(|(name, _)| of_item.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
-    let item = items.entry(id.clone()).or_insert_with(|| ItemPlan { id: id.clone(), vars: own, assets: Vec::new() });
+    let item = items.entry(id.clone()).or_insert_with(|| ItemPlan {
+        id: id.clone(),
+        vars: own,
+        assets: Vec::new(),
+        origin: None,
+    });
     if let Some(twin) = item.assets.iter().find(|asset| asset.key == key) {
         let why = format!("`{}` and `{}` would both be its asset `{key}`", twin.href, file.href);
         return Err(Error::Item { item: id, why });
     }
-    item.assets.push(AssetPlan { entry, key, vars, href: file.href.clone(), size: file.size });
+    let asset = AssetPlan::new(entry, key, vars, file.href.clone());
+    item.assets.push(AssetPlan { size: file.size, version: file.version.clone(), ..asset });
     Ok(())
 }
 
@@ -190,10 +213,14 @@ struct Found {
     path: String,
     href: Href,
     size: Option<u64>,
+    version: Option<String>,
 }
 
 /// All files below a folder, sorted by path; a sub-folder that cannot be listed is a failure of its own.
-async fn files_below(store: &Store, root: &Href, depth: usize) -> Result<(Vec<Found>, Vec<Error>)> {
+async fn files_below(store: &Store, root: &Href, listing: &super::Listing) -> Result<(Vec<Found>, Vec<Error>)> {
+    let depth = listing.depth;
+    let may_hold =
+        |folder: &str| listing.include.is_empty() || listing.include.iter().any(|glob| glob.may_fit_below(folder));
     let list = |href: Href, prefix: String, level: usize| async move {
         let entries = store.list(&href).await;
         (href, prefix, level, entries)
@@ -219,13 +246,18 @@ async fn files_below(store: &Store, root: &Href, depth: usize) -> Result<(Vec<Fo
         for entry in entries {
             let path = format!("{prefix}{}", entry.name);
             match entry.kind {
-                EntryKind::File if files.len() < MOST_FILES => {
-                    files.push(Found { path, href: entry.href, size: entry.size });
+                EntryKind::File if files.len() >= MOST_FILES => {
+                    return Err(Error::TooMany { href: root.clone(), limit: MOST_FILES });
                 }
-                EntryKind::Folder if level < depth && seen.insert(entry.href.as_str().to_owned()) => {
-                    waiting.push((entry.href, format!("{path}/"), level + 1));
+                EntryKind::File => {
+                    files.push(Found { path, href: entry.href, size: entry.size, version: entry.version });
                 }
-                EntryKind::File | EntryKind::Folder => {}
+                EntryKind::Folder => {
+                    let folder = format!("{path}/");
+                    if level < depth && may_hold(&folder) && seen.insert(entry.href.as_str().to_owned()) {
+                        waiting.push((entry.href, folder, level + 1));
+                    }
+                }
             }
         }
     }

@@ -55,10 +55,7 @@ impl Cql {
         } else {
             cql2::parse_text(text).map_err(|e| wrong(e.to_string()))?
         };
-        // The schema of CQL2 knows `BETWEEN` of numbers only; of times it is two comparisons.
-        if !ready(expr.clone()).is_valid() {
-            return Err(wrong("it is no expression of CQL2 that is true or false".to_owned()));
-        }
+        check(&expr).map_err(wrong)?;
         Ok(Self::of(expr))
     }
 
@@ -151,10 +148,81 @@ fn collect(expr: &Expr, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Operators that are true or false, and their operands: at least and at most.
+const TRUE_OR_FALSE: [(&str, usize, usize); 40] = [
+    ("and", 2, usize::MAX),
+    ("or", 2, usize::MAX),
+    ("not", 1, 1),
+    ("=", 2, 2),
+    ("<>", 2, 2),
+    ("<", 2, 2),
+    (">", 2, 2),
+    ("<=", 2, 2),
+    (">=", 2, 2),
+    ("like", 2, 2),
+    ("between", 3, 3),
+    ("in", 2, usize::MAX),
+    ("isNull", 1, 1),
+    ("s_contains", 2, 2),
+    ("s_crosses", 2, 2),
+    ("s_disjoint", 2, 2),
+    ("s_equals", 2, 2),
+    ("s_intersects", 2, 2),
+    ("s_overlaps", 2, 2),
+    ("s_touches", 2, 2),
+    ("s_within", 2, 2),
+    ("t_after", 2, 2),
+    ("t_before", 2, 2),
+    ("t_contains", 2, 2),
+    ("t_disjoint", 2, 2),
+    ("t_during", 2, 2),
+    ("t_equals", 2, 2),
+    ("t_finishedBy", 2, 2),
+    ("t_finishes", 2, 2),
+    ("t_intersects", 2, 2),
+    ("t_meets", 2, 2),
+    ("t_metBy", 2, 2),
+    ("t_overlappedBy", 2, 2),
+    ("t_overlaps", 2, 2),
+    ("t_startedBy", 2, 2),
+    ("t_starts", 2, 2),
+    ("a_containedBy", 2, 2),
+    ("a_contains", 2, 2),
+    ("a_equals", 2, 2),
+    ("a_overlaps", 2, 2),
+];
+/// Operators that give a value.
+const VALUES: [&str; 9] = ["+", "-", "*", "/", "%", "div", "^", "casei", "accenti"];
+
+/// Refuses what can never be true or false. Operators that are not of CQL2 are functions, which the evaluation decides.
+fn check(expr: &Expr) -> std::result::Result<(), String> {
+    let no_truth = || "it is no expression of CQL2 that is true or false".to_owned();
+    let Expr::Operation { op, args } = expr else {
+        return if matches!(expr, Expr::Bool(_)) { Ok(()) } else { Err(no_truth()) };
+    };
+    if VALUES.iter().any(|value| value.eq_ignore_ascii_case(op)) {
+        return Err(no_truth());
+    }
+    let Some((name, least, most)) = TRUE_OR_FALSE.iter().find(|(name, ..)| name.eq_ignore_ascii_case(op)) else {
+        return Ok(());
+    };
+    if !(*least..=*most).contains(&args.len()) {
+        return Err(format!("`{op}` cannot take {} operands", args.len()));
+    }
+    if matches!(*name, "and" | "or" | "not") { args.iter().try_for_each(|arg| check(arg)) } else { Ok(()) }
+}
+
 /// The expression with times as times: texts of times become timestamps where a property of time stands beside them, and
 /// `BETWEEN`, which `cql2` decides by the order of texts, becomes two comparisons.
 fn ready(expr: Expr) -> Expr {
-    let Expr::Operation { op, args } = expr else { return expr };
+    let (op, args) = match expr {
+        Expr::Operation { op, args } => (op, args),
+        Expr::Interval { mut interval } => {
+            whole_days(&mut interval);
+            return Expr::Interval { interval };
+        }
+        other => return other,
+    };
     let args: Vec<Box<Expr>> = args.into_iter().map(|arg| Box::new(ready(*arg))).collect();
     if op == "between" && args.len() == 3 {
         let mut args = args.into_iter();
@@ -176,12 +244,31 @@ fn ready(expr: Expr) -> Expr {
     Expr::Operation { op, args }
 }
 
+/// The bounds of an interval; one that ends with a day ends with the last moment of it.
+fn whole_days(bounds: &mut [Box<Expr>]) {
+    let text = |bound: &Expr| match bound {
+        Expr::Literal(text) => Some(text.clone()),
+        Expr::Date { date } => match date.as_ref() {
+            Expr::Literal(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let [_, end] = bounds
+        && let Some(day) = text(end).filter(|text| text.len() == 10)
+    {
+        **end = Expr::Literal(format!("{day}T23:59:59.999999999Z"));
+    }
+}
+
+/// True for the name of a property whose texts are times.
+pub(super) fn is_time(name: &str) -> bool {
+    let last = name.rsplit(['.', ':']).next().unwrap_or(name);
+    last.ends_with("datetime") || matches!(last, "created" | "updated" | "published" | "expires" | "unpublished")
+}
+
 /// The operand, as a time where the other one is a property of time.
 fn timed(operand: &Expr, beside: &Expr) -> Expr {
-    let is_time = |name: &str| {
-        let last = name.rsplit(['.', ':']).next().unwrap_or(name);
-        last.ends_with("datetime") || matches!(last, "created" | "updated" | "published" | "expires" | "unpublished")
-    };
     match (operand, beside) {
         (Expr::Literal(text), Expr::Property { property }) if is_time(property) => match parse_time(text) {
             // The schema wants timestamps in UTC.
@@ -252,6 +339,8 @@ mod tests {
             "datetime >= DATE('2020-06-01')",
             "eo:cloud_cover BETWEEN 7 AND 8",
             "T_AFTER(datetime, TIMESTAMP('2020-05-31T00:00:00Z'))",
+            "T_INTERSECTS(datetime, INTERVAL('2020-05-01', '2020-06-01'))",
+            "T_INTERSECTS(datetime, INTERVAL('2020-06-01', '..'))",
         ] {
             assert!(fits(yes), "{yes}");
         }
@@ -268,7 +357,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        for bad in ["eo:cloud_cover <", "", "{\"op\": 1}", "'a'"] {
+        for bad in [
+            "eo:cloud_cover <",
+            "",
+            "{\"op\": 1}",
+            "'a'",
+            "eo:cloud_cover",
+            "1 + 2",
+            "a = 1 AND 'b'",
+            "NOT CASEI(name)",
+            r#"{"op": "=", "args": [1]}"#,
+            r#"{"op": "between", "args": [{"property": "a"}, 1]}"#,
+            r#"{"op": "and", "args": [{"op": "+", "args": [1, 2]}, true]}"#,
+        ] {
             assert!(Cql::parse(bad).is_err(), "{bad}");
         }
         assert!(Cql::parse(&format!("{}a = 1{}", "(".repeat(5000), ")".repeat(5000))).is_err());

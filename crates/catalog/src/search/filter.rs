@@ -147,7 +147,8 @@ fn list<T>(values: Option<&Value>, of: impl Fn(&Value) -> Option<T>) -> Vec<T> {
     values.iter().map(of).collect::<Option<Vec<T>>>().unwrap_or_default()
 }
 
-fn interval(value: &Value) -> Option<Interval> {
+/// An interval of a collection's extent: two texts, or null where it is open.
+pub(crate) fn interval(value: &Value) -> Option<Interval> {
     let end = |at: usize| match value.get(at)? {
         Value::Null => Some(None),
         Value::String(text) => outcrop_grid::interval::parse_time(text).map(Some),

@@ -3,6 +3,7 @@
 //! A source is opened by what it is ([`Source`]); its items stream through the tests of [`SearchOptions`]; an order holds
 //! their keys, not the items. Not here: what is done with the items.
 
+mod collections;
 mod cql;
 mod fields;
 mod filter;
@@ -16,6 +17,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use outcrop_grid::{BBox, Interval};
 use outcrop_stac::{Ancestors, Heights, Node, RawItem};
@@ -24,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
+pub use collections::{CollectionSearch, collections};
 pub use cql::Cql;
 pub use fields::Fields;
 pub(crate) use filter::Filter;
@@ -56,6 +60,8 @@ pub struct SearchOptions {
     pub order: Order,
     /// Items of a page, where a server is asked.
     pub limit: Option<u64>,
+    /// A server is asked for so many parts of the time at once (0 and 1: for all of it).
+    pub split: usize,
     /// The fields that will be given out, so that a server need not send others; the items are given as they come.
     pub fields: Option<Fields>,
     /// Pages of a server are kept in a file of this name while the search runs, so that a broken one goes on.
@@ -128,11 +134,23 @@ struct Search {
 }
 
 impl Search {
-    async fn run(self) -> BoxStream<'static, Result<Found>> {
-        match self.open().await {
+    /// Boxed, since a search may ask another one.
+    fn run(self) -> BoxFuture<'static, BoxStream<'static, Result<Found>>> {
+        let items = self.open().map(|opened| match opened {
             Ok(items) => items,
             Err(error) => futures::stream::iter([Err(error)]).boxed(),
-        }
+        });
+        items.boxed()
+    }
+
+    /// The search without its other tests, where these may hide that an item is there.
+    fn by_ids_alone(&self) -> Option<Box<Self>> {
+        let ids = self.options.ids.clone();
+        let alone = SearchOptions { ids, use_index: self.options.use_index, ..SearchOptions::default() };
+        let is_alone = SearchOptions { ids: Vec::new(), max_items: None, ..self.options.clone() }.takes_all();
+        let (store, source) = (self.store.clone(), self.source.clone());
+        let can_repeat = !source.is_standard_input() && !self.options.ids.is_empty();
+        (can_repeat && !is_alone).then(|| Box::new(Self { store, source, options: alone }))
     }
 
     /// The items that fit, in their order.
@@ -140,7 +158,8 @@ impl Search {
         let filter = Arc::new(Filter::new(&self.options)?);
         let items = sources::open(&self.store, &self.source, (&filter, &self.options)).await?.fuse().boxed();
         let wanted = self.options.ids.iter().cloned().collect();
-        let state = Testing { items, filter, wanted, tally: self.options.tally.clone() };
+        let tally = self.options.tally.clone();
+        let state = Testing { items, filter, wanted, tally, whole: self.by_ids_alone() };
         let fitting =
             futures::stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) });
         let most = self.options.max_items.unwrap_or(usize::MAX);
@@ -200,6 +219,8 @@ struct Testing {
     /// Ids that were not met yet.
     wanted: BTreeSet<String>,
     tally: Tally,
+    /// What is asked before an id is said to be nowhere, where other tests may have hidden it.
+    whole: Option<Box<Search>>,
 }
 
 impl Testing {
@@ -220,6 +241,15 @@ impl Testing {
                 }
                 Ok(false) => {}
                 Err(error) => return Some(Err(error)),
+            }
+        }
+        if let Some(mut search) = self.whole.take().filter(|_| !self.wanted.is_empty()) {
+            search.options.ids = self.wanted.iter().cloned().collect();
+            let mut there = search.run().await;
+            while let Some(found) = there.next().await {
+                if let Ok(found) = found {
+                    self.wanted.remove(found.item.id().as_ref());
+                }
             }
         }
         let ids: Vec<String> = std::mem::take(&mut self.wanted).into_iter().collect();

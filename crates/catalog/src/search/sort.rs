@@ -6,11 +6,13 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use outcrop_grid::interval::parse_time;
 use outcrop_stac::{Ancestors, RawItem};
 use outcrop_store::Href;
 use serde_json::Value;
 
-use super::Found;
+use super::{Found, cql};
 use crate::{Error, Result};
 
 /// Bytes of items that stay in memory.
@@ -73,13 +75,18 @@ pub enum Order {
 enum Rank {
     Truth(bool),
     Number(f64),
+    Time(DateTime<Utc>),
     Text(String),
     Missing,
 }
 
 impl Rank {
-    fn of(value: Option<&Value>) -> Self {
+    /// Of a value of this name; texts of properties of time are times.
+    fn of(name: &str, value: Option<&Value>) -> Self {
         match value {
+            Some(Value::String(text)) if cql::is_time(name) => {
+                parse_time(text).map_or_else(|| Self::Text(text.clone()), Self::Time)
+            }
             Some(Value::Bool(truth)) => Self::Truth(*truth),
             Some(Value::Number(number)) => number.as_f64().map_or(Self::Missing, Self::Number),
             Some(Value::String(text)) => Self::Text(text.clone()),
@@ -92,8 +99,9 @@ impl Rank {
         match self {
             Self::Truth(_) => 0,
             Self::Number(_) => 1,
-            Self::Text(_) => 2,
-            Self::Missing => 3,
+            Self::Time(_) => 2,
+            Self::Text(_) => 3,
+            Self::Missing => 4,
         }
     }
 
@@ -102,6 +110,7 @@ impl Rank {
             (Self::Missing, _) | (_, Self::Missing) => return self.place().cmp(&other.place()),
             (Self::Truth(a), Self::Truth(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::Time(a), Self::Time(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             _ => self.place().cmp(&other.place()),
         };
@@ -145,7 +154,7 @@ impl Sorter {
     /// [`Error::Stac`] for an item whose properties are no tree, [`Error::Spool`] where the temporary file fails.
     pub(crate) fn add(&mut self, found: Found) -> Result<()> {
         let value = if self.keys.is_empty() { Value::Null } else { found.item.to_value()? };
-        let ranks = self.keys.iter().map(|key| Rank::of(field(&value, &key.field))).collect();
+        let ranks = self.keys.iter().map(|key| Rank::of(&key.field, field(&value, &key.field))).collect();
         self.insert(found, ranks)
     }
 

@@ -1,4 +1,5 @@
 //! What the tests of this crate share.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::ops::Range;
 use std::path::Path;

@@ -8,11 +8,13 @@ mod ask;
 mod page;
 mod pages;
 
+use outcrop_grid::BBox;
 use outcrop_store::{Href, Request};
 use serde_json::Value;
 
 use crate::{Document, Error, Kind, Result};
 
+pub use page::parse_page;
 pub use pages::{Kept, Pages, PagesOptions};
 
 /// A server that says what it conforms to.
@@ -39,6 +41,21 @@ pub enum Ability {
     Sort,
     /// Parts of items.
     Fields,
+    /// Collections by place and time.
+    Collections,
+    /// Collections by words.
+    Words,
+}
+
+/// Which collections are wanted; what is `None` allows all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CollectionQuery {
+    /// Those whose extent meets this box, in degrees.
+    pub bbox: Option<BBox>,
+    /// Those whose extent meets this interval of RFC 3339.
+    pub datetime: Option<String>,
+    /// Those that tell of one of these words.
+    pub words: Vec<String>,
 }
 
 impl Ability {
@@ -50,6 +67,8 @@ impl Ability {
             Self::Query => &["item-search#query", "#query"],
             Self::Sort => &["item-search#sort", "#sort"],
             Self::Fields => &["item-search#fields", "#fields"],
+            Self::Collections => &["/collection-search", "/simple-query"],
+            Self::Words => &["collection-search#free-text", "collection-search#advanced-free-text"],
         }
     }
 }
@@ -96,6 +115,30 @@ impl Api {
             return None;
         }
         self.collections.as_ref()?.as_folder().join(id).ok()
+    }
+
+    /// The first request for the list of collections, by what the server can; `None` for a server without one.
+    ///
+    /// # Errors
+    /// [`Error::Api`] for a list that is not at a URL.
+    pub fn collections_request(&self, query: &CollectionQuery) -> Result<Option<Request>> {
+        let Some(list) = &self.collections else { return Ok(None) };
+        let why = || Error::Api { href: list.clone(), why: "it is not a URL of http(s)".to_owned() };
+        let mut url = list.to_url().ok_or_else(why)?;
+        if self.can(Ability::Collections) {
+            if let Some(bbox) = &query.bbox {
+                let numbers = bbox.to_array().map(|number| number.to_string()).join(",");
+                url.query_pairs_mut().append_pair("bbox", &numbers);
+            }
+            if let Some(datetime) = &query.datetime {
+                url.query_pairs_mut().append_pair("datetime", datetime);
+            }
+        }
+        if self.can(Ability::Words) && !query.words.is_empty() {
+            url.query_pairs_mut().append_pair("q", &query.words.join(","));
+        }
+        let href = Href::parse(url.as_str()).map_err(|source| Error::Reference { document: list.clone(), source })?;
+        Ok(Some(Request::get(&href)))
     }
 
     /// True if the server says that it can.
@@ -151,6 +194,34 @@ mod tests {
         assert!(!api.can(Ability::Query) && !api.can(Ability::Fields));
         let request = api.request(&stac::api::Search::default()).unwrap();
         assert_eq!((request.href.as_str(), request.body.as_deref()), ("https://h/v1/search", Some("{}")));
+    }
+
+    #[test]
+    fn collections_are_asked_for_as_the_server_can() {
+        let links = json!([{"rel": "data", "href": "collections"}, {"rel": "search", "href": "search"}]);
+        let query = CollectionQuery {
+            bbox: Some("-10,40,5.5,60".parse().unwrap()),
+            datetime: Some("2020-01-01T00:00:00Z/..".into()),
+            words: vec!["sea ice".into(), "snow".into()],
+        };
+        let asked = |classes: Value| {
+            let request = api(&links, &classes).unwrap().collections_request(&query).unwrap().unwrap();
+            Href::parse(&request.href).unwrap().to_url().unwrap().query_pairs().into_owned().collect::<Vec<_>>()
+        };
+        assert!(asked(json!(["https://api.stacspec.org/v1.0.0/collections"])).is_empty());
+        let pairs = asked(json!([
+            "https://api.stacspec.org/v1.0.0-rc.1/collection-search",
+            "https://api.stacspec.org/v1.0.0-rc.1/collection-search#free-text"
+        ]));
+        let want = [("bbox", "-10,40,5.5,60"), ("datetime", "2020-01-01T00:00:00Z/.."), ("q", "sea ice,snow")];
+        assert_eq!(pairs, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(
+            api(&json!([{"rel": "search", "href": "s"}]), &json!([]))
+                .unwrap()
+                .collections_request(&query)
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::document::resolve;
 use crate::{Error, RawItem, Result};
 
-/// A page.
+/// A page of items or of collections.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) items: Vec<Result<RawItem>>,
@@ -19,9 +19,19 @@ pub(super) struct Page {
 #[derive(Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]
-    features: Vec<&'a RawValue>,
+    features: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    collections: Option<Vec<&'a RawValue>>,
     #[serde(default)]
     links: Value,
+}
+
+/// The items of a page, or its collections, and the request for the next one.
+///
+/// # Errors
+/// [`Error::Json`], and [`Error::Api`] for what is no page or has no usable link to the next.
+pub fn parse_page(request: &Request, bytes: &Bytes) -> Result<(Vec<Result<RawItem>>, Option<Request>)> {
+    parse(request, bytes).map(|page| (page.items, page.next))
 }
 
 /// Reads the page that was the answer to a request.
@@ -33,9 +43,19 @@ pub(super) fn parse(request: &Request, bytes: &Bytes) -> Result<Page> {
         }
         _ => Error::Json { href: href.clone(), line: e.line(), column: e.column(), source: e },
     })?;
-    let item = |feature: &&RawValue| RawItem::parse(href.clone(), bytes.slice_ref(feature.get().as_bytes()))?.at_self();
+    let raw = |member: &RawValue| bytes.slice_ref(member.get().as_bytes());
+    let item = |feature: &&RawValue| RawItem::parse(href.clone(), raw(feature))?.at_self();
+    let collection = |member: &&RawValue| RawItem::of_any_kind(href.clone(), raw(member))?.0.at_self();
+    let items = match (&fields.features, &fields.collections) {
+        (Some(features), _) => features.iter().map(item).collect(),
+        (None, Some(collections)) => collections.iter().map(collection).collect(),
+        (None, None) => {
+            let why = "its answer is not a page of items: it has no `features`".to_owned();
+            return Err(Error::Api { href, why });
+        }
+    };
     let next = next(request, &href, &fields.links)?;
-    Ok(Page { items: fields.features.iter().map(item).collect(), next })
+    Ok(Page { items, next })
 }
 
 fn reference(request: &Request, source: outcrop_store::Error) -> Error {

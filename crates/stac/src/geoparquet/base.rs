@@ -196,7 +196,7 @@ impl Base {
 }
 
 /// The crate `parquet` has assertions that damaged pages do not keep; they become errors.
-fn guarded<T>(work: impl FnOnce() -> TableResult<T>) -> TableResult<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> TableResult<T>) -> TableResult<T> {
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     done.unwrap_or_else(|_| Err(ParquetError::General("its pages are damaged".to_owned())))
 }

@@ -15,6 +15,7 @@ mod layout;
 mod leaves;
 mod observe;
 mod outline;
+mod plain;
 mod read;
 mod rows;
 mod shred;
@@ -22,6 +23,7 @@ mod write;
 
 pub use group::Group;
 pub use outline::{Outline, Outlined};
+pub use plain::{Cell, plain_rows};
 pub use read::{Selection, Table};
 pub use write::{TableWriter, Written};
 

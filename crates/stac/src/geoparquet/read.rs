@@ -18,6 +18,8 @@ use super::held::Held;
 use super::layout::Layout;
 use super::outline::{NAMES, Outline, Outlined, PLACE_AND_TIME, outlines};
 use super::rows::Rows;
+use serde_json::{Map, Value};
+
 use crate::{Error, RawItem, Result};
 
 /// Bytes at the end of a file that are read first.
@@ -89,6 +91,11 @@ impl Table {
     pub fn metadata(&self, key: &str) -> Option<&str> {
         let pairs = self.footer.file_metadata().key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+    }
+
+    /// The collections that the file keeps, by id.
+    pub fn collections(&self) -> &Map<String, Value> {
+        &self.known.collections
     }
 
     /// The rows of a group that may fit: by box (not geometry) and time, and if asked for by id and collection, as

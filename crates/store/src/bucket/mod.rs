@@ -45,17 +45,24 @@ pub(crate) struct Ask<'a> {
     pub(crate) etag: Option<&'a str>,
     /// Of a service: what is posted, and further headers.
     pub(crate) request: Option<&'a ServiceRequest>,
+    /// Not the object but its members, by WebDAV.
+    pub(crate) members: bool,
 }
 
 impl<'a> Ask<'a> {
     /// The whole object.
     pub(crate) fn whole(href: &'a Href) -> Self {
-        Self { href, query: None, range: None, etag: None, request: None }
+        Self { href, query: None, range: None, etag: None, request: None, members: false }
     }
 
     /// A page of the listing of a folder.
     pub(crate) fn page(href: &'a Href, query: &'a str) -> Self {
         Self { query: Some(query), ..Self::whole(href) }
+    }
+
+    /// The members of a folder of WebDAV.
+    pub(crate) fn members(href: &'a Href) -> Self {
+        Self { members: true, ..Self::whole(href) }
     }
 
     /// A range, of the object that has this ETag.

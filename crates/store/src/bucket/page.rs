@@ -4,9 +4,10 @@
 //! <https://learn.microsoft.com/en-us/rest/api/storageservices/list-blobs>
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
-use quick_xml::events::{BytesRef, Event};
+use quick_xml::events::Event;
 
 use super::QUERY;
+use crate::listing::webdav::resolved;
 use crate::listing::{Entry, EntryKind};
 use crate::{Error, Href, Result};
 
@@ -91,7 +92,8 @@ impl Pages {
         }
         let root = self.folder.bucket_and_key().map_or("", |(root, _)| root);
         let href = Href::parse(&format!("{root}{key}")).map_err(|e| e.to_string())?;
-        Ok(Some(Entry { href, name: name.to_owned(), kind: member.kind, size: member.size }))
+        let (kind, version) = (member.kind, member.etag.clone().or_else(|| member.modified.clone()));
+        Ok(Some(Entry { href, name: name.to_owned(), kind, size: member.size, version }))
     }
 
     /// The members.
@@ -110,13 +112,15 @@ struct Member {
     key: String,
     kind: EntryKind,
     size: Option<u64>,
+    etag: Option<String>,
+    modified: Option<String>,
     /// The object that stands for a folder in accounts with a hierarchy.
     is_folder_object: bool,
 }
 
 impl Member {
     fn new(kind: EntryKind) -> Self {
-        Self { key: String::new(), kind, size: None, is_folder_object: false }
+        Self { key: String::new(), kind, size: None, etag: None, modified: None, is_folder_object: false }
     }
 }
 
@@ -192,6 +196,10 @@ impl Page {
                 let size = value.parse().map_err(|_| format!("`{value}` is not a size"))?;
                 self.last()?.size = Some(size);
             }
+            [.., "Contents", "ETag"] | [.., "Blob", "Properties", "Etag"] => self.last()?.etag = Some(value),
+            [.., "Contents", "LastModified"] | [.., "Blob", "Properties", "Last-Modified"] => {
+                self.last()?.modified = Some(value);
+            }
             [.., "Blob", "Properties", "ResourceType"] => self.last()?.is_folder_object = value == "directory",
             _ => {}
         }
@@ -205,14 +213,6 @@ impl Page {
 
 fn decoded(value: &str) -> std::result::Result<String, String> {
     percent_decode_str(value).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|e| e.to_string())
-}
-
-fn resolved(entity: &BytesRef<'_>) -> Option<String> {
-    if let Ok(Some(character)) = entity.resolve_char_ref() {
-        return Some(character.to_string());
-    }
-    let name = entity.decode().ok()?;
-    quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned)
 }
 
 /// The text of an element that stands once in a small document, like `<Code>` in an error.
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(pages.query().unwrap(), "list-type=2&delimiter=%2F&prefix=d%2F");
         let page = "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"x\"><Prefix>d/</Prefix><IsTruncated>true</IsTruncated>\
             <Contents><Key>d/</Key><Size>0</Size></Contents>\
-            <Contents><Key>d/a &amp; b&#x2B;.nc</Key><Size>12</Size><Owner><ID>7</ID></Owner></Contents>\
+            <Contents><Key>d/a &amp; b&#x2B;.nc</Key><ETag>&quot;e1&quot;</ETag><Size>12</Size><Owner><ID>7</ID></Owner></Contents>\
             <CommonPrefixes><Prefix>d/e/</Prefix></CommonPrefixes>\
             <NextContinuationToken>t/=+</NextContinuationToken></ListBucketResult>";
         pages.add(page.as_bytes()).unwrap();
@@ -248,6 +248,7 @@ mod tests {
         let rows: Vec<_> = entries.iter().map(|e| (e.href.as_str(), e.name.as_str(), e.size)).collect();
         assert_eq!(rows, [("s3://b/d/a & b+.nc", "a & b+.nc", Some(12)), ("s3://b/d/e/", "e", None)]);
         assert_eq!(entries[1].kind, EntryKind::Folder);
+        assert_eq!((entries[0].version.as_deref(), &entries[1].version), (Some("\"e1\""), &None));
     }
 
     #[test]

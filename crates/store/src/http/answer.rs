@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::time::Duration;
 
 use reqwest::Response;
@@ -11,10 +10,12 @@ use reqwest::header::{
     RETRY_AFTER,
 };
 
+use crate::bucket::Ask;
 use crate::store::StoreOptions;
 use crate::{Error, Href, retry};
 
 /// A body, where it came from and what the server said of it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that a server says of its own")]
 pub(crate) struct Answer {
     pub(crate) response: Response,
     /// Of the whole object.
@@ -22,6 +23,8 @@ pub(crate) struct Answer {
     pub(crate) etag: Option<String>,
     pub(crate) modified: Option<String>,
     pub(crate) is_html: bool,
+    /// The body is packed, as a service was told that it may be.
+    pub(super) is_gzip: bool,
     /// Status 206.
     pub(super) is_partial: bool,
     /// A range was asked of an object of no bytes.
@@ -56,7 +59,8 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Sorts an answer into usable or not.
-pub(super) fn classify(href: &Href, response: Response, range: Option<&Range<u64>>) -> Result<Answer, Box<Refusal>> {
+pub(super) fn classify(ask: &Ask<'_>, response: Response) -> Result<Answer, Box<Refusal>> {
+    let (href, range) = (ask.href, ask.range);
     let (status, headers) = (response.status().as_u16(), response.headers());
     let final_error = |error| Err(Box::new(Refusal { error, told: None, may_pass: false }));
     let range_of = content_range(headers);
@@ -66,6 +70,7 @@ pub(super) fn classify(href: &Href, response: Response, range: Option<&Range<u64
         412 if range.is_some() => return final_error(Error::Changed { href: href.clone() }),
         200 | 203 => {}
         206 if range.is_some() => {}
+        207 if ask.members => {}
         416 if is_empty && range.is_some() => {}
         _ => {
             let told = text(headers, RETRY_AFTER).and_then(retry::retry_after);
@@ -73,19 +78,22 @@ pub(super) fn classify(href: &Href, response: Response, range: Option<&Range<u64
             return Err(Box::new(Refusal { error, told, may_pass: retry::may_pass(status) }));
         }
     }
-    if let Some(encoding) = foreign_encoding(href, headers) {
+    let is_gzip = ask.request.is_some() && text(headers, CONTENT_ENCODING).is_some_and(is_gzip);
+    if let Some(encoding) = foreign_encoding(href, headers).filter(|_| !is_gzip) {
         let why = format!("it is encoded as `{encoding}` although the plain bytes were asked for");
         return final_error(Error::answer(href, why));
     }
     let size = match (status, range_of) {
         (206, range) => range.and_then(|(_, _, total)| total),
+        // The length is that of the packed bytes.
+        _ if is_gzip => None,
         _ => text(headers, CONTENT_LENGTH).and_then(|value| value.parse().ok()),
     };
     let etag = text(headers, ETAG).map(str::to_owned);
     let modified = text(headers, LAST_MODIFIED).map(str::to_owned);
     let media = text(headers, CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let is_html = media.starts_with("text/html") || media.starts_with("application/xhtml");
-    Ok(Answer { response, size, etag, modified, is_html, is_partial: status == 206, is_empty })
+    Ok(Answer { response, size, etag, modified, is_html, is_gzip, is_partial: status == 206, is_empty })
 }
 
 /// First byte, end and, where it is said, total of `Content-Range: bytes 0-9/20` (RFC 9110, 14.4).
@@ -94,6 +102,10 @@ pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, u64, Option<u64
     let (first, last) = range.split_once('-')?;
     let end = last.trim().parse::<u64>().ok()?.checked_add(1)?;
     Some((first.trim().parse().ok()?, end, total.trim().parse().ok()))
+}
+
+fn is_gzip(encoding: &str) -> bool {
+    matches!(encoding.trim().to_ascii_lowercase().as_str(), "gzip" | "x-gzip")
 }
 
 /// A content encoding that is not the file's own: some servers give `gzip` for files that are named `.gz`.

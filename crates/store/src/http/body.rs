@@ -1,9 +1,10 @@
 //! The body of an answer, part by part, with a limit on how slow it may be.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use flate2::write::MultiGzDecoder;
 use reqwest::Response;
 
 use super::answer::plain;
@@ -48,6 +49,24 @@ impl<'a> Body<'a> {
             all.extend_from_slice(&part);
         }
         Ok(Some(all.freeze()))
+    }
+
+    /// The whole body unpacked, and how many bytes came; `None` if it is longer than `limit` bytes.
+    pub(super) async fn unpack(mut self, limit: u64) -> Result<Option<(Bytes, u64)>> {
+        let mut gzip = MultiGzDecoder::new(Vec::new());
+        let mut came = 0;
+        while let Some(part) = self.next().await? {
+            came += part.len() as u64;
+            // A piece of 16 KiB is at most 16 MiB.
+            for piece in part.chunks(1 << 14) {
+                gzip.write_all(piece).map_err(|e| self.broken(e))?;
+                if gzip.get_ref().len() as u64 > limit {
+                    return Ok(None);
+                }
+            }
+        }
+        let all = gzip.finish().map_err(|e| self.broken(e))?;
+        Ok((all.len() as u64 <= limit).then(|| (all.into(), came)))
     }
 
     /// The first `len` bytes, or all if there are fewer.

@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Method, Response};
 
 use crate::bucket::{Ask, Bucket, Buckets, Verdict};
+use crate::listing::webdav;
 use crate::store::{ObjectMeta, StoreOptions};
 use crate::{Error, Href, Result, redirect, request, retry};
 
@@ -19,6 +20,14 @@ pub(crate) use body::Body;
 
 /// Largest object of which a part is taken from a whole body, where a server ignores `Range`.
 const WHOLE_BODY_LIMIT: u64 = 4 << 20;
+
+/// A whole body.
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    pub(crate) media: String,
+    /// Bytes that came over the line: fewer than there are where they were packed.
+    pub(crate) came: u64,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
@@ -89,6 +98,12 @@ impl Http {
             let request = bucket.request(ask, region).await?;
             return Ok(self.signed()?.execute(request).await);
         }
+        if ask.members {
+            let method = Method::from_bytes(b"PROPFIND").unwrap_or_default();
+            let request = self.client.request(method, ask.href.as_str()).header("Depth", "1");
+            let request = request.header(CONTENT_TYPE, "application/xml").header(ACCEPT_ENCODING, "identity");
+            return Ok(request.body(webdav::QUESTION).send().await);
+        }
         let Some(service) = ask.request else {
             let request = self.client.get(ask.href.as_str()).header(ACCEPT_ENCODING, "identity");
             return Ok(request.headers(ask.headers()).send().await);
@@ -97,7 +112,7 @@ impl Http {
             Some(body) => self.client.post(ask.href.as_str()).body(body),
             None => self.client.get(ask.href.as_str()),
         };
-        Ok(request.headers(service.header_map()?).header(ACCEPT_ENCODING, "identity").send().await)
+        Ok(request.headers(service.header_map()?).header(ACCEPT_ENCODING, "gzip").send().await)
     }
 
     /// One range of an object, checked against what was asked for.
@@ -162,8 +177,8 @@ impl Http {
         if answer.is_empty { Ok(answer) } else { Err(Error::NoRanges { href: href.clone() }) }
     }
 
-    /// A whole body of at most `limit` bytes, and its media type.
-    pub(crate) async fn get(&self, ask: &Ask<'_>, limit: u64) -> Result<(Bytes, String)> {
+    /// A whole body of at most `limit` bytes.
+    pub(crate) async fn get(&self, ask: &Ask<'_>, limit: u64) -> Result<Whole> {
         let mut tries = 0;
         loop {
             match self.get_once(ask, limit).await {
@@ -173,7 +188,7 @@ impl Http {
         }
     }
 
-    async fn get_once(&self, ask: &Ask<'_>, limit: u64) -> Result<(Bytes, String)> {
+    async fn get_once(&self, ask: &Ask<'_>, limit: u64) -> Result<Whole> {
         let href = ask.href;
         let answer = self.send(ask).await?;
         let media = answer.response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
@@ -182,8 +197,15 @@ impl Http {
         if answer.size.is_some_and(|size| size > limit) {
             return Err(too_large());
         }
-        let bytes = Body::new(href, answer.response, &self.options).read(limit).await?;
-        bytes.map(|bytes| (bytes, media)).ok_or_else(too_large)
+        let body = Body::new(href, answer.response, &self.options);
+        let (bytes, came) = if answer.is_gzip {
+            body.unpack(limit).await?.ok_or_else(too_large)?
+        } else {
+            let bytes = body.read(limit).await?.ok_or_else(too_large)?;
+            let came = bytes.len() as u64;
+            (bytes, came)
+        };
+        Ok(Whole { bytes, media, came })
     }
 
     async fn body_of_range(&self, href: &Href, answer: Answer, range: &Range<u64>) -> Result<Bytes> {
@@ -244,14 +266,14 @@ async fn judge(
     place: Option<(&Bucket, &str)>,
     response: Response,
 ) -> std::result::Result<Answer, Box<Refusal>> {
-    if ask.request.is_some() && response.status().is_client_error() {
+    if ask.request.is_some() && (response.status().is_client_error() || response.status().is_server_error()) {
         return Err(Box::new(refused(ask.href, response).await));
     }
     let Some((bucket, region)) = place.filter(|_| !response.status().is_success()) else {
-        return classify(ask.href, response, ask.range);
+        return classify(ask, response);
     };
     match bucket.judge(ask, response, region).await {
-        Verdict::Use(response) => classify(ask.href, response, ask.range),
+        Verdict::Use(response) => classify(ask, response),
         Verdict::Moved => Err(Box::new(Refusal::moved(ask.href))),
         Verdict::Failed(error, told, may_pass) => Err(Box::new(Refusal { error, told, may_pass })),
     }

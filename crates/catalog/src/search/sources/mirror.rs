@@ -30,8 +30,8 @@ pub(crate) struct Mark {
 impl Mark {
     /// The mark of a root as it is now: of its JSON on one line.
     pub(crate) fn of(root: &Document) -> Self {
-        let json = Value::Object(root.body().clone()).to_string();
-        Self { id: root.id().to_owned(), bytes: json.len() as u64, crc32c: crc32c::crc32c(json.as_bytes()) }
+        let (bytes, crc32c) = root.mark();
+        Self { id: root.id().to_owned(), bytes, crc32c }
     }
 
     /// The entry of the metadata of a table that is updated.

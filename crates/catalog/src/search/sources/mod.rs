@@ -2,7 +2,8 @@
 
 mod files;
 mod mirror;
-mod server;
+pub(super) mod server;
+mod split;
 mod table;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::{Filter, Found, SearchOptions, Source};
 use crate::Result;
 
 pub(crate) use mirror::{FILE_NAME, Mark};
+pub(super) use server::interval;
 
 /// Items as they come.
 pub(super) type Items = BoxStream<'static, Result<Found>>;
@@ -40,7 +42,7 @@ pub(super) async fn open(
     }
     let first = load(store, &source.href).await?;
     if let Some((api, collection)) = server::of(store, &first).await? {
-        return server::items(store, &api, collection, options);
+        return server::items(store, &api, collection, options).await;
     }
     if let Loaded::Other(root) = &first
         && options.use_index

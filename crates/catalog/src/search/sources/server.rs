@@ -1,6 +1,7 @@
 //! Items of a STAC API: the search is put to the server as far as it can, and every item is tested here too.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -11,6 +12,8 @@ use outcrop_stac::model::api::{Fields, Filter, Items, Search, Sortby};
 use outcrop_stac::{Document, Kind, Loaded, load};
 use outcrop_store::{Href, Store};
 
+use super::split;
+use crate::search::query;
 use crate::search::{Direction, Found, Order, SearchOptions, SortKey};
 use crate::{Error, Result};
 
@@ -18,7 +21,7 @@ use crate::{Error, Result};
 const PAGE: u64 = 250;
 
 /// The API that a remote document is the landing page of, or a collection of.
-pub(super) async fn of(store: &Store, first: &Loaded) -> Result<Option<(Api, Option<String>)>> {
+pub(crate) async fn of(store: &Store, first: &Loaded) -> Result<Option<(Api, Option<String>)>> {
     let Loaded::Other(document) = first else { return Ok(None) };
     if document.href().to_url().is_none() {
         return Ok(None);
@@ -41,7 +44,7 @@ fn root_of_collection(document: &Document) -> Result<Option<Href>> {
 }
 
 /// The items of an API, before they are tested here.
-pub(super) fn items(
+pub(super) async fn items(
     store: &Store,
     api: &Api,
     collection: Option<String>,
@@ -57,21 +60,28 @@ pub(super) fn items(
         Some(bbox) => bbox.parts().into_iter().map(Some).collect(),
         None => vec![None],
     };
+    let times = split::parts(store, api, &wanted).await?;
     let mut all = Vec::new();
-    for (side, bbox) in boxes.into_iter().enumerate() {
-        let request = api.request(&search(api, &wanted, bbox)?)?;
-        let keep = options.keep_pages.as_ref().map(|path| path.with_added_extension(side.to_string()));
+    for (datetime, bbox) in times.iter().flat_map(|time| boxes.iter().map(move |bbox| (*time, *bbox))) {
+        let part = SearchOptions { bbox, datetime, ..wanted.clone() };
+        let request = api.request(&search(api, &part)?)?;
+        let keep = options.keep_pages.as_ref().map(|path| path.with_added_extension(all.len().to_string()));
         let pages = Pages::new(store, request, PagesOptions { keep, ..PagesOptions::default() })?;
         all.push(pages.items().boxed());
     }
     let found = move |item: outcrop_stac::Result<_>| Ok(Found { item: item?, ancestors: Arc::from([]) });
-    let two = all.len() > 1;
-    let mut seen = std::collections::HashSet::new();
+    let are_several = all.len() > 1;
+    let (mut seen, hashers) = (HashSet::new(), [RandomState::new(), RandomState::new()]);
     let mut is_new = move |found: &Result<Found>| match found {
-        Ok(Found { item, .. }) if two => seen.insert((item.collection().map(Cow::into_owned), item.id().into_owned())),
+        Ok(Found { item, .. }) if are_several => {
+            let name = (item.collection(), item.id());
+            let [a, b] = [0, 1].map(|i| u128::from(hashers[i].hash_one(&name)));
+            seen.insert(a << 64 | b)
+        }
         _ => true,
     };
-    let items = futures::stream::iter(all).flatten().map(found);
+    // Parts of the time come at once, sides of a box one after the other.
+    let items = futures::stream::iter(all).flatten_unordered(options.split.max(1)).map(found);
     Ok(items.filter(move |found| std::future::ready(is_new(found))).boxed())
 }
 
@@ -84,9 +94,13 @@ fn told(api: &Api, options: &SearchOptions) {
 }
 
 /// What the server is asked for. What it cannot do is done here, with the items that come.
-fn search(api: &Api, options: &SearchOptions, bbox: Option<BBox>) -> Result<Search> {
+fn search(api: &Api, options: &SearchOptions) -> Result<Search> {
     let (filter, query) = match (&options.filter, &options.query) {
-        (None, Some(query)) if api.can(Ability::Query) => (None, Some(query.clone())),
+        (None, Some(query)) if api.can(Ability::Query) && (is_plain(query) || !api.can(Ability::Filter)) => {
+            (None, Some(query.clone()))
+        }
+        // Of the rest of its operators servers know some.
+        (None, Some(query)) if api.can(Ability::Filter) => (query::to_cql(query)?.map(|cql| cql.to_json()), None),
         (Some(filter), _) if api.can(Ability::Filter) => (Some(filter.to_json()), None),
         _ => (None, None),
     };
@@ -105,7 +119,7 @@ fn search(api: &Api, options: &SearchOptions, bbox: Option<BBox>) -> Result<Sear
         intersects: intersects.transpose()?,
         items: Items {
             limit: Some(options.limit.unwrap_or(PAGE.min(most.max(1)))),
-            bbox: bbox.and_then(|bbox| bbox.to_array().to_vec().try_into().ok()),
+            bbox: options.bbox.and_then(|bbox| bbox.to_array().to_vec().try_into().ok()),
             datetime: options.datetime.as_ref().map(interval),
             sortby: sortby(api, &options.order),
             fields: fields(api, options),
@@ -116,7 +130,16 @@ fn search(api: &Api, options: &SearchOptions, bbox: Option<BBox>) -> Result<Sear
     })
 }
 
-fn interval(interval: &Interval) -> String {
+/// True if a query has only operators that all servers know which know any.
+fn is_plain(query: &serde_json::Map<String, serde_json::Value>) -> bool {
+    let tests = query.values().filter_map(serde_json::Value::as_object);
+    tests
+        .flat_map(|tests| tests.keys())
+        .all(|operator| matches!(operator.as_str(), "eq" | "neq" | "lt" | "lte" | "gt" | "gte"))
+}
+
+/// An interval as servers take it.
+pub(crate) fn interval(interval: &Interval) -> String {
     let end = |time: Option<_>| time.map_or_else(|| "..".to_owned(), |time| rfc3339(&time));
     match (interval.start, interval.end) {
         (Some(start), Some(last)) if start == last => rfc3339(&start),

@@ -1,0 +1,5 @@
+//! Tests of documents, trees and tables; one program, since each costs its linking.
+
+mod bytes;
+mod geoparquet;
+mod trees;
