@@ -119,6 +119,9 @@ fn of_store(error: &outcrop_store::Error) -> Option<&'static str> {
             Some("the host wants a login or refuses this file; open the URL in a browser to see what it says")
         }
         E::Status { status: 408 | 429 | 500..=599, .. } => Some("the host is busy; try again later or raise --retries"),
+        E::Refused { status: 500..=599, .. } => {
+            Some("the server could not answer this request; try again later, or leave out a part, such as --filter")
+        }
         E::Truncated { .. } => Some("fetch the file again"),
         E::InvalidHref { .. } | E::Scheme { .. } => Some("give a path or a URL of http(s), s3, gs, az or abfs(s)"),
         E::Forbidden { href, signed, .. } => Some(of_bucket((href.scheme().as_deref(), *signed))),
@@ -156,6 +159,9 @@ fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     use outcrop_formats::Error as Format;
     if let Some(outcrop_catalog::Error::Recipe { .. }) = error.downcast_ref() {
         return Some("correct that line; catalogs/daymet-daily-v4/recipe.toml is a whole recipe");
+    }
+    if let Some(outcrop_catalog::Error::Stac(outcrop_stac::Error::Json { .. })) = error.downcast_ref() {
+        return Some("see whether it was copied whole; JSON that is nested more than 128 deep is not read");
     }
     if let Some(outcrop_server::Error::NotAFolder { .. }) = error.downcast_ref() {
         return Some("name a folder that exists");

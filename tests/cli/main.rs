@@ -10,6 +10,7 @@ mod fetching;
 mod files;
 mod help;
 mod kill;
+mod limits;
 mod object_stores;
 mod references;
 mod sources;

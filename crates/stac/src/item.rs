@@ -373,12 +373,12 @@ fn push_compact(out: &mut Vec<u8>, json: &[u8]) {
 }
 
 /// JSON in lines, two spaces a level, its tokens as they are: what `serde_json` writes, but for numbers and texts that it would
-/// write otherwise.
-pub(crate) fn in_lines(json: &[u8]) -> Vec<u8> {
+/// write otherwise. It begins so many levels deep.
+pub(crate) fn in_lines(json: &[u8], mut depth: usize) -> Vec<u8> {
     let mut compact = Vec::with_capacity(json.len());
     push_compact(&mut compact, json);
     let mut out = Vec::with_capacity(compact.len() * 2);
-    let (mut depth, mut at) = (0usize, 0);
+    let mut at = 0;
     let line = |out: &mut Vec<u8>, depth: usize| {
         out.push(b'\n');
         out.resize(out.len() + 2 * depth, b' ');

@@ -31,6 +31,6 @@ pub use layout::Layout;
 pub use links::parse_catalog;
 pub use migrate::{VERSION, migrate};
 pub use published::{Published, document_href};
-pub use read::{Loaded, load, parse, read};
+pub use read::{Loaded, load, loaded, parse, read};
 pub use walk::{Ancestor, Ancestors, Enter, Node, RawNode, WalkOptions, walk, walk_from, walk_into};
 pub use write::{TreeWriter, WriteOptions, Written};

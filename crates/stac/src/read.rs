@@ -65,6 +65,14 @@ pub async fn load(store: &Store, href: &Href) -> Result<Loaded> {
         }
         other => other?,
     };
+    loaded(place, bytes)
+}
+
+/// As [`load`], for the bytes of a document found at `place`.
+///
+/// # Errors
+/// As [`read`].
+pub fn loaded(place: Href, bytes: Bytes) -> Result<Loaded> {
     if is_lines(&place) {
         return Ok(Loaded::Items(place, bytes));
     }

@@ -14,11 +14,14 @@ use serde_json::{Value, json};
 
 use crate::item::in_lines;
 use crate::published::{Linker, document_href};
-use crate::{Body, Error, Kind, Layout, Published, RawItem, Result};
+use crate::{Body, Document, Error, Kind, Layout, Loaded, Published, RawItem, Result, loaded};
 
 const GROUP: usize = 256;
 const THREADS: usize = 4;
 const STRUCTURE: [&str; 6] = ["root", "parent", "self", "child", "item", "items"];
+
+/// No links, in a document in lines: a line break with two spaces stands only before its own fields.
+const NO_LINKS: &[u8] = b"\n  \"links\": []";
 
 /// Where and how a catalog is written.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl WriteOptions {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// Items of the catalog.
     pub items: u64,
@@ -54,8 +57,15 @@ pub struct Written {
     pub documents: u64,
     /// Those that were there already with the same bytes.
     pub unchanged: u64,
-    /// The root as it was written.
-    pub root: Body,
+    /// The root as it was written; of one with very many links as [`load`](crate::load) gives it.
+    pub root: Document,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    items: u64,
+    documents: u64,
+    unchanged: u64,
 }
 
 #[derive(Debug)]
@@ -99,7 +109,7 @@ pub struct TreeWriter {
     hashers: [RandomState; 2],
     pending: Vec<(PathBuf, Bytes)>,
     batches: Vec<Batch>,
-    written: Written,
+    counts: Counts,
 }
 
 impl TreeWriter {
@@ -123,7 +133,7 @@ impl TreeWriter {
             hashers: [RandomState::new(), RandomState::new()],
             pending: Vec::with_capacity(GROUP),
             batches,
-            written: Written::default(),
+            counts: Counts::default(),
             options,
         })
     }
@@ -158,7 +168,7 @@ impl TreeWriter {
         let folder = self.place(path, &id)?;
         let item = self.linked_item(folder, &id, item)?;
         self.folders[folder].members.push(Member::Item(id.clone()));
-        self.written.items += 1;
+        self.counts.items += 1;
         let bytes = Bytes::from(self.json(&item)?);
         let file = self.item_file(folder, &id)?;
         self.push(file, bytes.clone())?;
@@ -181,7 +191,7 @@ impl TreeWriter {
             self.json(&linked)?
         };
         self.folders[folder].members.push(Member::Item(id.clone()));
-        self.written.items += 1;
+        self.counts.items += 1;
         let file = self.item_file(folder, &id)?;
         let bytes = Bytes::from(bytes);
         self.push(file, bytes.clone())?;
@@ -195,9 +205,9 @@ impl TreeWriter {
     pub fn add_existing(&mut self, path: &[String], id: &str) -> Result<()> {
         let folder = self.place(path, id)?;
         self.folders[folder].members.push(Member::Item(id.to_owned()));
-        self.written.items += 1;
-        self.written.documents += 1;
-        self.written.unchanged += 1;
+        self.counts.items += 1;
+        self.counts.documents += 1;
+        self.counts.unchanged += 1;
         Ok(())
     }
 
@@ -381,7 +391,7 @@ impl TreeWriter {
         }
         let links = format!("[{}]", all.join(","));
         let collection = collection.as_ref().and_then(Value::as_str);
-        Ok(item.with_links(&links, collection).map(|json| in_lines(&json)))
+        Ok(item.with_links(&links, collection).map(|json| in_lines(&json, 0)))
     }
 
     /// Where the document of an item of a folder is written.
@@ -409,31 +419,52 @@ impl TreeWriter {
         None
     }
 
-    fn linked_folder(&self, at: usize) -> Result<Body> {
+    /// The document of a folder. No tree is made of its links, of which there may be a million.
+    fn folder_json(&self, at: usize) -> Result<Vec<u8>> {
         let (own, root) = (self.folder_href(at)?, self.folder_href(0)?);
         let folder = &self.folders[at];
         let linker = Linker { published: self.options.published, own: &own };
-        let mut links = vec![linker.link("root", &root, self.folders[0].kind)];
-        for member in &folder.members {
-            links.push(match member {
-                Member::Catalog(child) => linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind),
-                Member::Item(id) if is_plain(id) && self.options.published != Published::Absolute => {
-                    let folder = if self.options.flat { String::new() } else { format!("{id}/") };
-                    json!({"rel": "item", "href": format!("./{folder}{id}.json"), "type": Kind::Item.media_type()})
-                }
-                Member::Item(id) => {
-                    linker.link("item", &item_href(&self.base, (&folder.path, id), &self.options)?, Kind::Item)
-                }
-            });
-        }
-        if let Some(parent) = folder.parent {
-            links.push(linker.link("parent", &self.folder_href(parent)?, self.folders[parent].kind));
-        }
-        links.extend(kept_links(&folder.body));
-        links.extend(linker.own_link(&root));
         let mut body = folder.body.clone();
-        body.insert("links".into(), Value::Array(links));
-        Ok(body)
+        let others = kept_links(&body);
+        body.insert("links".into(), Value::Array(Vec::new()));
+        let json = self.json(&body)?;
+        let split = memchr::memmem::find(&json, NO_LINKS).map_or(json.len(), |at| at + NO_LINKS.len() - 1);
+        let (head, tail) = json.split_at(split);
+        let mut out = Vec::with_capacity(json.len() + 128 * folder.members.len());
+        out.extend_from_slice(head);
+        let mut is_first = true;
+        let mut push = |link: &[u8]| {
+            out.extend_from_slice(if std::mem::take(&mut is_first) { b"\n    " } else { b",\n    " });
+            out.extend_from_slice(link);
+        };
+        push(&in_lines(linker.link("root", &root, self.folders[0].kind).to_string().as_bytes(), 2));
+        for member in &folder.members {
+            push(&in_lines(self.member_link(at, member, &linker)?.to_string().as_bytes(), 2));
+        }
+        let parent = folder.parent.map(|parent| Ok::<_, Error>((self.folder_href(parent)?, self.folders[parent].kind)));
+        if let Some((parent, kind)) = parent.transpose()? {
+            push(&in_lines(linker.link("parent", &parent, kind).to_string().as_bytes(), 2));
+        }
+        for link in others.iter().chain(&linker.own_link(&root)) {
+            push(&in_lines(link.to_string().as_bytes(), 2));
+        }
+        out.extend_from_slice(b"\n  ");
+        out.extend_from_slice(tail);
+        Ok(out)
+    }
+
+    fn member_link(&self, at: usize, member: &Member, linker: &Linker<'_>) -> Result<Value> {
+        let folder = &self.folders[at];
+        Ok(match member {
+            Member::Catalog(child) => linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind),
+            Member::Item(id) if is_plain(id) && self.options.published != Published::Absolute => {
+                let place = if self.options.flat { String::new() } else { format!("{id}/") };
+                json!({"rel": "item", "href": format!("./{place}{id}.json"), "type": Kind::Item.media_type()})
+            }
+            Member::Item(id) => {
+                linker.link("item", &item_href(&self.base, (&folder.path, id), &self.options)?, Kind::Item)
+            }
+        })
     }
 
     fn json(&self, body: &Body) -> Result<Vec<u8>> {
@@ -445,7 +476,7 @@ impl TreeWriter {
     }
 
     fn push(&mut self, file: PathBuf, bytes: Bytes) -> Result<()> {
-        self.written.documents += 1;
+        self.counts.documents += 1;
         self.pending.push((file, bytes));
         if self.pending.len() >= GROUP { self.write_group() } else { Ok(()) }
     }
@@ -462,7 +493,7 @@ impl TreeWriter {
             workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(0))).collect()
         });
         for unchanged in results {
-            self.written.unchanged += unchanged?;
+            self.counts.unchanged += unchanged?;
         }
         Ok(())
     }
@@ -480,6 +511,7 @@ impl TreeWriter {
     /// # Errors
     /// [`Error::Write`]; an old root then still stands.
     pub fn finish(mut self) -> Result<Written> {
+        let mut root = None;
         let deepest = self.folders.iter().map(|folder| folder.path.len()).max().unwrap_or(0);
         for depth in (0..=deepest).rev() {
             if !self.options.staged {
@@ -487,19 +519,22 @@ impl TreeWriter {
             }
             for at in 0..self.folders.len() {
                 if self.folders[at].path.len() == depth {
-                    let body = self.linked_folder(at)?;
+                    let bytes = Bytes::from(self.folder_json(at)?);
                     let ids: Vec<&str> = self.folders[at].path.iter().map(String::as_str).collect();
                     let href = document_href(&self.options.to, &ids, self.folders[at].kind)?;
-                    let bytes = self.json(&body)?.into();
-                    if at == 0 {
-                        self.written.root = body;
+                    if at == 0
+                        && let Loaded::Other(document) = loaded(href.clone(), bytes.clone())?
+                    {
+                        root = Some(document);
                     }
                     self.push(href.to_path().unwrap_or_default(), bytes)?;
                 }
             }
         }
         self.flush()?;
-        Ok(self.written)
+        let Counts { items, documents, unchanged } = self.counts;
+        let root = root.ok_or_else(|| Error::NotStac { href: self.base, why: "it was not written".to_owned() })?;
+        Ok(Written { items, documents, unchanged, root })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use outcrop_stac::geoparquet::TableWriter;
-use outcrop_stac::{Body, Document, Kind, RawItem, document_href};
+use outcrop_stac::{Body, Document, Kind, Loaded, RawItem, document_href};
 use outcrop_store::Href;
 use serde_json::{Value, json};
 
@@ -75,13 +75,12 @@ impl Index {
     }
 
     /// Writes the index of a catalog whose root was written.
-    pub(super) fn finish(mut self, root: Body, folder: &Path) -> Result<()> {
-        let root = Document::from_value(Href::from_path(folder), Value::Object(root))?;
+    pub(super) fn finish(mut self, root: &Document) -> Result<()> {
         if root.kind() == Kind::Collection {
             self.writer.add_collection(root.id(), Value::Object(root.body().clone()));
         }
         if !self.is_partial {
-            self.writer.add_metadata(Mark::of(&root).entry());
+            self.writer.add_metadata(Mark::of(root).entry());
         }
         self.writer.finish()?;
         Ok(())
@@ -94,7 +93,10 @@ fn is_of(folder: &Path, table: &TableWriter) -> bool {
     let documents = [Kind::Catalog, Kind::Collection].into_iter().filter_map(|kind| document_href(&at, &[], kind).ok());
     let root = documents.filter_map(|href| {
         let bytes = std::fs::read(href.to_path()?).ok()?;
-        outcrop_stac::parse(href, &bytes.into()).ok()
+        match outcrop_stac::loaded(href, bytes.into()) {
+            Ok(Loaded::Other(root)) => Some(root),
+            _ => None,
+        }
     });
     let (key, mark) = Mark::entry_of(table);
     root.into_iter().next().is_some_and(|root| mark.is_some_and(|mark| Mark::of(&root).entry() == (key, mark)))

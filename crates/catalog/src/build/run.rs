@@ -260,7 +260,7 @@ impl Run {
         self.report.documents = written.documents;
         self.report.unchanged = written.unchanged;
         if let Some(index) = self.index {
-            index.finish(written.root, &self.folder)?;
+            index.finish(&written.root)?;
         }
         Ok((self.report, self.gone))
     }
