@@ -16,6 +16,8 @@ cp -r tests/fuzz/seeds/. target/fuzz/corpus/
 mkdir -p target/fuzz/corpus/{read,recipe,references,tables,items_table}
 find crates -path '*fixtures*' -type f -size -64k \( -name '*.nc' -o -name '*.h5' -o -name '*.mseed' -o -name '*.tif' \) -exec cp {} target/fuzz/corpus/read \;
 find catalogs crates tests -name '*.toml' -path '*recipe*' -exec cp {} target/fuzz/corpus/recipe \;
+# A table of items, as the program writes it.
+target/release/outcrop --quiet index tests/fuzz/seeds/items/lines.ndjson -o target/fuzz/corpus/items_table/lines.parquet
 for target in tests/fuzz/fuzz_targets/*.rs; do
   name=$(basename "$target" .rs)
   "target/fuzz/$host/release/$name" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -timeout=5 \
