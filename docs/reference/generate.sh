@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/reference/cli.md from the help of the binary. Run it after a change of crates/cli/args.rs:
+# Writes docs/reference/cli.md from the help of the binary. Run it after a change of crates/cli/args/:
 #
 #   cargo build --release && bash docs/reference/generate.sh
 #

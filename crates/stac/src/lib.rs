@@ -16,6 +16,7 @@ mod links;
 mod migrate;
 mod published;
 mod read;
+mod tokens;
 pub mod validate;
 mod walk;
 mod write;

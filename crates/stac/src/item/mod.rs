@@ -4,6 +4,8 @@
 //! Not here: documents of other kinds ([`Document`]). Specification:
 //! <https://github.com/radiantearth/stac-spec/blob/v1.1.0/item-spec/item-spec.md>.
 
+mod portable;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -154,84 +156,6 @@ impl RawItem {
         })
     }
 
-    /// The JSON on one line with absolute hrefs of assets and links, so that it can stand elsewhere; all else stays.
-    ///
-    /// # Errors
-    /// As [`RawItem::at_self`].
-    pub fn to_portable(&self) -> Result<Vec<u8>> {
-        self.to_portable_in(None)
-    }
-
-    /// As [`RawItem::to_portable`], but hrefs of what lies in a folder are relative to it.
-    ///
-    /// # Errors
-    /// As [`RawItem::at_self`].
-    pub fn to_portable_in(&self, folder: Option<&Href>) -> Result<Vec<u8>> {
-        let mut places = Vec::new();
-        if let Some(Ok(assets)) = self.assets().map(serde_json::from_str::<HrefsOfMap<'_>>) {
-            places.extend(assets.0);
-        }
-        if let Some(Ok(links)) = self.links().map(serde_json::from_str::<Vec<HrefOf<'_>>>) {
-            places.extend(links.into_iter().filter_map(|link| link.href));
-        }
-        let mut out = Vec::with_capacity(self.bytes.len());
-        let mut at = 0;
-        let start = self.bytes.as_ptr() as usize;
-        let mut spans: Vec<Range<usize>> = places
-            .iter()
-            .map(|raw| {
-                let from = (raw.get().as_ptr() as usize).saturating_sub(start);
-                from..from + raw.get().len()
-            })
-            .collect();
-        spans.sort_by_key(|span| span.start);
-        for span in spans {
-            let Some(href) = self.text(&span).filter(|href| !is_absolute(href)) else { continue };
-            let absolute = resolve(&self.href, &href)?;
-            let below = folder.and_then(|folder| absolute.as_str().strip_prefix(folder.as_str()));
-            let text = below.map_or_else(|| absolute.as_str().to_owned(), |below| format!("./{below}"));
-            if text != href {
-                push_compact(&mut out, &self.bytes[at..span.start]);
-                out.extend_from_slice(Value::from(text).to_string().as_bytes());
-                at = span.end;
-            }
-        }
-        push_compact(&mut out, &self.bytes[at..]);
-        Ok(out)
-    }
-
-    /// The JSON with other links, and with this collection where one is given; all else stays to the byte. `None` where a
-    /// field that is null would have to be replaced.
-    pub(crate) fn with_links(&self, links: &str, collection: Option<&str>) -> Option<Vec<u8>> {
-        let collection = collection.map(|id| Value::from(id).to_string());
-        let mut parts = vec![("links", &self.spans.links, links)];
-        parts.extend(collection.as_deref().map(|id| ("collection", &self.spans.collection, id)));
-        let is_null = |name: &str| memchr::memmem::find(&self.bytes, format!("\"{name}\"").as_bytes()).is_some();
-        let mut fresh = String::new();
-        for (name, span, json) in &parts {
-            if span.is_empty() {
-                // It may also be the key of something deeper; then a tree decides.
-                if is_null(name) {
-                    return None;
-                }
-                fresh.extend([",\"", name, "\":", json]);
-            }
-        }
-        parts.retain(|(_, span, _)| !span.is_empty());
-        parts.sort_by_key(|(_, span, _)| span.start);
-        let end = self.bytes.iter().rposition(|byte| *byte == b'}')?;
-        let (mut out, mut at) = (Vec::with_capacity(self.bytes.len() + links.len()), 0);
-        for (_, span, json) in parts {
-            out.extend_from_slice(self.bytes.get(at..span.start)?);
-            out.extend_from_slice(json.as_bytes());
-            at = span.end;
-        }
-        out.extend_from_slice(self.bytes.get(at..end)?);
-        out.extend_from_slice(fresh.as_bytes());
-        out.extend_from_slice(&self.bytes[end..]);
-        Some(out)
-    }
-
     /// The time: start and end where there are both, else `datetime`.
     pub fn interval(&self) -> Option<Interval> {
         let times: Times<'_> = serde_json::from_str(self.properties()?).ok()?;
@@ -322,122 +246,6 @@ struct Link<'a> {
     rel: Cow<'a, str>,
     #[serde(borrow, default)]
     href: Cow<'a, str>,
-}
-
-/// The href of an asset or a link, as it is written.
-#[derive(Deserialize)]
-struct HrefOf<'a> {
-    #[serde(borrow, default)]
-    href: Option<&'a RawValue>,
-}
-
-/// The hrefs of assets.
-struct HrefsOfMap<'a>(Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for HrefsOfMap<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Map<'a>(std::marker::PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Map<'a> {
-            type Value = HrefsOfMap<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of assets")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                let mut hrefs = Vec::new();
-                while let Some((_, asset)) = map.next_entry::<IgnoredAny, HrefOf<'de>>()? {
-                    hrefs.extend(asset.href);
-                }
-                Ok(HrefsOfMap(hrefs))
-            }
-        }
-        deserializer.deserialize_map(Map(std::marker::PhantomData))
-    }
-}
-
-/// Appends JSON without the white space between its tokens; a piece begins and ends between them.
-fn push_compact(out: &mut Vec<u8>, json: &[u8]) {
-    let mut rest = json;
-    while !rest.is_empty() {
-        let (between, text) = rest.split_at(memchr::memchr(b'"', rest).unwrap_or(rest.len()));
-        if between.iter().any(u8::is_ascii_whitespace) {
-            out.extend(between.iter().filter(|byte| !byte.is_ascii_whitespace()));
-        } else {
-            out.extend_from_slice(between);
-        }
-        let (text, behind) = text.split_at(end_of_text(text));
-        out.extend_from_slice(text);
-        rest = behind;
-    }
-}
-
-/// JSON in lines, two spaces a level, its tokens as they are: what `serde_json` writes, but for numbers and texts that it would
-/// write otherwise. It begins so many levels deep.
-pub(crate) fn in_lines(json: &[u8], mut depth: usize) -> Vec<u8> {
-    let mut compact = Vec::with_capacity(json.len());
-    push_compact(&mut compact, json);
-    let mut out = Vec::with_capacity(compact.len() * 2);
-    let mut at = 0;
-    let line = |out: &mut Vec<u8>, depth: usize| {
-        out.push(b'\n');
-        out.resize(out.len() + 2 * depth, b' ');
-    };
-    while let Some(byte) = compact.get(at).copied() {
-        let is_empty = matches!((byte, compact.get(at + 1)), (b'{', Some(b'}')) | (b'[', Some(b']')));
-        match byte {
-            b'"' => {
-                let end = at + end_of_text(&compact[at..]);
-                out.extend_from_slice(&compact[at..end]);
-                at = end;
-                continue;
-            }
-            b'{' | b'[' if is_empty => {
-                out.extend_from_slice(&compact[at..at + 2]);
-                at += 1;
-            }
-            b'{' | b'[' => {
-                out.push(byte);
-                depth += 1;
-                line(&mut out, depth);
-            }
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut out, depth);
-                out.push(byte);
-            }
-            b',' => {
-                out.push(byte);
-                line(&mut out, depth);
-            }
-            b':' => out.extend_from_slice(b": "),
-            other => out.push(other),
-        }
-        at += 1;
-    }
-    out
-}
-
-/// Where a text that begins here ends, behind its second quote; all of it where it has none.
-fn end_of_text(json: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if json[at] == b'"' {
-            return at + 1;
-        }
-        at += 2;
-    }
-    json.len()
-}
-
-/// True for an href that begins with a scheme and an authority, wherever the document stands. Not for files of this machine,
-/// which a remote document must not name.
-fn is_absolute(href: &str) -> bool {
-    let Some((scheme, _)) = href.split_once("://") else { return false };
-    scheme.len() > 1
-        && !scheme.eq_ignore_ascii_case("file")
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The times among the properties; a time that is no text is none.
