@@ -4,6 +4,7 @@
 //! looked up as STAC has them, times are compared as times, and what is no value of CQL2 is never taken for an expression.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use cql2::Expr;
 use outcrop_grid::interval::parse_time;
@@ -17,6 +18,9 @@ use crate::{Error, Result};
 const TOP: [&str; 5] = ["id", "collection", "geometry", "bbox", "stac_version"];
 /// Deepest expression.
 const DEEPEST: usize = 200;
+/// Most rules that are tried for a text, and for each of its bytes: a long list or geometry needs about 100.
+const MOST_CALLS: usize = 2_000_000;
+const CALLS_A_BYTE: usize = 1000;
 
 /// An expression that is decided for items.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ impl Cql {
         if deep.1 > DEEPEST {
             return Err(wrong(format!("it is nested more than {DEEPEST} deep")));
         }
+        // The grammar goes back and forth: what is not closed would take a second more for each bracket, then two, then four.
+        pest::set_call_limit(NonZeroUsize::new(MOST_CALLS + CALLS_A_BYTE * text.len()));
         let expr: Expr = if text.trim_start().starts_with('{') {
             cql2::parse_json(text).map_err(|e| wrong(e.to_string()))?
         } else {
@@ -373,5 +379,11 @@ mod tests {
             assert!(Cql::parse(bad).is_err(), "{bad}");
         }
         assert!(Cql::parse(&format!("{}a = 1{}", "(".repeat(5000), ")".repeat(5000))).is_err());
+        // Found by the fuzzer: it would take longer than the age of the Earth.
+        assert!(Cql::parse(&format!("{}a = 1", "(".repeat(100))).is_err());
+        let many: Vec<String> = (0..20_000).map(|n| format!("'item-{n}'")).collect();
+        assert!(Cql::parse(&format!("id IN ({})", many.join(", "))).is_ok());
+        let points: Vec<String> = (0..20_000).map(|n| format!("{} {}", f64::from(n) / 200.0, n % 80)).collect();
+        assert!(Cql::parse(&format!("S_INTERSECTS(geometry, LINESTRING({}))", points.join(", "))).is_ok());
     }
 }
