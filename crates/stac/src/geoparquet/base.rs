@@ -15,7 +15,7 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use serde_json::{Map, Value};
 
 use super::OWN;
-use super::footer::{Known, check_depth_of};
+use super::footer::{Known, check_depth_of, check_places};
 use super::group::Group;
 use super::kind::{Fields, Kind};
 use super::layout::Layout;
@@ -57,6 +57,7 @@ impl Base {
         let file = File::open(path).map_err(|e| Error::table(path, &e))?;
         check_depth_of(&file).map_err(wrong)?;
         let footer = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)).map_err(wrong)?;
+        check_places(&footer).map_err(wrong)?;
         let known = Known::of(&footer).map_err(wrong)?;
         let layout = Layout::of(footer.file_metadata().schema_descr(), &known.foreign).map_err(wrong)?;
         let columns = known.groups.as_ref().and_then(|_| columns_of(&footer, &known.foreign));

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use parquet::errors::{ParquetError, Result};
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use serde_json::{Map, Value};
 
@@ -57,6 +57,17 @@ impl Known {
         }
         Ok(known)
     }
+}
+
+/// Checks that no column lies before the file or has fewer bytes than none, of which the crate `parquet` panics.
+pub(super) fn check_places(footer: &ParquetMetaData) -> Result<()> {
+    for column in footer.row_groups().iter().flat_map(RowGroupMetaData::columns) {
+        let places = [Some(column.data_page_offset()), column.dictionary_page_offset(), Some(column.compressed_size())];
+        if places.into_iter().flatten().any(i64::is_negative) {
+            return Err(ParquetError::General("its columns lie before its beginning".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Checks the footer of a file, as [`check_depth`].

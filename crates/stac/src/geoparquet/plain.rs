@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 
 use super::base::guarded;
-use super::footer::check_depth;
+use super::footer::{check_depth, check_places};
 
 /// Most bytes of texts.
 const MOST: usize = 1 << 30;
@@ -26,6 +26,7 @@ pub type Cell = (Arc<str>, String);
 pub fn plain_rows(bytes: Bytes, mut each: impl FnMut(Vec<Cell>)) -> Result<(), String> {
     let wrong = |e: ParquetError| format!("it is no Parquet file that can be read: {e}");
     let reader = guarded(|| open(bytes)).map_err(wrong)?;
+    check_places(reader.metadata()).map_err(wrong)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let names: Vec<(Arc<str>, bool)> = schema
         .root_schema()

@@ -12,7 +12,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use parquet::file::properties::ReaderProperties;
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 
-use super::footer::{Known, MOST_FOOTER, check_depth};
+use super::footer::{Known, MOST_FOOTER, check_depth, check_places};
 use super::group::Group;
 use super::held::Held;
 use super::layout::Layout;
@@ -61,6 +61,7 @@ impl Table {
                 Err(e) => return Err(wrong(e.to_string())),
             }
         };
+        check_places(&footer).map_err(|e| wrong(e.to_string()))?;
         let known = Known::of(&footer).map_err(|e| wrong(e.to_string()))?;
         let layout = Layout::of(footer.file_metadata().schema_descr(), &known.foreign);
         let layout = Arc::new(layout.map_err(|e| wrong(e.to_string()))?);
