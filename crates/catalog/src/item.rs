@@ -59,12 +59,14 @@ fn extensions(plan: &ItemPlan, properties: &Map<String, Value>, assets: &Map<Str
     let origin = plan.origin.as_ref().and_then(|origin| origin.get("stac_extensions")?.as_array());
     let mut all: Vec<String> =
         origin.into_iter().flatten().filter_map(|schema| Some(schema.as_str()?.to_owned())).collect();
-    let bands = |asset: &Value| asset.get("bands").and_then(Value::as_array).cloned().unwrap_or_default();
-    let objects = assets.values().flat_map(|asset| std::iter::once(asset.clone()).chain(bands(asset)));
-    let objects: Vec<Value> = objects.chain(std::iter::once(Value::Object(properties.clone()))).collect();
+    let has = |object: &Map<String, Value>, prefix: &str| object.keys().any(|key| key.starts_with(prefix));
+    let has_any = |value: &Value, prefix: &str| value.as_object().is_some_and(|object| has(object, prefix));
     let is_used = |prefix: &str| {
-        let mut objects = objects.iter().filter_map(Value::as_object);
-        objects.any(|object| object.keys().any(|key| key.starts_with(prefix)))
+        has(properties, prefix)
+            || assets.values().any(|asset| {
+                let bands = asset.get("bands").and_then(Value::as_array);
+                has_any(asset, prefix) || bands.is_some_and(|bands| bands.iter().any(|band| has_any(band, prefix)))
+            })
     };
     for (_, extension) in EXTENSIONS.into_iter().filter(|(prefix, _)| is_used(prefix)) {
         let name = format!("/{}/", extension.split('/').next().unwrap_or_default());
