@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use outcrop_catalog::{SearchOptions, Source, search};
-use outcrop_fetcher::{FetchOptions, Target, fetch};
+use outcrop_fetcher::{FetchOptions, Selection, Target, fetch};
 use outcrop_store::{Href, Store, StoreOptions};
 
 #[tokio::main]
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let source = Source { href: Href::parse(&catalog)?.absolute().as_folder(), id: None };
     let wanted = SearchOptions { datetime: Some("1981".parse()?), max_items: Some(1), ..SearchOptions::default() };
     let to = Href::from_path(&folder).absolute().as_folder();
-    let options = FetchOptions::new(vec![key], Target::Folder(to.clone()));
+    let options = FetchOptions::new(Selection::of_keys([key]), Target::Folder(to.clone()));
     let report = fetch(&store, search(&store, &source, &wanted), &options).await?;
 
     println!("{} copied ({} bytes), {} there already, in {to}", report.copied, report.bytes, report.skipped);

@@ -61,6 +61,12 @@ impl Bars {
                     piece.bar.inc(by);
                 }
             }
+            Event::Total { task, total } => {
+                if let Some(piece) = pieces.get_mut(&task) {
+                    piece.bar.set_style(style(Some(total), piece.unit));
+                    piece.bar.set_length(total);
+                }
+            }
             Event::Restart { task } => {
                 if let Some(piece) = pieces.get_mut(&task) {
                     piece.done = 0;
@@ -103,6 +109,11 @@ impl Piece {
 }
 
 fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(style(total, unit))
+}
+
+fn style(total: Option<u64>, unit: Unit) -> ProgressStyle {
     let template = match (unit, total) {
         (Unit::Bytes, Some(_)) => {
             "{msg:32!} {bar:24} {bytes:>10} of {total_bytes:<10} {bytes_per_sec:>12} {eta:>4} left"
@@ -112,6 +123,5 @@ fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
         (Unit::Count, None) => "{msg:32!} {spinner} {pos:>6} {per_sec:>12}",
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    bar.with_style(style.progress_chars("=> "))
+    style.progress_chars("=> ")
 }

@@ -1,6 +1,7 @@
 //! Arguments and their help.
 
 mod catalogs;
+mod fetch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -8,6 +9,7 @@ pub(crate) use catalogs::{
     BuildArgs, CollectionsArgs, DescribeArgs, HarvestArgs, IndexArgs, ItemFormat, MigrateArgs, SearchArgs, Selection,
     ValidateArgs,
 };
+pub(crate) use fetch::{Conflict, FetchArgs};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]
@@ -63,32 +65,6 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// The whole way on a small archive: make, serve, build, search, fetch, compute, plot, register.
     Demo(DemoArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local\n  \
-    outcrop fetch daymet --asset dayl --datetime 1980/1981 --to local --dry-run")]
-pub(crate) struct FetchArgs {
-    /// Catalog, collection, item or file of items; CATALOG#ID names one item.
-    pub(crate) source: String,
-    /// Keys of the assets to copy.
-    #[arg(long = "asset", required = true, value_name = "KEY", value_delimiter = ',')]
-    pub(crate) assets: Vec<String>,
-    /// Folder for the copies and the new catalog.
-    #[arg(long, value_name = "FOLDER", required_unless_present = "in_place")]
-    pub(crate) to: Option<String>,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-    /// Rewrite the hrefs of the source catalog instead of writing a new one.
-    #[arg(long)]
-    pub(crate) in_place: bool,
-    /// Files copied at once.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub(crate) jobs: usize,
-    /// Say what would be copied, copy nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,32 +2,51 @@
 
 use outcrop_catalog::search;
 use outcrop_compute::human;
-use outcrop_fetcher::{FetchOptions, FetchReport, Target, fetch};
+use outcrop_fetcher::{
+    Checked, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Selection, State, Target, Told, check,
+    fetch,
+};
+use outcrop_store::{Href, Store};
 use serde_json::json;
 
 use super::{folder, search_options, source};
-use crate::args::FetchArgs;
+use crate::args::{Conflict, FetchArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failure> {
-    if args.assets.iter().any(String::is_empty) {
-        return Err(Failure::usage("an asset key is empty", "`outcrop describe` lists the keys"));
+    let selection =
+        Selection { keys: args.assets.clone(), roles: args.roles.clone(), media_types: args.media_types.clone() };
+    let all = [&selection.keys, &selection.roles, &selection.media_types];
+    if all.iter().any(|texts| texts.iter().any(String::is_empty)) {
+        return Err(Failure::usage("an asset key, role or media type is empty", "`outcrop describe` lists the keys"));
     }
     let (from, options) = (source(&args.source)?, search_options(&args.selection)?);
+    if args.verify {
+        let items = search(&context.store, &from, &options);
+        let sink = context.progress.sink();
+        let checked = context.wait(async { Ok::<_, Failure>(check(items, &sink).await) })?;
+        tell_checked(context, args, &checked);
+        return Ok(Outcome::of(checked.failed.len()));
+    }
     let target = match &args.to {
         Some(to) if !args.in_place => Target::Folder(folder(to)?),
         Some(_) => return Err(Failure::usage("--to and --in-place exclude each other", "give one of them")),
         None => Target::InPlace,
     };
+    let store = store_for(context, args)?;
     let fetching = FetchOptions {
         jobs: args.jobs,
         dry_run: args.dry_run,
+        retry_failed: args.retry_failed,
+        checksum: args.checksum.0,
+        on_conflict: if args.on_conflict == Conflict::Suffix { OnConflict::Suffix } else { OnConflict::Error },
         progress: context.progress.sink(),
-        ..FetchOptions::new(args.assets.clone(), target)
+        told: told(context, args),
+        ..FetchOptions::new(selection, target)
     };
-    let mut report = context.wait(fetch(&context.store, search(&context.store, &from, &options), &fetching))?;
+    let mut report = context.wait(fetch(&store, search(&store, &from, &options), &fetching))?;
     if report.items == 0
         && report.failed.len() == 1
         && report.failed[0].item.is_empty()
@@ -36,36 +55,103 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
         return Err(only.why.into());
     }
     tell(context, args, &report);
-    Ok(Outcome::of(report.failed.len()))
+    Ok(Outcome::of(usize::try_from(report.failures).unwrap_or(usize::MAX)))
 }
 
-fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
-    for failure in &report.failed {
+/// The store for the assets: a catalog of the internet does not lead into networks that are not.
+fn store_for(context: &Context, args: &FetchArgs) -> Result<Store, Failure> {
+    let text = args.source.rsplit_once('#').map_or(args.source.as_str(), |(href, _)| href);
+    let store = &context.store;
+    let Ok(href) = Href::parse(text) else { return Ok(store.clone()) };
+    if args.allow_private
+        || href.to_url().is_none()
+        || !context.wait(async { Ok::<_, Failure>(store.is_public(&href).await) })?
+    {
+        return Ok(store.clone());
+    }
+    Ok(store.guarded(&[href])?)
+}
+
+/// A dry run lists what it would copy.
+fn told(context: &Context, args: &FetchArgs) -> Told {
+    if !args.dry_run || context.json {
+        return Told::default();
+    }
+    Told::new(|line| {
+        if line.state == State::Done {
+            let size = line.size.filter(|size| *size > 0).map_or_else(|| "?".to_owned(), human);
+            print::data(&format!("{:>10}  {} {}  {}\n", size, line.item, line.asset, line.href));
+        }
+    })
+}
+
+fn tell_failed(args: &FetchArgs, failed: &[Failed]) {
+    for failure in failed {
         let name = [failure.item.as_str(), failure.asset.as_str(), failure.href.as_str()];
         let name: Vec<&str> = name.into_iter().filter(|part| !part.is_empty()).collect();
         let name = if name.is_empty() { args.source.clone() } else { name.join(" ") };
         print::failed(&name, &failure.why);
     }
+}
+
+fn as_json(failed: &[Failed]) -> Vec<serde_json::Value> {
+    let one =
+        |f: &Failed| json!({"item": f.item, "asset": f.asset, "href": f.href, "why": print::chain(&f.why).join(": ")});
+    failed.iter().map(one).collect()
+}
+
+fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
+    tell_failed(args, &report.failed);
+    for warning in &report.warnings {
+        context.say(&format!("warning: {warning}"));
+    }
+    let to = args.to.as_deref().unwrap_or("their items");
     if context.json {
-        let failed = report
-            .failed
-            .iter()
-            .map(|f| json!({"item": f.item, "asset": f.asset, "href": f.href, "why": print::chain(&f.why).join(": ")}));
         print::json(&json!({
             "items": report.items, "copied": report.copied, "skipped": report.skipped, "bytes": report.bytes,
-            "seconds": report.seconds, "dry_run": args.dry_run, "failed": failed.collect::<Vec<_>>(),
+            "unverified": report.unverified, "failures": report.failures, "seconds": report.seconds,
+            "dry_run": args.dry_run, "failed": as_json(&report.failed), "warnings": report.warnings,
         }));
         return;
     }
+    let more = report.failures.saturating_sub(report.failed.len() as u64);
+    if more > 0 {
+        context.say(&format!("{more} more failed"));
+    }
+    if report.failures > 0
+        && !args.dry_run
+        && let Some(to) = &args.to
+    {
+        context.say(&format!("{to}/{LEDGER} tells what became of each; --retry-failed tries only those again"));
+    }
     let verb = if args.dry_run { "would copy" } else { "copied" };
-    let to = args.to.as_deref().unwrap_or("their items");
     context.say(&format!(
         "{verb} {} files ({}) of {} items to {to}, {} there already, {} failed, {:.2} s",
         report.copied,
         human(report.bytes),
         report.items,
         report.skipped,
-        report.failed.len(),
+        report.failures,
         report.seconds
+    ));
+}
+
+fn tell_checked(context: &Context, args: &FetchArgs, checked: &Checked) {
+    tell_failed(args, &checked.failed);
+    if context.json {
+        print::json(&json!({
+            "items": checked.items, "right": checked.right, "unverified": checked.unverified, "bytes": checked.bytes,
+            "seconds": checked.seconds, "failed": as_json(&checked.failed),
+        }));
+        return;
+    }
+    context.say(&format!(
+        "{} items: {} files are right ({}), {} have no digest to hold them against, {} failed, {:.2} s",
+        checked.items,
+        checked.right,
+        human(checked.bytes),
+        checked.unverified,
+        checked.failed.len(),
+        checked.seconds
     ));
 }

@@ -124,9 +124,8 @@ impl Demo<'_> {
             assets: vec!["tmin".into(), "tmax".into()],
             to: Some(to),
             selection: Selection { ids: vec![ITEM.into()], ..Selection::default() },
-            in_place: false,
             jobs: 8,
-            dry_run: false,
+            ..FetchArgs::default()
         };
         let outcome = commands::fetch::run(self.context, &args)?;
         if outcome == Outcome::Done { Ok(()) } else { Err(Failure::usage("the copy failed", "the reasons are above")) }

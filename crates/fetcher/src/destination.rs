@@ -20,7 +20,15 @@ const ALONE: &str = "items";
 pub(crate) struct Destination {
     target: Target,
     writer: Option<TreeWriter>,
-    seen: HashSet<Vec<String>>,
+    /// Documents that were written, by the hash of their href.
+    seen: HashSet<[u8; 16]>,
+}
+
+fn mark(href: &Href) -> [u8; 16] {
+    let hash = blake3::hash(href.absolute().as_str().as_bytes());
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&hash.as_bytes()[..16]);
+    mark
 }
 
 impl Destination {
@@ -45,34 +53,46 @@ impl Destination {
         let ids: Vec<&str> = own.iter().map(String::as_str).collect();
         let at = document_href(&to, &ids, Kind::Item)?;
         writer.add_at(&path, rewritten(&node.document, &at, copies)?)?;
-        self.seen.insert(own);
+        self.seen.insert(mark(&at));
         Ok(())
     }
 
-    /// Adds what the destination held before, then publishes the catalogs.
+    /// Adds what the destination held before, then publishes the catalogs, each with its members by name.
     pub(crate) async fn finish(self, store: &Store) -> Result<()> {
         let (Some(mut writer), Target::Folder(to)) = (self.writer, self.target) else { return Ok(()) };
-        if root_of(&to)?.is_some() {
+        if root_of(&to)?.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
             while let Some(node) = old.next().await {
                 // What cannot be read there is not named again.
                 let Ok(node) = node else { continue };
+                if node.document.kind() != Kind::Item || self.seen.contains(&mark(node.document.href())) {
+                    continue;
+                }
                 let path: Vec<String> = node.ancestors.iter().skip(1).map(|above| above.id().to_owned()).collect();
-                if node.document.kind() != Kind::Item {
-                    continue;
-                }
-                if self.seen.contains(&[&path[..], &[node.document.id().to_owned()]].concat()) {
-                    continue;
-                }
                 for (depth, above) in node.ancestors.iter().enumerate().skip(1) {
                     writer.add_catalog(&path[..depth], above.body.clone())?;
                 }
                 writer.add_at(&path, node.document.into_body())?;
             }
         }
+        writer.sort();
         writer.finish()?;
         Ok(())
     }
+}
+
+/// True if the catalog that is there may name items that were not written now.
+async fn holds_others(store: &Store, to: &Href, seen: &HashSet<[u8; 16]>) -> bool {
+    let mut catalogs = pin!(walk(store, to, WalkOptions { items: false, ..WalkOptions::default() }));
+    while let Some(node) = catalogs.next().await {
+        let Ok(node) = node else { continue };
+        let is_new = |href: &str| node.document.resolve(href).is_ok_and(|href| !seen.contains(&mark(&href)));
+        // Links that were cut away are not looked at here.
+        if node.document.cut_links() > 0 || node.document.links().any(|link| link.rel == "item" && is_new(link.href)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The root document of a folder, if there is one.

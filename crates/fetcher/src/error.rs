@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Nothing was asked for.
-    #[error("no asset key was given; name at least one, `outcrop describe` lists them")]
+    #[error("no asset was chosen; name keys, roles or media types, `outcrop describe` lists the keys")]
     NoAssets,
     /// The item lacks the asset.
     #[error("item `{item}` has no asset `{asset}`; it has {known}")]
@@ -57,6 +57,9 @@ pub enum Error {
         /// Where it should be.
         href: Href,
     },
+    /// An object cannot be copied.
+    #[error(transparent)]
+    Object(#[from] outcrop_store::Error),
     /// An asset cannot be copied.
     #[error("cannot fetch asset `{asset}` of item `{item}`")]
     Transfer {
@@ -68,6 +71,48 @@ pub enum Error {
         #[source]
         source: outcrop_store::Error,
     },
+    /// The bytes that came are not those that the catalog or the server speaks of.
+    #[error("asset `{asset}` of item `{item}` is damaged: its {algorithm} is {got}, {who} says {want}")]
+    Digest {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// What was computed.
+        algorithm: crate::Algorithm,
+        /// The digest of the bytes, in hex.
+        got: String,
+        /// The digest that it should be.
+        want: String,
+        /// Who says so.
+        who: &'static str,
+    },
+    /// Two items would have one folder.
+    #[error("items `{first}` and `{second}` would share a folder where names know no case; fetch them apart")]
+    SameFolder {
+        /// Id of the item that has it first.
+        first: String,
+        /// Id of the other.
+        second: String,
+    },
+    /// Nothing is known of an earlier run.
+    #[error("`{href}` has no ledger of an earlier fetch; run without --retry-failed")]
+    NoLedger {
+        /// The destination.
+        href: Href,
+    },
+    /// A copy cannot get its name.
+    #[error("cannot write `{href}`")]
+    Write {
+        /// The copy.
+        href: Href,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A piece of the run ended before it was done.
+    #[error("the run was interrupted")]
+    Interrupted,
     /// A link in the destination leads elsewhere, perhaps out of it.
     #[error("`{href}` is a symbolic link; nothing is written through links below the destination, remove it first")]
     Link {

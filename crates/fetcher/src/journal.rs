@@ -1,19 +1,26 @@
 //! The journal of a destination: which files are whole, one line each with its own checksum.
 //!
-//! A line is written after its file is on the disk. A line that is torn or altered counts as not written.
+//! A line is written after its file is on the disk. A line that is torn or altered counts as not written. In memory is
+//! only where each file's line is: 16 bytes a file.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use outcrop_store::Href;
 use serde::{Deserialize, Serialize};
 
+use crate::rewrite::identity;
+use crate::verify::Checksum;
 use crate::{Error, Result};
 
 /// Name of the journal in the folder of the destination.
 pub(crate) const NAME: &str = ".outcrop-fetch.journal";
+/// No line is longer.
+const LONGEST: usize = 1 << 16;
 
 /// A file that was copied whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,14 +31,37 @@ pub(crate) struct Entry {
     pub(crate) href: String,
     /// Its size in bytes.
     pub(crate) size: u64,
+    /// Its digest as a multihash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<String>,
+    /// What vouches for it.
+    #[serde(default)]
+    pub(crate) verified: String,
+    /// When it was last changed, in nanoseconds since 1970.
+    #[serde(default)]
+    pub(crate) time: i128,
+}
+
+impl Entry {
+    /// With the time of the file as it is now.
+    pub(crate) fn dated(mut self, meta: &Metadata) -> Self {
+        self.time = time_of(meta);
+        self
+    }
+}
+
+fn time_of(meta: &Metadata) -> i128 {
+    i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
 }
 
 /// The open journal; it is locked until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Journal {
     href: Href,
-    file: File,
-    entries: HashMap<String, Entry>,
+    file: Option<File>,
+    /// Where the last line of a file is, by the hash of its name.
+    places: HashMap<u64, u64>,
+    hasher: RandomState,
 }
 
 impl Journal {
@@ -42,50 +72,119 @@ impl Journal {
         let href = Href::from_path(&path);
         let failed = |source| Error::Journal { href: href.clone(), source };
         std::fs::create_dir_all(&root).map_err(failed)?;
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed)?;
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { href: folder.clone() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let entries = entries_of(&mut file).map_err(failed)?;
-        Ok(Self { href, file, entries })
+        Self::of(href.clone(), Some(file)).map_err(failed)
     }
 
     /// The journal of a folder as it stands, without making or locking it.
-    pub(crate) fn peek(folder: &Href) -> HashMap<String, Entry> {
+    pub(crate) fn peek(folder: &Href) -> Self {
         let path = folder.to_path().unwrap_or_default().join(NAME);
-        File::open(path).and_then(|mut file| entries_of(&mut file)).unwrap_or_default()
+        let file = File::open(&path).ok();
+        let empty =
+            Self { href: Href::from_path(&path), file: None, places: HashMap::new(), hasher: RandomState::new() };
+        Self::of(empty.href.clone(), file).unwrap_or(empty)
     }
 
-    pub(crate) fn entries(&self) -> &HashMap<String, Entry> {
-        &self.entries
+    fn of(href: Href, file: Option<File>) -> std::io::Result<Self> {
+        let mut journal = Self { href, file: None, places: HashMap::new(), hasher: RandomState::new() };
+        let Some(file) = file else { return Ok(journal) };
+        let mut lines = BufReader::with_capacity(1 << 20, &file);
+        let (mut line, mut end) = (Vec::new(), 0);
+        loop {
+            line.clear();
+            let read = lines.read_until(b'\n', &mut line)?;
+            if read == 0 {
+                break;
+            }
+            if let Some(entry) = entry_of(&line) {
+                let key = journal.hasher.hash_one(&entry.file);
+                journal.places.insert(key, end);
+            }
+            end += read as u64;
+        }
+        journal.file = Some(file);
+        Ok(journal)
     }
 
-    /// Adds a file and waits until the line is on the disk.
-    pub(crate) fn add(&mut self, entry: Entry) -> Result<()> {
+    /// What is noted of a file, by its path below the destination.
+    pub(crate) fn get(&self, name: &str) -> Option<Entry> {
+        let at = *self.places.get(&self.hasher.hash_one(name))?;
+        let mut bytes = vec![0; 1024];
+        let file = self.file.as_ref()?;
+        loop {
+            let got = file.read_at(&mut bytes, at).ok()?;
+            if let Some(end) = bytes[..got].iter().position(|byte| *byte == b'\n') {
+                // Another file's line, of the same hash, is none of this.
+                return entry_of(&bytes[..=end]).filter(|entry| entry.file == name);
+            }
+            if got < bytes.len() || bytes.len() > LONGEST {
+                return None;
+            }
+            bytes.resize(bytes.len() * 4, 0);
+        }
+    }
+
+    /// Adds a file; the line is on the disk after [`Journal::flush`].
+    pub(crate) fn add(&mut self, entry: &Entry) -> Result<()> {
         let failed = |source| Error::Journal { href: self.href.clone(), source };
-        let text = serde_json::to_string(&entry).map_err(|e| failed(e.into()))?;
+        let text = serde_json::to_string(entry).map_err(|e| failed(e.into()))?;
         // A torn line before this one ends here.
-        let line = format!("\n{:016x} {text}\n", checksum(text.as_bytes()));
-        self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data()).map_err(failed)?;
-        self.entries.insert(entry.file.clone(), entry);
+        let line = format!("\n{}", line_of(&text));
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let end = file.metadata().map_err(failed)?.len();
+        file.write_all(line.as_bytes()).map_err(failed)?;
+        self.places.insert(self.hasher.hash_one(&entry.file), end + 1);
         Ok(())
     }
+
+    /// Waits until all lines are on the disk.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        let failed = |source| Error::Journal { href: self.href.clone(), source };
+        self.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(failed))
+    }
+
+    /// True if a file is there as its line says, and the line is of this source and what the catalog knows of it.
+    pub(crate) fn holds(&self, (path, name): (&Path, &str), source: &Href, want: &Want<'_>) -> Option<Entry> {
+        let entry = self.get(name).filter(|entry| entry.href == identity(source))?;
+        let meta = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
+        let same = meta.len() == entry.size && want.size.is_none_or(|size| size == entry.size);
+        let noted = entry.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
+        let agrees = match (want.checksum, &noted) {
+            (Some(want), Some(noted)) if want.algorithm == noted.algorithm => want.is_of(&noted.digest),
+            (Some(_), None) => false,
+            _ => true,
+        };
+        // Somebody touched it: its digest decides.
+        let intact = time_of(&meta) == entry.time || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
+        (same && agrees && intact).then_some(entry)
+    }
 }
 
-fn entries_of(file: &mut File) -> std::io::Result<HashMap<String, Entry>> {
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
-    let entries = text.lines().filter_map(parse);
-    Ok(entries.map(|entry| (entry.file.clone(), entry)).collect())
+/// What the catalog knows of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Want<'a> {
+    pub(crate) size: Option<u64>,
+    pub(crate) checksum: Option<&'a Checksum>,
 }
 
-fn parse(line: &str) -> Option<Entry> {
+fn entry_of(line: &[u8]) -> Option<Entry> {
+    serde_json::from_str(checked_line(std::str::from_utf8(line).ok()?.trim_end())?).ok()
+}
+
+/// The text of a line whose checksum is right.
+pub(crate) fn checked_line(line: &str) -> Option<&str> {
     let (sum, text) = line.split_once(' ')?;
-    let matches = u64::from_str_radix(sum, 16).ok()? == checksum(text.as_bytes());
-    matches.then(|| serde_json::from_str(text).ok())?
+    (sum.len() == 16 && u64::from_str_radix(sum, 16).ok()? == checksum(text.as_bytes())).then_some(text)
+}
+
+/// A line with its checksum.
+pub(crate) fn line_of(text: &str) -> String {
+    format!("{:016x} {text}\n", checksum(text.as_bytes()))
 }
 
 /// FNV-1a, 64 bits: against torn and altered lines, not against an attacker.
@@ -93,19 +192,13 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// True if a file is there with the size of its entry, and the entry is of this source and size.
-pub(crate) fn holds(entries: &HashMap<String, Entry>, file: (&Path, &str), source: &Href, want: Option<u64>) -> bool {
-    let Some(entry) = entries.get(file.1) else { return false };
-    let size = std::fs::symlink_metadata(file.0).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-    entry.href == source.to_string() && size == Some(entry.size) && want.is_none_or(|want| want == entry.size)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(file: &str) -> Entry {
-        Entry { file: file.into(), href: "https://h/x.nc".into(), size: 7 }
+        let (href, verified) = ("https://h/x.nc".into(), "size".into());
+        Entry { file: file.into(), href, size: 7, checksum: None, verified, time: 0 }
     }
 
     #[test]
@@ -113,16 +206,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let href = Href::from_path(folder.path());
         let mut journal = Journal::open(&href).unwrap();
-        journal.add(entry("a")).unwrap();
-        journal.add(entry("b")).unwrap();
+        journal.add(&entry("a")).unwrap();
+        journal.add(&entry("b")).unwrap();
+        assert_eq!(journal.get("a"), Some(entry("a")));
         drop(journal);
         let path = folder.path().join(NAME);
         let text = std::fs::read_to_string(&path).unwrap().replace("\"a\"", "\"z\"");
         std::fs::write(&path, format!("{text}\n0123 {{\"file\":\"c\"")).unwrap();
         let mut journal = Journal::open(&href).unwrap();
-        assert_eq!(journal.entries().keys().collect::<Vec<_>>(), ["b"]);
-        journal.add(entry("d")).unwrap();
-        assert_eq!(Journal::peek(&href).len(), 2);
+        assert_eq!((journal.get("a"), journal.get("b"), journal.get("c")), (None, Some(entry("b")), None));
+        journal.add(&entry("d")).unwrap();
+        let long = entry(&"x".repeat(5000));
+        journal.add(&long).unwrap();
+        assert_eq!((journal.get("d"), journal.get(&long.file)), (Some(entry("d")), Some(long)));
+        assert_eq!(Journal::peek(&href).places.len(), 3);
     }
 
     #[test]
@@ -133,5 +230,17 @@ mod tests {
         assert!(matches!(Journal::open(&href), Err(Error::Busy { .. })));
         drop(first);
         assert!(Journal::open(&href).is_ok());
+    }
+
+    #[test]
+    fn any_flipped_bit_is_noticed() {
+        let line = line_of(r#"{"file":"a","href":"h","size":7}"#);
+        for at in 0..8 * (line.len() - 1) {
+            let mut bytes = line.clone().into_bytes();
+            bytes[at / 8] ^= 1 << (at % 8);
+            let text = String::from_utf8_lossy(&bytes);
+            let found = checked_line(text.trim_end());
+            assert!(found.is_none() || line.contains(found.unwrap_or_default()), "{text}");
+        }
     }
 }

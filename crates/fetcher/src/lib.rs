@@ -3,12 +3,27 @@
 //! [`fetch`] takes a stream of items and writes copies of some of their assets with a catalog that knows them. Which
 //! items, is for others to say. Not here: search (crate catalog), retries and ranges (crate store).
 
+mod check;
+mod commit;
 mod destination;
 mod error;
 mod fetch;
+mod item;
 mod journal;
+mod ledger;
+mod place;
 mod rewrite;
+mod selection;
+mod single;
+mod transfer;
+mod verify;
 
+pub use check::{Checked, check};
 pub use error::{Error, Result};
-pub use fetch::{Failure, FetchOptions, FetchReport, Target, fetch};
-pub use rewrite::{href_of_copy, name_of_copy};
+pub use fetch::{Failure, FetchOptions, FetchReport, Target, Told, fetch};
+pub use ledger::{LEDGER, Line, State};
+pub use place::{OnConflict, name_of_copy};
+pub use rewrite::href_of_copy;
+pub use selection::Selection;
+pub use single::{CopiedObject, CopyOptions, copy};
+pub use verify::{Algorithm, Checksum, Verified};

@@ -1,13 +1,16 @@
 //! Pure rules: what the hrefs of an item become when some of its assets are copied.
 
 use outcrop_stac::{Body, Document};
-use outcrop_store::{Href, safe_name};
+use outcrop_store::Href;
 use serde_json::{Value, json};
 
 use crate::{Error, Result};
 
 /// The field of an asset that names the file of its chunk references.
 const REFERENCES: &str = "outcrop:references";
+/// The field of an asset of whose bytes nothing is known that they could be held against.
+const UNVERIFIED: &str = "outcrop:unverified";
+const FILE: &str = "https://stac-extensions.github.io/file/v2.1.0/schema.json";
 const ALTERNATE: &str = "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json";
 
 /// The href of a copy in its item: the bare file name if it lies beside the item's document, else the absolute href.
@@ -28,33 +31,32 @@ pub fn href_of_copy(item: &Href, copy: &Href) -> String {
     }
 }
 
-/// The file name of a copy: the last part of the asset's href, without query.
-///
-/// # Errors
-/// [`Error::Name`] if that is no portable file name.
-pub fn name_of_copy(item: &str, asset: &str, source: &Href) -> Result<String> {
-    let name = source.file_name().unwrap_or_default();
-    match safe_name(name) {
-        Ok(name) => Ok(name.to_owned()),
-        Err(source) => Err(Error::Name { item: item.to_owned(), asset: asset.to_owned(), source }),
-    }
-}
-
-/// Where an asset can be fetched from: its href, or its remote alternate if the href is the copy itself.
+/// Where an asset can be fetched from, in the order to try: its href, then those of its alternates. Its href is left out
+/// if it is the copy itself.
 ///
 /// # Errors
 /// [`Error::Stac`] if a reference is not an href; [`Error::NoSource`] if it is the copy and has no alternate.
-pub(crate) fn source_of(item: &Document, key: &str, copy_of: impl Fn(&Href) -> Option<Href>) -> Result<Href> {
+pub(crate) fn sources_of(item: &Document, key: &str, copy_of: impl Fn(&Href) -> Option<Href>) -> Result<Vec<Href>> {
     let asset = item.asset(key);
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let href = item.resolve(&text(asset.and_then(|asset| asset.get("href"))))?;
-    if copy_of(&href).is_none_or(|copy| copy.absolute() != href.absolute()) {
-        return Ok(href);
+    let is_copy = |href: &Href| copy_of(href).is_some_and(|copy| copy.absolute() == href.absolute());
+    let alternates = asset.and_then(|asset| asset.get("alternate")).and_then(Value::as_object);
+    let mut found = vec![href.clone()];
+    // Where it was copied from comes first.
+    let mut others: Vec<(&String, &Value)> = alternates.into_iter().flatten().collect();
+    others.sort_by_key(|(name, _)| *name != "remote");
+    for (_, alternate) in others {
+        if let Some(other) = alternate.get("href").and_then(Value::as_str) {
+            found.push(item.resolve(other)?);
+        }
     }
-    match asset.and_then(|asset| asset.get("alternate")?.get("remote")?.get("href")) {
-        Some(remote) => Ok(item.resolve(&text(Some(remote)))?),
-        None => Err(Error::NoSource { item: item.id().to_owned(), asset: key.to_owned(), href }),
+    found.retain(|href| !is_copy(href));
+    found.dedup();
+    if found.is_empty() {
+        return Err(Error::NoSource { item: item.id().to_owned(), asset: key.to_owned(), href });
     }
+    Ok(found)
 }
 
 /// An asset that has a copy.
@@ -63,6 +65,11 @@ pub(crate) struct Copied {
     pub(crate) key: String,
     pub(crate) source: Href,
     pub(crate) copy: Href,
+    /// What is known of the copy.
+    pub(crate) size: Option<u64>,
+    pub(crate) checksum: Option<String>,
+    /// Nothing vouches for it.
+    pub(crate) is_unverified: bool,
 }
 
 /// The item as it is at `at`: copies by their new href with the old one as alternate `remote`, all other references
@@ -80,9 +87,19 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
             asset.insert("href".into(), href_of_copy(at, &copy.copy).into());
             // References are of the old file, by its href.
             asset.shift_remove(REFERENCES);
+            asset.shift_remove(UNVERIFIED);
+            if let Some(size) = copy.size {
+                asset.insert("file:size".into(), size.into());
+            }
+            if let Some(checksum) = &copy.checksum {
+                asset.insert("file:checksum".into(), checksum.as_str().into());
+            }
+            if copy.is_unverified {
+                asset.insert(UNVERIFIED.into(), true.into());
+            }
             let alternate = asset.entry("alternate").or_insert_with(|| json!({}));
             if let Some(alternate) = alternate.as_object_mut() {
-                alternate.entry("remote").or_insert_with(|| json!({"href": copy.source.as_str()}));
+                alternate.entry("remote").or_insert_with(|| json!({"href": unsigned(&copy.source)}));
             }
         } else if moved {
             make_absolute(item, asset)?;
@@ -93,7 +110,10 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
         }
     }
     if !copies.is_empty() {
-        add_extension(&mut body);
+        add_extension(&mut body, "/alternate-assets/", ALTERNATE);
+    }
+    if copies.iter().any(|copy| copy.size.is_some() || copy.checksum.is_some()) {
+        add_extension(&mut body, "/file/", FILE);
     }
     if moved {
         links(item, &mut body)?;
@@ -103,19 +123,62 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
 
 fn make_absolute(item: &Document, fields: &mut Body) -> Result<()> {
     if let Some(Value::String(href)) = fields.get("href") {
-        let href = item.resolve(href)?.absolute();
-        fields.insert("href".into(), href.as_str().into());
+        match item.resolve(href) {
+            Ok(href) => drop(fields.insert("href".into(), href.absolute().as_str().into())),
+            // A file of this machine that an item from elsewhere names stays what it is: a name.
+            Err(outcrop_stac::Error::LocalFromRemote { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }
 
-fn add_extension(body: &mut Body) {
+fn add_extension(body: &mut Body, part: &str, schema: &str) {
     let extensions = body.entry("stac_extensions").or_insert_with(|| json!([]));
     if let Some(extensions) = extensions.as_array_mut()
-        && !extensions.iter().any(|known| known.as_str().is_some_and(|known| known.contains("/alternate-assets/")))
+        && !extensions.iter().any(|known| known.as_str().is_some_and(|known| known.contains(part)))
     {
-        extensions.push(ALTERNATE.into());
+        extensions.push(schema.into());
     }
+}
+
+/// Query parameters that are a signature or belong to one.
+const SIGNING: [&str; 14] =
+    ["sig", "se", "sp", "sv", "sr", "st", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv", "token"];
+
+/// An href as it is saved: without user, password and signature, which end, and are secrets.
+fn unsigned(href: &Href) -> String {
+    let Some(mut url) = href.to_url() else { return href.as_str().to_owned() };
+    // Neither can fail for URLs of http.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let pairs: Vec<(String, String)> = url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+    let has_sas = pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("sig"));
+    let is_signing = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let known =
+            ["signature", "key-pair-id", "policy", "expires", "awsaccesskeyid", "access_token", "googleaccessid"];
+        name.starts_with("x-amz-")
+            || name.starts_with("x-goog-")
+            || known.contains(&name.as_str())
+            || has_sas && SIGNING.contains(&name.as_str())
+    };
+    if pairs.iter().any(|(name, _)| is_signing(name)) {
+        let kept: Vec<&(String, String)> = pairs.iter().filter(|(name, _)| !is_signing(name)).collect();
+        if kept.is_empty() {
+            url.set_query(None);
+        } else {
+            url.query_pairs_mut().clear().extend_pairs(kept);
+        }
+    }
+    url.to_string()
+}
+
+/// What tells a source from any other, without its secrets and whatever its signature is at the moment.
+pub(crate) fn identity(href: &Href) -> String {
+    let text = unsigned(href);
+    let shown = href.to_string();
+    if text == shown { shown } else { format!("{shown} {}", &blake3::hash(text.as_bytes()).to_hex()[..16]) }
 }
 
 /// Links that are kept become absolute; a copy of a remote item points to it as `canonical`.
@@ -127,7 +190,7 @@ fn links(item: &Document, body: &mut Body) -> Result<()> {
     }
     let has_origin = links.iter().any(|link| link.get("rel").is_some_and(|rel| rel == "canonical"));
     if !item.href().is_local() && !has_origin {
-        links.push(json!({"rel": "canonical", "href": item.href().as_str(), "type": "application/geo+json"}));
+        links.push(json!({"rel": "canonical", "href": unsigned(item.href()), "type": "application/geo+json"}));
     }
     Ok(())
 }
@@ -148,7 +211,14 @@ mod tests {
         let item = item("https://h/c/i/i.json");
         let at = Href::parse("/d/i/i.json").unwrap();
         let source = Href::parse("https://h/c/i/data/tmin.nc").unwrap();
-        let copy = Copied { key: "tmin".into(), source, copy: Href::parse("/d/i/tmin.nc").unwrap() };
+        let copy = Copied {
+            key: "tmin".into(),
+            source,
+            copy: Href::parse("/d/i/tmin.nc").unwrap(),
+            size: None,
+            checksum: None,
+            is_unverified: false,
+        };
         let body = rewritten(&item, &at, std::slice::from_ref(&copy)).unwrap();
         let want =
             json!({"href": "tmin.nc", "title": "T", "alternate": {"remote": {"href": "https://h/c/i/data/tmin.nc"}}});
@@ -166,22 +236,34 @@ mod tests {
     fn rewriting_in_place_touches_only_the_copied_asset() {
         let item = item("/d/i/i.json");
         let source = Href::parse("/d/i/data/tmin.nc").unwrap();
-        let copy = Copied { key: "tmin".into(), source, copy: Href::parse("/d/i/tmin.nc").unwrap() };
+        let copy = Copied {
+            key: "tmin".into(),
+            source,
+            copy: Href::parse("/d/i/tmin.nc").unwrap(),
+            size: None,
+            checksum: None,
+            is_unverified: false,
+        };
         let body = rewritten(&item, item.href(), &[copy]).unwrap();
         assert_eq!(body["assets"]["dayl"], item.body()["assets"]["dayl"]);
         assert_eq!(body["links"], item.body()["links"]);
         let again = Document::from_value(item.href().clone(), Value::Object(body.clone())).unwrap();
         let beside = |href: &Href| Href::parse(&format!("/d/i/{}", href.file_name()?)).ok();
-        assert_eq!(source_of(&again, "tmin", beside).unwrap().as_str(), "/d/i/data/tmin.nc");
-        assert!(matches!(source_of(&again, "dayl", |href| Some(href.clone())), Err(Error::NoSource { .. })));
+        assert_eq!(sources_of(&again, "tmin", beside).unwrap()[0].as_str(), "/d/i/data/tmin.nc");
+        assert!(matches!(sources_of(&again, "dayl", |href| Some(href.clone())), Err(Error::NoSource { .. })));
     }
 
     #[test]
-    fn names_of_copies_are_safe() {
-        let name = |href: &str| name_of_copy("i", "a", &Href::parse(href).unwrap());
-        assert_eq!(name("https://h/x/a.nc?sig=1#f").unwrap(), "a.nc");
-        for bad in ["https://h/x/", "https://h/%2e%2e%2fx", "https://h/x/a%2fb", "https://h/con", "https://h/a:b"] {
-            assert!(name(bad).is_err(), "{bad}");
+    fn signatures_are_not_saved() {
+        let saved = |text: &str| unsigned(&Href::parse(text).unwrap());
+        for (href, want) in [
+            ("https://me:pw@h/a.nc?sv=1&sig=S&sp=r&id=7", "https://h/a.nc?id=7"),
+            ("https://h/a.nc?X-Amz-Signature=S&X-Amz-Date=1", "https://h/a.nc"),
+            ("https://h/a.nc?Expires=1&Signature=S&Key-Pair-Id=K", "https://h/a.nc"),
+            ("https://h/a.nc?st=2000&format=nc", "https://h/a.nc?st=2000&format=nc"),
+            ("s3://b/a?sig=S", "s3://b/a?sig=S"),
+        ] {
+            assert_eq!(saved(href), want);
         }
     }
 }

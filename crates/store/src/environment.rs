@@ -1,4 +1,4 @@
-//! The settings of object stores that users have in their environment.
+//! The settings of hosts and object stores that users have in their environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,11 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// What this process was started with.
     pub fn of_process() -> Self {
-        const PREFIXES: [&str; 6] = ["AWS_", "GOOGLE_", "GS_", "AZURE_", "STORAGE_EMULATOR_HOST", "HOME"];
-        let known = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        Self(
-            texts.filter(|(name, _)| known(name)).filter_map(|(name, v)| Some((name, v.into_string().ok()?))).collect(),
-        )
+        // The config file may name any variable.
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
     }
 
     /// The first of these variables that is set and not empty.

@@ -17,7 +17,8 @@ pub enum Error {
     },
     /// No transport exists for the scheme of the href.
     #[error(
-        "cannot read `{href}`: scheme `{scheme}` is not supported, use a path or a URL of http(s), s3, gs, az or abfs(s)"
+        "cannot read `{href}`: scheme `{scheme}` is not supported, use a path or a URL of http(s), s3, gs, az or abfs(s), or \
+         give the scheme an alias in the config file"
     )]
     Scheme {
         /// The object.
@@ -58,6 +59,14 @@ pub enum Error {
         code: String,
         /// Whether the request carried credentials.
         signed: bool,
+    },
+    /// The config file, or netrc, cannot be used.
+    #[error("cannot use `{href}`: {why}")]
+    Config {
+        /// The file.
+        href: Href,
+        /// What is wrong, without secrets.
+        why: String,
     },
     /// The settings for an object store (environment, profile, files of credentials) cannot be used.
     #[error("cannot read `{href}`: {why}")]
@@ -175,6 +184,14 @@ impl Error {
             return Self::NotFound { href: href.clone() };
         }
         Self::Io { action, href: href.clone(), source }
+    }
+
+    /// The HTTP status of a failure that is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } | Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
     }
 
     /// True where there is nothing at the href (also HTTP 404 and 410).

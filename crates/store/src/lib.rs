@@ -6,6 +6,7 @@
 
 mod bucket;
 mod coalesce;
+mod credentials;
 mod demand;
 mod environment;
 mod error;
@@ -21,6 +22,7 @@ mod request;
 mod retry;
 mod sniff;
 mod store;
+mod stream;
 
 pub use coalesce::coalesce;
 pub use demand::{Demand, DriveError, Sparse, Step};
@@ -31,3 +33,4 @@ pub use listing::{Entry, EntryKind, parse as parse_listing};
 pub use name::safe_name;
 pub use request::Request;
 pub use store::{ObjectMeta, Stats, Store, StoreOptions};
+pub use stream::Streamed;

@@ -28,6 +28,13 @@ pub enum Event {
         /// What the size counts.
         unit: Unit,
     },
+    /// Its size is known now.
+    Total {
+        /// Number of the piece.
+        task: u64,
+        /// Its size.
+        total: u64,
+    },
     /// A part of it is done.
     Advance {
         /// Number of the piece.
@@ -90,6 +97,11 @@ impl Progress {
     /// Says that `by` more is done.
     pub fn advance(&self, by: u64) {
         self.sink.send(Event::Advance { task: self.task, by });
+    }
+
+    /// Says how much there is to do.
+    pub fn set_total(&self, total: u64) {
+        self.sink.send(Event::Total { task: self.task, total });
     }
 
     /// Says that the work starts again.

@@ -1,21 +1,12 @@
-//! Which redirects are followed.
+//! Which redirects are followed: at most ten hops, only to http and https, never from https to http.
 
-use reqwest::redirect::Policy;
 use url::Url;
 
 /// Most redirects of one request.
 const MOST: usize = 10;
 
-/// At most ten hops, only to http and https, never from https to http.
-pub(crate) fn policy() -> Policy {
-    Policy::custom(|attempt| match refusal(attempt.url(), attempt.previous()) {
-        Some(why) => attempt.error(why),
-        None => attempt.follow(),
-    })
-}
-
 /// Why a redirect is not followed; `previous` begins with the URL that was asked for.
-fn refusal(next: &Url, previous: &[Url]) -> Option<&'static str> {
+pub(crate) fn refusal(next: &Url, previous: &[Url]) -> Option<&'static str> {
     match next.scheme() {
         "http" if previous.iter().any(|url| url.scheme() == "https") => {
             return Some("a redirect from https to http is refused");

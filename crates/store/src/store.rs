@@ -10,15 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bucket::Ask;
 use crate::demand::{Demand, DriveError, Sparse, Step};
-use crate::http::{Body, Http, Whole};
+use crate::http::{Guard, Http, Whole, is_public};
 use crate::listing::{self, Entry, webdav};
-use crate::progress::Progress;
-use crate::publish::{self, Staged};
-use crate::{Environment, Error, Href, Request, Result, coalesce, local, retry, sniff};
+use crate::{Environment, Error, Href, Request, Result, coalesce, local, publish};
 
 /// Limits and habits of a [`Store`].
 #[derive(Debug, Clone)]
@@ -43,6 +41,8 @@ pub struct StoreOptions {
     pub max_request: u64,
     /// Requests in flight (default 16).
     pub concurrency: usize,
+    /// Of these to one host (default 8).
+    pub per_host: usize,
     /// Settings and credentials of object stores (default those of the process).
     pub environment: Environment,
 }
@@ -60,6 +60,7 @@ impl Default for StoreOptions {
             gap: 0,
             max_request: 16 << 20,
             concurrency: 16,
+            per_host: 8,
             environment: Environment::of_process(),
         }
     }
@@ -82,7 +83,8 @@ pub struct ObjectMeta {
 }
 
 impl ObjectMeta {
-    pub(crate) fn new(href: Href, size: u64) -> Self {
+    /// An object of which only this is known.
+    pub fn new(href: Href, size: u64) -> Self {
         Self { href, size, etag: None, modified: None, is_html: false }
     }
 
@@ -91,7 +93,8 @@ impl ObjectMeta {
         self.is_html
     }
 
-    pub(crate) fn strong_etag(&self) -> Option<&str> {
+    /// The ETag, if it tells two versions apart to the byte (RFC 9110, 8.8.1).
+    pub fn strong_etag(&self) -> Option<&str> {
         self.etag.as_deref().filter(|tag| !tag.starts_with("W/"))
     }
 }
@@ -108,18 +111,25 @@ pub struct Stats {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
-    requests: AtomicU64,
-    remote: AtomicU64,
-    local: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) requests: AtomicU64,
+    pub(crate) remote: AtomicU64,
+    pub(crate) local: AtomicU64,
+}
+
+/// The right to a request; dropped, another has it.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _host: Option<OwnedSemaphorePermit>,
+    _all: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads and writes objects by href. Cheap to clone; clones share connections, limits and counters.
 #[derive(Debug, Clone)]
 pub struct Store {
-    http: Http,
+    pub(crate) http: Http,
     options: StoreOptions,
-    counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     in_flight: Arc<Semaphore>,
     runtime: Handle,
 }
@@ -161,6 +171,60 @@ impl Store {
         }
     }
 
+    /// The same store for the hrefs of a catalog of strangers: it reaches no address that is not public, but for the hosts
+    /// of these hrefs. Where a proxy is set, the proxy resolves names, and only addresses in hrefs are checked.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] if no HTTP client can be made.
+    pub fn guarded(&self, trusted: &[Href]) -> Result<Self> {
+        let _guard = self.runtime.enter();
+        let host = |href: &Href| href.to_url().and_then(|url| url.host_str().map(str::to_owned));
+        let http = self.http.guarded(Guard::new(trusted.iter().filter_map(host)))?;
+        Ok(Self { http, ..self.clone() })
+    }
+
+    /// True if the host of an href is public: on this machine or in a network of its own it is not. A name that leads
+    /// nowhere counts as public.
+    pub async fn is_public(&self, href: &Href) -> bool {
+        let Some(url) = href.to_url() else { return !href.is_local() };
+        let (Some(host), port) = (url.host_str(), url.port_or_known_default().unwrap_or(443)) else { return true };
+        let host = host.trim_matches(['[', ']']);
+        let found = tokio::net::lookup_host((host, port)).await;
+        found.map_or(true, |mut all| all.all(|address| is_public(address.ip())))
+    }
+
+    /// The place that an href means: of an alias of the config file its URL, else itself.
+    ///
+    /// # Errors
+    /// [`Error::InvalidHref`] if the alias makes no URL of it.
+    pub fn located(&self, href: &Href) -> Result<Href> {
+        self.http.credentials.locate(href)
+    }
+
+    /// True for http(s), object stores and aliases of URLs, false for a path; other schemes have no transport here.
+    pub(crate) fn is_remote(&self, href: &Href) -> Result<bool> {
+        match href.scheme() {
+            None => Ok(false),
+            Some(scheme) if scheme == "http" || scheme == "https" => Ok(true),
+            Some(_) if href.bucket_and_key().is_some() => Ok(true),
+            Some(_) if self.located(href)?.to_url().is_some() => Ok(true),
+            Some(scheme) => Err(Error::Scheme { href: href.clone(), scheme }),
+        }
+    }
+
+    /// The right to one request, of its host and of all.
+    pub(crate) async fn permit(&self, href: &Href) -> Permit {
+        let host = if href.is_local() { None } else { self.http.host(href).slot().await };
+        Permit { _host: host, _all: self.in_flight.clone().acquire_owned().await.ok() }
+    }
+
+    /// The right to a further request, if it costs no wait.
+    pub(crate) fn spare_permit(&self, href: &Href) -> Option<Permit> {
+        let all = self.in_flight.clone().try_acquire_owned().ok()?;
+        let host = if href.is_local() { None } else { Some(self.http.host(href).spare_slot()?) };
+        Some(Permit { _host: host, _all: Some(all) })
+    }
+
     fn count_remote(&self, bytes: u64) {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         self.counters.remote.fetch_add(bytes, Ordering::Relaxed);
@@ -184,7 +248,7 @@ impl Store {
             let scheme = href.scheme().unwrap_or_else(|| "file".to_owned());
             return Err(Error::Scheme { href, scheme });
         }
-        let _permit = self.in_flight.acquire().await;
+        let _permit = self.permit(&href).await;
         let Whole { bytes, media, came } =
             self.http.get(&Ask::service(&href, request), self.options.max_document).await?;
         self.count_remote(came);
@@ -195,8 +259,8 @@ impl Store {
     }
 
     async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {
-        let _permit = self.in_flight.acquire().await;
-        if remote(href)? {
+        let _permit = self.permit(href).await;
+        if self.is_remote(href)? {
             let whole = self.http.get(&Ask::whole(href), self.options.max_document).await?;
             self.count_remote(whole.came);
             return Ok((whole.bytes, whole.media));
@@ -219,8 +283,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoRanges`] and the transport's.
     pub async fn head(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
-        let _permit = self.in_flight.acquire().await;
-        if remote(href)? {
+        let _permit = self.permit(href).await;
+        if self.is_remote(href)? {
             let (meta, bytes) = self.http.head(href, len).await?;
             self.count_remote(bytes.len() as u64);
             return Ok((meta, bytes));
@@ -245,7 +309,7 @@ impl Store {
             let got = meta.size.saturating_sub(range.start);
             return Err(Error::Truncated { href: meta.href.clone(), got, want: range.end - range.start });
         }
-        if !remote(&meta.href)? {
+        if !self.is_remote(&meta.href)? {
             let wanted = ranges.to_vec();
             let parts = blocking(&meta.href, move |href, path| local::ranges(href, path, &wanted)).await?;
             self.counters.local.fetch_add(parts.iter().map(|p| p.len() as u64).sum(), Ordering::Relaxed);
@@ -264,7 +328,7 @@ impl Store {
     }
 
     async fn remote_range(&self, meta: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
-        let _permit = self.in_flight.acquire().await;
+        let _permit = self.permit(&meta.href).await;
         let bytes = self.http.range(meta, &range).await?;
         self.count_remote(bytes.len() as u64);
         Ok(bytes)
@@ -332,13 +396,13 @@ impl Store {
     /// # Errors
     /// [`Error::Listing`] if the page is none of these, [`Error::NotFound`], and the transport's.
     pub async fn list(&self, href: &Href) -> Result<Vec<Entry>> {
-        if !remote(href)? {
+        if !self.is_remote(href)? {
             return blocking(href, local::list).await;
         }
         if let Some(bucket) = self.http.bucket(href)? {
             let mut pages = bucket.pages(href);
             while let Some(query) = pages.query() {
-                let _permit = self.in_flight.acquire().await;
+                let _permit = self.permit(href).await;
                 let page = self.http.get(&Ask::page(href, &query), self.options.max_document).await?;
                 self.count_remote(page.came);
                 pages.add(&page.bytes)?;
@@ -363,124 +427,10 @@ impl Store {
     /// The members of a folder of WebDAV.
     async fn members(&self, href: &Href) -> Result<Vec<Entry>> {
         let folder = href.as_folder();
-        let _permit = self.in_flight.acquire().await;
+        let _permit = self.permit(&folder).await;
         let whole = self.http.get(&Ask::members(&folder), self.options.max_document).await?;
         self.count_remote(whole.came);
         webdav::read(&folder, &whole.bytes)
-    }
-
-    /// Copies an object to a local path, atomically, and returns its size in bytes.
-    ///
-    /// `want` is the size the catalog declares; it and the server's `Content-Length` must hold.
-    ///
-    /// # Errors
-    /// [`Error::Truncated`], [`Error::HtmlPage`], [`Error::Io`] and the transport's; nothing is left at `to` then.
-    pub async fn download(&self, href: &Href, to: &Path, want: Option<u64>, progress: &Progress) -> Result<u64> {
-        let _permit = self.in_flight.acquire().await;
-        let mut staged = Staged::create(to)?;
-        let size = if remote(href)? {
-            self.download_remote(href, &mut staged, (want, progress)).await?
-        } else {
-            self.copy_local(href, &mut staged, progress).await?
-        };
-        if let Some(want) = want.filter(|want| *want != size) {
-            return Err(Error::Truncated { href: href.clone(), got: size, want });
-        }
-        tokio::task::spawn_blocking(move || staged.finish()).await.map_err(|e| joined(href, e))??;
-        Ok(size)
-    }
-
-    async fn download_remote(
-        &self,
-        href: &Href,
-        staged: &mut Staged,
-        (want, progress): (Option<u64>, &Progress),
-    ) -> Result<u64> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.stream_into(href, staged, (want, progress)).await {
-                // `tries: 0` marks a body that broke off; failures before it have had their own tries.
-                Err(Error::Transport { tries: 0, .. }) if tries <= self.options.retries => {
-                    tokio::time::sleep(retry::pause(tries, None, self.options.retry_wait_cap)).await;
-                    staged.restart()?;
-                    progress.restart();
-                }
-                Err(Error::Transport { tries: 0, source, .. }) => {
-                    return Err(Error::Transport { href: href.clone(), tries, source });
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn stream_into(
-        &self,
-        href: &Href,
-        staged: &mut Staged,
-        (want, progress): (Option<u64>, &Progress),
-    ) -> Result<u64> {
-        let answer = self.http.send(&Ask::whole(href)).await?;
-        self.counters.requests.fetch_add(1, Ordering::Relaxed);
-        let (declared, is_html) = (answer.size, answer.is_html);
-        let name = href.file_name().unwrap_or_default();
-        if is_html && !sniff::may_be_page(name) {
-            return Err(Error::HtmlPage { href: href.clone() });
-        }
-        if let (Some(want), Some(got)) = (want, declared.filter(|size| want != Some(*size))) {
-            return Err(Error::Truncated { href: href.clone(), got, want });
-        }
-        let mut got = 0u64;
-        let mut body = Body::new(href, answer.response, &self.options);
-        while let Some(part) = body.next().await? {
-            if got == 0 && sniff::is_page(name, &part) {
-                return Err(Error::HtmlPage { href: href.clone() });
-            }
-            got += part.len() as u64;
-            if let Some(want) = want.or(declared).filter(|want| got > *want) {
-                return Err(Error::Truncated { href: href.clone(), got, want });
-            }
-            staged.write(&part)?;
-            self.counters.remote.fetch_add(part.len() as u64, Ordering::Relaxed);
-            progress.advance(part.len() as u64);
-        }
-        match want.or(declared).filter(|want| got < *want) {
-            Some(want) => Err(body.ended_early(got, want)),
-            None => Ok(got),
-        }
-    }
-
-    async fn copy_local(&self, href: &Href, staged: &mut Staged, progress: &Progress) -> Result<u64> {
-        const PIECE: u64 = 8 << 20;
-        let (meta, _) = self.head_local(href).await?;
-        let mut at = 0;
-        while at < meta.size {
-            let range = at..(at + PIECE).min(meta.size);
-            at = range.end;
-            let parts =
-                blocking(href, move |href, path| local::ranges(href, path, std::slice::from_ref(&range))).await?;
-            for part in parts {
-                staged.write(&part)?;
-                self.counters.local.fetch_add(part.len() as u64, Ordering::Relaxed);
-                progress.advance(part.len() as u64);
-            }
-        }
-        Ok(meta.size)
-    }
-
-    async fn head_local(&self, href: &Href) -> Result<(ObjectMeta, Bytes)> {
-        let size = blocking(href, local::size).await?;
-        Ok((ObjectMeta::new(href.clone(), size), Bytes::new()))
-    }
-}
-
-/// True for http(s) and object stores, false for a path; other schemes have no transport here.
-fn remote(href: &Href) -> Result<bool> {
-    match href.scheme() {
-        None => Ok(false),
-        Some(scheme) if scheme == "http" || scheme == "https" => Ok(true),
-        Some(_) if href.bucket_and_key().is_some() => Ok(true),
-        Some(scheme) => Err(Error::Scheme { href: href.clone(), scheme }),
     }
 }
 
@@ -497,6 +447,6 @@ async fn blocking<T: Send + 'static>(
     task.await.map_err(|e| joined(href, e))?
 }
 
-fn joined(href: &Href, error: tokio::task::JoinError) -> Error {
+pub(crate) fn joined(href: &Href, error: tokio::task::JoinError) -> Error {
     Error::Io { action: "read", href: href.clone(), source: std::io::Error::other(error) }
 }

@@ -1,4 +1,3 @@
-//! Tests of stores, and what servers do wrong; one program, since each costs its linking.
+//! Tests of stores; what servers do wrong is tested with transfers, in the crate fetcher.
 
-mod faults;
 mod stores;

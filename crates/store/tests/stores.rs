@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use outcrop_store::progress::{Sink, Unit};
 use outcrop_store::{EntryKind, Environment, Error, Href, Store, StoreOptions};
 use outcrop_testkit::{Archive, Fault, Object, Times};
 use tempfile::TempDir;
@@ -24,7 +23,7 @@ struct Place {
     folder: Href,
     archive: Option<Archive>,
     store: Store,
-    files: TempDir,
+    _files: TempDir,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -80,7 +79,7 @@ impl Place {
         let (store, runtime) = store_with(&settings);
         let folder = Href::parse(&format!("{root}d/")).unwrap();
         let archive = (name != "local").then_some(archive);
-        let place = Self { name, folder, archive, store, files, _runtime: runtime };
+        let place = Self { name, folder, archive, store, _files: files, _runtime: runtime };
         for file in NAMES.iter().copied().chain(["sub/x.nc"]) {
             place.put(file, content(), &[]);
         }
@@ -136,10 +135,16 @@ fn the_same_bytes_come_by_every_way_from_every_store() {
                 (&parts[0][..], &parts[1][..], &parts[2][..]),
                 (&want[40_000..40_100], &want[7..9], &want[9..20])
             );
-            let to = place.files.path().join("copy");
-            let progress = Sink::default().begin("a", None, Unit::Bytes);
-            assert_eq!(store.wait(store.download(&href, &to, Some(SIZE as u64), &progress)).unwrap(), SIZE as u64);
-            assert_eq!(std::fs::read(to).unwrap(), want);
+            let streamed = store.wait(async {
+                let mut stream = store.stream(&href).await?;
+                assert_eq!(stream.size, Some(SIZE as u64));
+                let mut all = Vec::new();
+                while let Some(part) = stream.next().await? {
+                    all.extend_from_slice(&part);
+                }
+                Ok::<_, Error>(all)
+            });
+            assert_eq!(streamed.unwrap(), want);
         }
         let (meta, head) = store.wait(store.head(&place.href("empty.nc"), 100)).unwrap();
         assert_eq!((meta.size, head.len()), (0, 0), "{}", place.name);
@@ -147,7 +152,7 @@ fn the_same_bytes_come_by_every_way_from_every_store() {
         let bytes = NAMES.len() as u64 * (2 * SIZE as u64 + 100 + 100 + 13);
         let read = if place.name == "local" { stats.local_bytes } else { stats.remote_bytes };
         assert_eq!(read, bytes, "{}", place.name);
-        // Whole, head, two joined ranges, download of each; the empty one.
+        // Whole, head, two joined ranges, stream of each; the empty one.
         assert_eq!(
             stats.requests,
             if place.name == "local" { 0 } else { 5 * NAMES.len() as u64 + 1 },

@@ -132,6 +132,22 @@ impl TreeWriter {
         &mut self.folders[0].body
     }
 
+    /// Puts the members of each catalog in the order of their ids, whatever the order in which they came.
+    pub fn sort(&mut self) {
+        for at in 0..self.folders.len() {
+            let mut members = std::mem::take(&mut self.folders[at].members);
+            members.sort_by(|a, b| self.name_of(a).cmp(self.name_of(b)));
+            self.folders[at].members = members;
+        }
+    }
+
+    fn name_of<'a>(&'a self, member: &'a Member) -> &'a str {
+        match member {
+            Member::Item(id) => id,
+            Member::Catalog(at) => self.folders[*at].path.last().map_or("", String::as_str),
+        }
+    }
+
     /// The fields of a sub-catalog that was made; they are written with it at the end.
     pub fn catalog_mut(&mut self, path: &[String]) -> Option<&mut Body> {
         let at = *self.places.get(path)?;

@@ -47,12 +47,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) request: Option<&'a ServiceRequest>,
     /// Not the object but its members, by WebDAV.
     pub(crate) members: bool,
+    /// Digests of the object are welcome.
+    pub(crate) digests: bool,
 }
 
 impl<'a> Ask<'a> {
     /// The whole object.
     pub(crate) fn whole(href: &'a Href) -> Self {
-        Self { href, query: None, range: None, etag: None, request: None, members: false }
+        Self { href, query: None, range: None, etag: None, request: None, members: false, digests: false }
     }
 
     /// A page of the listing of a folder.
@@ -75,9 +77,21 @@ impl<'a> Ask<'a> {
         Self { request: Some(request), ..Self::whole(href) }
     }
 
-    /// The headers of the range.
+    /// With the digests that the server knows.
+    #[must_use]
+    pub(crate) fn with_digests(self) -> Self {
+        Self { digests: true, ..self }
+    }
+
+    /// The headers of the range, and the question for digests (RFC 3230, RFC 9530).
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
+        if self.digests && self.href.scheme().as_deref() == Some("s3") {
+            headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
+        } else if self.digests {
+            headers.insert("want-digest", HeaderValue::from_static("adler32, md5;q=0.5, sha-256;q=0.3"));
+            headers.insert("want-repr-digest", HeaderValue::from_static("sha-256=5, md5=3, adler=1"));
+        }
         if let Some(range) = self.range {
             let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
             headers.extend(HeaderValue::try_from(bytes).ok().map(|value| (RANGE, value)));

@@ -10,8 +10,8 @@ use reqwest::header::{
     RETRY_AFTER,
 };
 
+use super::guard::NotPublic;
 use crate::bucket::Ask;
-use crate::store::StoreOptions;
 use crate::{Error, Href, retry};
 
 /// A body, where it came from and what the server said of it.
@@ -27,6 +27,8 @@ pub(crate) struct Answer {
     pub(super) is_gzip: bool,
     /// Status 206.
     pub(super) is_partial: bool,
+    /// What the headers say of digests of the bytes: names in lower case.
+    pub(crate) digests: Vec<(String, String)>,
     /// A range was asked of an object of no bytes.
     pub(super) is_empty: bool,
 }
@@ -93,7 +95,17 @@ pub(super) fn classify(ask: &Ask<'_>, response: Response) -> Result<Answer, Box<
     let modified = text(headers, LAST_MODIFIED).map(str::to_owned);
     let media = text(headers, CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let is_html = media.starts_with("text/html") || media.starts_with("application/xhtml");
-    Ok(Answer { response, size, etag, modified, is_html, is_gzip, is_partial: status == 206, is_empty })
+    let digests = if ask.digests { digests(headers) } else { Vec::new() };
+    Ok(Answer { response, size, etag, modified, is_html, is_gzip, is_partial: status == 206, digests, is_empty })
+}
+
+/// The headers that tell a digest of the whole object, or whether its ETag is one.
+fn digests(headers: &HeaderMap) -> Vec<(String, String)> {
+    const NAMES: [&str; 6] =
+        ["content-md5", "digest", "repr-digest", "content-digest", "x-goog-hash", "x-amz-server-side-encryption"];
+    let is_known = |name: &str| NAMES.contains(&name) || name.starts_with("x-amz-checksum-") || name == "etag";
+    let known = headers.iter().filter(|(name, _)| is_known(name.as_str()));
+    known.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }
 
 /// First byte, end and, where it is said, total of `Content-Range: bytes 0-9/20` (RFC 9110, 14.4).
@@ -133,8 +145,20 @@ pub(super) fn is_final(error: &reqwest::Error) -> bool {
     error.is_redirect() || error.is_builder() || certificate
 }
 
+/// The words of a guard that refused the address of a host.
+pub(super) fn not_public(error: &reqwest::Error) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refusal) = inner.downcast_ref::<NotPublic>() {
+            return Some(refusal.to_string());
+        }
+        cause = inner.source();
+    }
+    None
+}
+
 /// The one thing that went wrong, without the layers above it, which only say that a request failed.
-pub(crate) fn plain(error: &reqwest::Error, options: &StoreOptions) -> std::io::Error {
+pub(crate) fn plain(error: &reqwest::Error, connect_timeout: Duration, read_timeout: Duration) -> std::io::Error {
     let mut kind = ErrorKind::Other;
     let mut text = String::new();
     let mut cause = error.source();
@@ -144,11 +168,11 @@ pub(crate) fn plain(error: &reqwest::Error, options: &StoreOptions) -> std::io::
         cause = inner.source();
     }
     if error.is_timeout() && error.is_connect() {
-        let text = format!("no connection within {:?}", options.connect_timeout);
+        let text = format!("no connection within {connect_timeout:?}");
         return std::io::Error::new(ErrorKind::TimedOut, text);
     }
     if error.is_timeout() {
-        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {:?}", options.read_timeout));
+        return std::io::Error::new(ErrorKind::TimedOut, format!("nothing came for {read_timeout:?}"));
     }
     if text.is_empty() {
         text = error.to_string();

@@ -12,27 +12,34 @@ use crate::store::StoreOptions;
 use crate::{Error, Href, Result};
 
 /// A body that is being read. Its failures are [`Error::Transport`] with `tries: 0`, which callers may try again.
-pub(crate) struct Body<'a> {
-    href: &'a Href,
+#[derive(Debug)]
+pub(crate) struct Body {
+    href: Href,
     response: Response,
-    options: &'a StoreOptions,
+    connect_timeout: Duration,
+    read_timeout: Duration,
     pace: Pace,
+    /// Since when the next part is waited for, perhaps by several calls.
+    since: Option<Instant>,
 }
 
-impl<'a> Body<'a> {
-    pub(crate) fn new(href: &'a Href, response: Response, options: &'a StoreOptions) -> Self {
+impl Body {
+    pub(crate) fn new(href: &Href, response: Response, options: &StoreOptions) -> Self {
         let pace = Pace { least: options.min_speed, window: options.speed_window, waited: Duration::ZERO, came: 0 };
-        Self { href, response, options, pace }
+        let StoreOptions { connect_timeout, read_timeout, .. } = *options;
+        Self { href: href.clone(), response, connect_timeout, read_timeout, pace, since: None }
     }
 
     /// The next part; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
-        let start = Instant::now();
-        let part = self.response.chunk().await.map_err(|e| self.broken(plain(&e, self.options)))?;
+        let start = *self.since.get_or_insert_with(Instant::now);
+        let part =
+            self.response.chunk().await.map_err(|e| self.broken(plain(&e, self.connect_timeout, self.read_timeout)))?;
+        self.since = None;
         if let Some(part) = &part
             && !self.pace.keeps(part.len(), start.elapsed())
         {
-            let (least, window) = (self.options.min_speed, self.options.speed_window);
+            let (least, window) = (self.pace.least, self.pace.window);
             let why = format!("fewer than {least} bytes a second came for {window:?}");
             return Err(self.broken(std::io::Error::new(ErrorKind::TimedOut, why)));
         }
@@ -91,6 +98,7 @@ impl<'a> Body<'a> {
 }
 
 /// Judges the speed of a body window by window; only waiting for the server counts, a slow disk does not.
+#[derive(Debug)]
 struct Pace {
     least: u64,
     window: Duration,

@@ -2,21 +2,31 @@
 
 mod answer;
 mod body;
+mod cookies;
+mod guard;
+mod hops;
+mod hosts;
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Method, Response};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Response};
 
 use crate::bucket::{Ask, Bucket, Buckets, Verdict};
-use crate::listing::webdav;
+use crate::credentials::Credentials;
 use crate::store::{ObjectMeta, StoreOptions};
-use crate::{Error, Href, Result, redirect, request, retry};
+use crate::{Error, Href, Result, request, retry};
 
-use answer::{Answer, Refusal, classify, content_range, plain};
+pub(crate) use answer::Answer;
+use answer::{Refusal, classify, content_range, plain};
 pub(crate) use body::Body;
+use cookies::Cookies;
+pub(crate) use guard::{Guard, is_public};
+use hops::Sent;
+pub(crate) use hosts::{Host, Hosts};
 
 /// Largest object of which a part is taken from a whole body, where a server ignores `Range`.
 const WHOLE_BODY_LIMIT: u64 = 4 << 20;
@@ -31,10 +41,12 @@ pub(crate) struct Whole {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
+    /// It follows no redirect by itself, which would take tokens and signatures to other hosts.
     client: Client,
-    /// For signed requests, made when first needed.
-    signed: Arc<OnceLock<Client>>,
     buckets: Buckets,
+    pub(crate) credentials: Credentials,
+    hosts: Arc<Hosts>,
+    guard: Option<Guard>,
     options: StoreOptions,
 }
 
@@ -42,77 +54,117 @@ impl Http {
     pub(crate) fn new(options: &StoreOptions) -> Result<Self> {
         // A second installation in the same process is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = built(builder(options).redirect(redirect::policy()), "https:")?;
+        let client = built(builder(options))?;
         let buckets = Buckets::new(&options.environment);
-        Ok(Self { client, signed: Arc::default(), buckets, options: options.clone() })
+        let credentials = Credentials::of(&options.environment)?;
+        let hosts = Arc::new(Hosts::new(options.per_host));
+        Ok(Self { client, buckets, credentials, hosts, guard: None, options: options.clone() })
     }
 
-    /// The client for object stores: a redirect would take tokens and signatures to another host.
-    fn signed(&self) -> Result<Client> {
-        if let Some(client) = self.signed.get() {
-            return Ok(client.clone());
-        }
-        let client = built(builder(&self.options).redirect(reqwest::redirect::Policy::none()), "s3:")?;
-        Ok(self.signed.get_or_init(|| client).clone())
+    /// The same, but it reaches no address that is not public, except of hosts that are trusted.
+    pub(crate) fn guarded(&self, guard: Guard) -> Result<Self> {
+        let client = built(builder(&self.options).dns_resolver(Arc::new(guard.clone())))?;
+        Ok(Self { client, guard: Some(guard), ..self.clone() })
+    }
+
+    /// The host of an href.
+    pub(crate) fn host(&self, href: &Href) -> Arc<Host> {
+        self.hosts.of(href)
     }
 
     /// The bucket of an href of an object store.
     pub(crate) fn bucket(&self, href: &Href) -> Result<Option<Arc<Bucket>>> {
-        self.buckets.of(href, || self.signed())
+        self.buckets.of(href, || Ok(self.client.clone()))
     }
 
-    /// Sends a request until it is answered, with the retries of the options.
+    /// Sends a request until it is answered, with the retries of the options and the pauses of its host.
     pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer> {
         let bucket = self.bucket(ask.href)?;
+        let host = self.hosts.of(ask.href);
         let (mut tries, mut moved) = (0, false);
         loop {
             tries += 1;
+            let pass = host.pass().await;
             let region = bucket.as_ref().map(|bucket| bucket.region()).unwrap_or_default();
             let place = bucket.as_deref().map(|bucket| (bucket, region.as_str()));
-            let Refusal { error, told, may_pass } = match self.send_once(ask, place).await? {
-                Ok(response) => match judge(ask, place, response).await {
-                    Ok(answer) => return Ok(answer),
-                    // The region is known now; it cannot move on and on.
-                    Err(refusal) if refusal.is_moved() && !moved => {
-                        moved = true;
-                        tries -= 1;
-                        continue;
-                    }
-                    Err(refusal) => *refusal,
-                },
-                Err(source) => {
-                    let may_pass = !answer::is_final(&source);
-                    let source = Box::new(plain(&source.without_url(), &self.options));
-                    Refusal { error: Error::Transport { href: ask.href.clone(), tries, source }, told: None, may_pass }
+            let Refusal { error, told, may_pass } = match self.once(ask, place, tries).await? {
+                Ok(answer) => {
+                    host.answered(&pass);
+                    return Ok(answer);
                 }
+                // The region is known now; it cannot move on and on.
+                Err(refusal) if refusal.is_moved() && !moved => {
+                    moved = true;
+                    tries -= 1;
+                    continue;
+                }
+                Err(refusal) => *refusal,
             };
+            let wait = retry::pause(tries, told, self.options.retry_wait_cap);
+            let is_busy = matches!(error.status(), Some(429 | 503));
+            if is_busy {
+                host.pause(wait);
+            } else {
+                host.answered(&pass);
+            }
+            drop(pass);
             if tries > self.options.retries || !may_pass {
                 return Err(error);
             }
-            tokio::time::sleep(retry::pause(tries, told, self.options.retry_wait_cap)).await;
+            if !is_busy {
+                tokio::time::sleep(wait).await;
+            }
         }
     }
 
-    async fn send_once(&self, ask: &Ask<'_>, place: Option<(&Bucket, &str)>) -> Result<reqwest::Result<Response>> {
-        if let Some((bucket, region)) = place {
-            let request = bucket.request(ask, region).await?;
-            return Ok(self.signed()?.execute(request).await);
-        }
-        if ask.members {
-            let method = Method::from_bytes(b"PROPFIND").unwrap_or_default();
-            let request = self.client.request(method, ask.href.as_str()).header("Depth", "1");
-            let request = request.header(CONTENT_TYPE, "application/xml").header(ACCEPT_ENCODING, "identity");
-            return Ok(request.body(webdav::QUESTION).send().await);
-        }
-        let Some(service) = ask.request else {
-            let request = self.client.get(ask.href.as_str()).header(ACCEPT_ENCODING, "identity");
-            return Ok(request.headers(ask.headers()).send().await);
+    /// One try.
+    async fn once(
+        &self,
+        ask: &Ask<'_>,
+        place: Option<(&Bucket, &str)>,
+        tries: u32,
+    ) -> Result<std::result::Result<Answer, Box<Refusal>>> {
+        let sent = match place {
+            Some((bucket, region)) => match self.client.execute(bucket.request(ask, region).await?).await {
+                Ok(response) => Sent::Answer(response),
+                Err(error) => Sent::Failed(error),
+            },
+            None => self.follow(ask).await?,
         };
-        let request = match service.bytes() {
-            Some(body) => self.client.post(ask.href.as_str()).body(body),
-            None => self.client.get(ask.href.as_str()),
+        let href = ask.href.clone();
+        let (source, may_pass): (Box<dyn std::error::Error + Send + Sync>, bool) = match sent {
+            Sent::Answer(response) => return Ok(judge(ask, place, response).await),
+            Sent::Refused(why) => (why, false),
+            Sent::Failed(source) => {
+                let StoreOptions { connect_timeout, read_timeout, .. } = self.options;
+                let private = answer::not_public(&source);
+                let may_pass = private.is_none() && !answer::is_final(&source);
+                let plain = || plain(&source.without_url(), connect_timeout, read_timeout).into();
+                (private.map_or_else(plain, Into::into), may_pass)
+            }
         };
-        Ok(request.headers(service.header_map()?).header(ACCEPT_ENCODING, "gzip").send().await)
+        Ok(Err(Box::new(Refusal { error: Error::Transport { href, tries, source }, told: None, may_pass })))
+    }
+
+    /// The body of an object from a byte on, perhaps to its end; what was asked for is what comes, or an error.
+    pub(crate) async fn open(&self, meta: Option<&ObjectMeta>, ask: &Ask<'_>) -> Result<Answer> {
+        let answer = self.send(ask).await?;
+        let (Some(meta), Some(range)) = (meta, ask.range) else { return Ok(answer) };
+        let other_tag = answer.etag.is_some() && meta.etag.is_some() && answer.etag != meta.etag;
+        if other_tag || answer.size.is_some_and(|size| size != meta.size) {
+            return Err(Error::Changed { href: ask.href.clone() });
+        }
+        if !answer.is_partial {
+            return Err(Error::NoRanges { href: ask.href.clone() });
+        }
+        match content_range(answer.response.headers()) {
+            Some((start, end, _)) if start == range.start && end == range.end => Ok(answer),
+            _ => check_content_range(ask.href, &answer.response, range).map(|()| answer),
+        }
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
     }
 
     /// One range of an object, checked against what was asked for.
@@ -249,14 +301,16 @@ impl Http {
 fn builder(options: &StoreOptions) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("outcrop/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .cookie_provider(Arc::new(Cookies::default()))
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
         // A signed URL would reach the next host as `Referer`.
         .referer(false)
 }
 
-fn built(builder: ClientBuilder, what: &str) -> Result<Client> {
-    let failed = |e| Error::Transport { href: Href::from_path(what.as_ref()), tries: 0, source: Box::new(e) };
+fn built(builder: ClientBuilder) -> Result<Client> {
+    let failed = |e| Error::Transport { href: Href::from_path("https:".as_ref()), tries: 0, source: Box::new(e) };
     builder.build().map_err(failed)
 }
 

@@ -1,0 +1,88 @@
+//! Arguments of `fetch`.
+
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use outcrop_fetcher::Algorithm;
+
+use super::Selection;
+
+/// What happens when two files of an item have one name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Conflict {
+    /// The second is an error; nothing of it is read.
+    #[default]
+    Error,
+    /// The second has the key of its asset in its name.
+    Suffix,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local\n  \
+    outcrop fetch https://earth-search.aws.element84.com/v1 --collections sentinel-2-l2a --bbox=5,52,5.1,52.1 \\\n      \
+    --datetime 2024-06 --asset 'red,nir' --to s2\n  \
+    outcrop fetch daymet --role data --media-type 'application/x-netcdf' --datetime 1980/1981 --to local --dry-run\n  \
+    outcrop fetch daymet --asset '*' --to local --retry-failed\n  \
+    outcrop fetch local --verify")]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
+pub(crate) struct FetchArgs {
+    /// Catalog, collection, item, file of items or STAC API; CATALOG#ID names one item.
+    pub(crate) source: String,
+    /// Keys of the assets to copy; * stands for any characters, ? for one.
+    #[arg(long = "asset", value_name = "KEY", value_delimiter = ',')]
+    pub(crate) assets: Vec<String>,
+    /// Only assets with one of these roles: data, thumbnail, metadata ...
+    #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+    pub(crate) roles: Vec<String>,
+    /// Only assets of one of these media types: image/tiff, 'image/*' ...
+    #[arg(long = "media-type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) media_types: Vec<String>,
+    /// Folder for the copies and the new catalog.
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["in_place", "verify"])]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Rewrite the hrefs of the source catalog instead of writing a new one.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Files copied at once.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) jobs: usize,
+    /// Say what would be copied, copy nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Try again only what the ledger in the folder calls failed.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) retry_failed: bool,
+    /// Hold the local files of the source against the sizes and digests of their items; copy nothing.
+    #[arg(long, conflicts_with_all = ["to", "in_place", "assets", "roles", "media_types", "dry_run", "retry_failed"])]
+    pub(crate) verify: bool,
+    /// Digest of copies whose catalog tells none, for `file:checksum`: blake3, sha2-256, sha2-512, sha3-256, md5 ... or none.
+    #[arg(long, value_name = "NAME", default_value = "blake3")]
+    pub(crate) checksum: Digest,
+    /// What to do when two files of an item have one name.
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) on_conflict: Conflict,
+    /// Let a catalog of the internet lead to addresses that are not public.
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+}
+
+/// A digest, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digest(pub(crate) Option<Algorithm>);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(Some(Algorithm::Blake3))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|algorithm| Self(Some(algorithm))) }
+    }
+}

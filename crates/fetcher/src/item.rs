@@ -1,0 +1,324 @@
+//! What is done with one item: its plans, its transfers, what became of each.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use outcrop_stac::{Kind, Node, document_href};
+use outcrop_store::progress::Unit;
+use outcrop_store::{Href, Store};
+use tokio::sync::Semaphore;
+
+use crate::commit::Committer;
+use crate::fetch::{Failure, FetchOptions, Target};
+use crate::journal::{Entry, Journal, Want};
+use crate::ledger::{Ledger, Line, State};
+use crate::place::{Places, Plan, no_link_below};
+use crate::rewrite::{Copied, identity};
+use crate::transfer::{self, Copy, Reason};
+use crate::verify::Verified;
+use crate::{Error, Result};
+
+/// What is kept of a destination.
+pub(crate) struct Book {
+    pub(crate) root: Href,
+    journal: Arc<Mutex<Journal>>,
+    pub(crate) ledger: Mutex<Option<Ledger>>,
+    /// What failed before, where only that is tried again: item and asset.
+    retry: Option<HashSet<(String, String)>>,
+}
+
+impl Book {
+    /// What is noted of a copy that is there, whole.
+    fn holds(&self, plan: &Plan) -> Option<Entry> {
+        let path = plan.copy.copy.to_path().unwrap_or_default();
+        let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
+        let journal = locked(&self.journal);
+        let mut sources = std::iter::once(&plan.copy.source).chain(&plan.mirrors);
+        sources.find_map(|source| journal.holds((&path, &plan.file), source, &want))
+    }
+}
+
+/// What all items of a run share.
+pub(crate) struct Run {
+    pub(crate) store: Store,
+    pub(crate) options: FetchOptions,
+    slots: Semaphore,
+    books: Mutex<HashMap<String, Arc<Book>>>,
+    committer: Committer,
+    /// Folders that are taken, by their names in lower case, and by which item.
+    folders: Mutex<HashMap<String, String>>,
+}
+
+/// What became of one item.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) node: Option<Node>,
+    pub(crate) copies: Vec<Copied>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) failed: Vec<Failure>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) book: Option<Arc<Book>>,
+    pub(crate) bytes: u64,
+    /// Nothing of it was to be tried again.
+    pub(crate) is_left_out: bool,
+}
+
+/// A lock that a panic left is as good as any: what it guards is whole after each call.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run {
+    pub(crate) fn new(store: &Store, options: &FetchOptions) -> Result<Self> {
+        let run = Self {
+            store: store.clone(),
+            options: options.clone(),
+            slots: Semaphore::new(options.jobs.max(1)),
+            books: Mutex::default(),
+            committer: Committer::default(),
+            folders: Mutex::default(),
+        };
+        if let Target::Folder(to) = &options.target {
+            if !to.is_local() {
+                let source = outcrop_store::Error::ReadOnly { href: to.clone() };
+                return Err(outcrop_stac::Error::Write { href: to.clone(), source }.into());
+            }
+            run.book(to)?;
+        }
+        Ok(run)
+    }
+
+    /// The books of a destination, opened with the first of its items.
+    fn book(&self, root: &Href) -> Result<Arc<Book>> {
+        let mut books = locked(&self.books);
+        if let Some(book) = books.get(root.as_str()) {
+            return Ok(book.clone());
+        }
+        let (mut ledger, mut retry) = (None, None);
+        let journal = if self.options.dry_run {
+            Journal::peek(root)
+        } else {
+            let journal = Journal::open(root)?;
+            let mut begun = Ledger::begin(root)?;
+            if self.options.retry_failed {
+                retry = Some(begun.take_over().map_err(|_| Error::NoLedger { href: root.clone() })?);
+            }
+            ledger = Some(begun);
+            journal
+        };
+        let (journal, ledger) = (Arc::new(Mutex::new(journal)), Mutex::new(ledger));
+        let book = Arc::new(Book { root: root.clone(), journal, ledger, retry });
+        books.insert(root.as_str().to_owned(), book.clone());
+        Ok(book)
+    }
+
+    /// All books, for the end.
+    pub(crate) fn books(&self) -> Vec<Arc<Book>> {
+        locked(&self.books).values().cloned().collect()
+    }
+
+    /// Fetches the selected assets of an item.
+    pub(crate) async fn item(self: Arc<Self>, node: Node) -> Done {
+        let mut done = Done::default();
+        let owner = owner_of(&node);
+        match self.place(&node, &owner) {
+            Ok((book, folder)) => {
+                self.assets(&node, &book, &folder, &mut done).await;
+                done.book = Some(book);
+            }
+            Err(why) => {
+                fail(&mut done, (&node, &owner), "", why);
+                done.book = self.books().pop();
+                return done;
+            }
+        }
+        done.node = Some(node);
+        done
+    }
+
+    /// The destination and the folder of the item's copies.
+    fn place(&self, node: &Node, owner: &str) -> Result<(Arc<Book>, Href)> {
+        let item = &node.document;
+        if let Target::Folder(to) = &self.options.target {
+            let path: Vec<&str> = node.path().into_iter().skip(1).chain([item.id()]).collect();
+            let document = document_href(to, &path, Kind::Item)?;
+            no_link_below(to, &document)?;
+            let book = self.book(to)?;
+            if let Some(first) = locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
+                return Err(Error::SameFolder { first, second: owner.to_owned() });
+            }
+            return Ok((book, document.folder()));
+        }
+        if !item.href().is_local() {
+            return Err(Error::NotLocal { item: item.id().to_owned(), href: item.href().clone() });
+        }
+        let root = node.ancestors.first().map_or_else(|| item.href().folder(), |root| root.href.folder());
+        no_link_below(&root, item.href())?;
+        Ok((self.book(&root)?, item.href().folder()))
+    }
+
+    async fn assets(&self, node: &Node, book: &Book, folder: &Href, done: &mut Done) {
+        let owner = owner_of(node);
+        let (mut keys, lacking) = self.options.assets.of(&node.document);
+        let mut lacking: Vec<(String, Error)> = lacking;
+        if let Some(retry) = &book.retry {
+            let again = |key: &str| [key, ""].iter().any(|key| retry.contains(&(owner.clone(), (*key).to_owned())));
+            keys.retain(|key| again(key));
+            lacking.retain(|(key, _)| again(key));
+            done.is_left_out = keys.is_empty() && lacking.is_empty();
+        }
+        for (key, why) in lacking {
+            fail(done, (node, &owner), &key, why);
+        }
+        let mut places = Places::new(node, &book.root, folder);
+        places.on_conflict = self.options.on_conflict;
+        let mut wanted = Vec::new();
+        for key in &keys {
+            match places.plan(key) {
+                Ok(plan) => wanted.push(plan),
+                Err(why) => fail(done, (node, &owner), key, why),
+            }
+        }
+        let outcomes = futures::future::join_all(wanted.iter().map(|plan| self.transfer(node, book, plan))).await;
+        for (plan, outcome) in wanted.into_iter().zip(outcomes) {
+            if let Some(why) = &plan.doubt {
+                done.warnings.push(format!("{owner} {}: its `file:checksum` cannot be used: {why}", plan.copy.key));
+            }
+            match outcome {
+                Ok((state, entry)) => take(done, (&owner, plan), state, &entry),
+                Err(why) => {
+                    fail(done, (node, &owner), &plan.copy.key, why);
+                    let href = plan.copy.source.to_string();
+                    if let (Some(failure), Some(line)) = (done.failed.last_mut(), done.lines.last_mut()) {
+                        (failure.href, line.href) = (href.clone(), href);
+                    }
+                }
+            }
+        }
+        // What an earlier run copied stays a copy.
+        let others: Vec<String> = node.document.assets().map(|(key, _)| key.to_owned()).collect();
+        for key in others.iter().filter(|key| !keys.contains(key)) {
+            if let Ok(plan) = places.plan(key)
+                && let Some(entry) = book.holds(&plan)
+            {
+                done.copies.push(copied(plan.copy, &entry));
+            }
+        }
+    }
+
+    async fn transfer(&self, node: &Node, book: &Book, plan: &Plan) -> Result<(State, Entry)> {
+        no_link_below(&book.root, &plan.copy.copy)?;
+        if let Some(entry) = book.holds(plan) {
+            return Ok((State::Skipped, entry));
+        }
+        let slot = self.slots.acquire().await;
+        if self.options.dry_run {
+            let size = match plan.known.size {
+                Some(size) => size,
+                None => self.store.head(&plan.copy.source, 1).await.map_or(0, |(meta, _)| meta.size),
+            };
+            return Ok((State::Done, entry_of(plan, &plan.copy.source, size)));
+        }
+        let mut failure = None;
+        let mut copy = None;
+        for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
+            match self.copy(node, plan, source).await {
+                Ok(made) => {
+                    copy = Some((made, source));
+                    break;
+                }
+                // The first place is the one that people know.
+                Err(why) => failure = failure.or(Some(why)),
+            }
+        }
+        let Some((copy, source)) = copy else { return Err(failure.unwrap_or(Error::Interrupted)) };
+        drop(slot);
+        let state = if copy.verified == Verified::Unverified { State::Unverified } else { State::Done };
+        let mut entry = entry_of(plan, source, copy.size);
+        entry.checksum = copy.checksum.map(|checksum| checksum.to_string());
+        entry.verified = copy.verified.to_string();
+        let path = plan.copy.copy.to_path().unwrap_or_default();
+        self.committer.commit(copy.staged, path, entry.clone(), book.journal.clone()).await?;
+        Ok((state, entry))
+    }
+
+    async fn copy(&self, node: &Node, plan: &Plan, source: &Href) -> Result<Copy> {
+        let (item, asset) = (node.document.id().to_owned(), plan.copy.key.clone());
+        let progress = self.options.progress.begin(format!("{item} {asset}"), plan.known.size, Unit::Bytes);
+        let path = plan.copy.copy.to_path().unwrap_or_default();
+        let copied = transfer::copy(&self.store, (source, &path), &plan.known, self.options.checksum, &progress).await;
+        copied.map_err(|reason| match reason {
+            Reason::Store(source) => Error::Transfer { item, asset, source },
+            Reason::Digest { want, got, who } => {
+                Error::Digest { item, asset, algorithm: got.algorithm, got: got.hex(), want: want.hex(), who }
+            }
+        })
+    }
+}
+
+/// Ids of the catalogs below the root and of the item.
+fn owner_of(node: &Node) -> String {
+    node.path().into_iter().skip(1).chain([node.document.id()]).collect::<Vec<_>>().join("/")
+}
+
+fn entry_of(plan: &Plan, source: &Href, size: u64) -> Entry {
+    let (file, href) = (plan.file.clone(), identity(source));
+    Entry { file, href, size, checksum: None, verified: String::new(), time: 0 }
+}
+
+fn copied(copy: Copied, entry: &Entry) -> Copied {
+    let is_unverified = entry.verified == Verified::Unverified.to_string();
+    Copied { size: Some(entry.size), checksum: entry.checksum.clone(), is_unverified, ..copy }
+}
+
+/// Notes a copy that is there.
+fn take(done: &mut Done, (owner, plan): (&str, Plan), state: State, entry: &Entry) {
+    let verified = entry.verified.clone();
+    let is_new = state != State::Skipped;
+    done.bytes += if is_new { entry.size } else { 0 };
+    let state = if !is_new && verified == Verified::Unverified.to_string() { State::Unverified } else { state };
+    if is_new && state == State::Unverified {
+        let key = &plan.copy.key;
+        done.warnings.push(format!("{owner} {key}: unverified, neither catalog nor server tell its size or a digest"));
+    }
+    done.lines.push(Line {
+        item: owner.to_owned(),
+        asset: plan.copy.key.clone(),
+        state: if is_new { state } else { State::Skipped },
+        href: plan.copy.source.to_string(),
+        file: entry.file.clone(),
+        size: Some(entry.size),
+        checksum: entry.checksum.clone(),
+        verified,
+        why: String::new(),
+    });
+    done.copies.push(copied(plan.copy, entry));
+}
+
+/// Notes what failed.
+fn fail(done: &mut Done, (node, owner): (&Node, &str), asset: &str, why: Error) {
+    let href = node.document.href().to_string();
+    done.lines.push(line_of_failure(owner, asset, &href, &why));
+    done.failed.push(Failure { item: node.document.id().to_owned(), asset: asset.to_owned(), href, why });
+}
+
+/// The line of a failure.
+pub(crate) fn line_of_failure(owner: &str, asset: &str, href: &str, why: &Error) -> Line {
+    let mut texts = vec![why.to_string()];
+    let mut cause = std::error::Error::source(why);
+    while let Some(inner) = cause {
+        texts.push(inner.to_string());
+        cause = inner.source();
+    }
+    Line {
+        item: owner.to_owned(),
+        asset: asset.to_owned(),
+        state: State::Failed,
+        href: href.to_owned(),
+        file: String::new(),
+        size: None,
+        checksum: None,
+        verified: String::new(),
+        why: texts.join(": "),
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of fetches and of single transfers; one program, since each costs its linking.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod faults;
+mod fetch;
+mod origins;
+mod resume;
