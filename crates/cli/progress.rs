@@ -76,7 +76,7 @@ impl Bars {
             Event::End { task } => {
                 if let Some(piece) = pieces.remove(&task) {
                     piece.bar.finish_and_clear();
-                    if !self.terminal && piece.start.elapsed() > WORTH_A_LINE {
+                    if !self.terminal && piece.done > 0 && piece.start.elapsed() > WORTH_A_LINE {
                         print::note(&piece.summary());
                     }
                 }

@@ -33,8 +33,8 @@ impl Book {
         let path = plan.copy.copy.to_path().unwrap_or_default();
         let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
         let journal = locked(&self.journal);
-        let mut sources = std::iter::once(&plan.copy.source).chain(&plan.mirrors);
-        sources.find_map(|source| journal.holds((&path, &plan.file), source, &want))
+        let sources: Vec<&Href> = std::iter::once(&plan.copy.source).chain(&plan.mirrors).collect();
+        journal.holds((&path, &plan.file), &sources, &want)
     }
 }
 

@@ -148,9 +148,12 @@ impl Journal {
         self.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(failed))
     }
 
-    /// True if a file is there as its line says, and the line is of this source and what the catalog knows of it.
-    pub(crate) fn holds(&self, (path, name): (&Path, &str), source: &Href, want: &Want<'_>) -> Option<Entry> {
-        let entry = self.get(name).filter(|entry| entry.href == identity(source))?;
+    /// True if a file is there as its line says, and the line is of one of these sources and what the catalog knows of it.
+    pub(crate) fn holds(&self, (path, name): (&Path, &str), sources: &[&Href], want: &Want<'_>) -> Option<Entry> {
+        let entry = self.get(name)?;
+        if !sources.iter().any(|source| entry.href == identity(source)) {
+            return None;
+        }
         let meta = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
         let same = meta.len() == entry.size && want.size.is_none_or(|size| size == entry.size);
         let noted = entry.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());

@@ -53,6 +53,8 @@ pub(super) struct Part {
     source: Option<Source>,
     /// Bytes in pieces that the record knows.
     recorded: u64,
+    /// Length of the file.
+    length: u64,
     finished: bool,
 }
 
@@ -80,8 +82,8 @@ impl Part {
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(|e| Failed("write folder", e))?;
         }
-        let file = open_plain(&path)?;
-        Ok(Self { file, path, record_path, record: None, source: None, recorded: 0, finished: false })
+        let (file, length) = open_plain(&path)?;
+        Ok(Self { file, path, record_path, record: None, source: None, recorded: 0, length, finished: false })
     }
 
     /// The good pieces that an earlier run left of this source, each checked by its digest; their bytes go to `each` in
@@ -125,10 +127,13 @@ impl Part {
 
     /// Starts from nothing; of a source that can be gone on with later, if it is given.
     pub(super) fn restart(&mut self, source: Option<&ObjectMeta>) -> Result<(), Failed> {
-        // The record goes first: it must not speak of bytes that are gone.
-        let _ = fs::remove_file(&self.record_path);
         (self.record, self.recorded) = (None, 0);
-        self.file.set_len(0).map_err(|e| Failed("write", e))?;
+        if self.length > 0 {
+            // The record goes first: it must not speak of bytes that are gone.
+            let _ = fs::remove_file(&self.record_path);
+            self.file.set_len(0).map_err(|e| Failed("write", e))?;
+            self.length = 0;
+        }
         self.source = source.map(|meta| Source {
             href: identity(&meta.href),
             etag: meta.strong_etag().unwrap_or_default().to_owned(),
@@ -139,6 +144,10 @@ impl Part {
 
     /// Sees whether the disk has room for a file of this size, before its first byte.
     pub(super) fn room(&self, size: u64) -> Result<(), Failed> {
+        // Little fits, or fails soon enough.
+        if size < PIECE {
+            return Ok(());
+        }
         let Ok(disk) = rustix::fs::fstatvfs(&self.file) else { return Ok(()) };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free >= size {
@@ -148,7 +157,8 @@ impl Part {
         Err(Failed("write", std::io::Error::new(std::io::ErrorKind::StorageFull, why)))
     }
 
-    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Failed> {
+    pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Failed> {
+        self.length = self.length.max(at + bytes.len() as u64);
         self.file.write_all_at(bytes, at).map_err(|e| Failed("write", e))
     }
 
@@ -156,7 +166,7 @@ impl Part {
     pub(super) fn note(&mut self, range: &Range<u64>, digest: &blake3::Hash) {
         let Some(source) = &self.source else { return };
         if self.record.is_none() {
-            let Ok(mut file) = open_plain(&self.record_path) else { return };
+            let Ok((mut file, _)) = open_plain(&self.record_path) else { return };
             let start = serde_json::to_string(source).unwrap_or_default();
             let begun = file.set_len(0).and_then(|()| file.write_all(line_of(&start).as_bytes()));
             self.record = begun.is_ok().then_some(file);
@@ -172,7 +182,8 @@ impl Part {
 
     /// Hands on the bytes of a range.
     pub(super) fn read(&self, range: Range<u64>, mut each: impl FnMut(&[u8])) -> Result<(), Failed> {
-        let mut buffer = vec![0; BUFFER];
+        let wanted = range.end.saturating_sub(range.start).min(BUFFER as u64);
+        let mut buffer = vec![0; usize::try_from(wanted).unwrap_or(BUFFER)];
         let mut at = range.start;
         while at < range.end {
             let len = usize::try_from((range.end - at).min(BUFFER as u64)).unwrap_or(BUFFER);
@@ -186,7 +197,9 @@ impl Part {
     /// The whole file under its hidden name, and its record, for the one who publishes it.
     pub(super) fn finish(mut self, size: u64) -> Result<Staged, Failed> {
         // Longer only where an earlier version was.
-        self.file.set_len(size).map_err(|e| Failed("write", e))?;
+        if self.length > size {
+            self.file.set_len(size).map_err(|e| Failed("write", e))?;
+        }
         self.finished = true;
         let file = self.file.try_clone().map_err(|e| Failed("write", e))?;
         Ok(Staged { file, part: self.path.clone(), record: self.record.take().map(|_| self.record_path.clone()) })
@@ -218,8 +231,8 @@ pub(crate) struct Staged {
     pub(crate) record: Option<PathBuf>,
 }
 
-/// Opens a file for reading and writing; a link, a folder or a device under its name is an error.
-fn open_plain(path: &Path) -> Result<File, Failed> {
+/// Opens a file for reading and writing, and tells its length; a link, a folder or a device under its name is an error.
+fn open_plain(path: &Path) -> Result<(File, u64), Failed> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let opened = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map(File::from);
@@ -230,7 +243,7 @@ fn open_plain(path: &Path) -> Result<File, Failed> {
             std::io::Error::new(std::io::ErrorKind::AlreadyExists, format!("`{}` is not a plain file", path.display()));
         return Err(Failed("write", why));
     }
-    Ok(file)
+    Ok((file, meta.len()))
 }
 
 #[cfg(test)]
