@@ -13,7 +13,7 @@ fn what_fails_is_named_and_a_second_run_copies_only_that() {
     archive.put("cut.nc", Object::new(vec![2; 50_000]).with_fault(Fault::Cut(20_000), Times::Always));
     archive.put("login.nc", Object::new("<!doctype html><p>log in").with_media("text/html"));
     archive.put("denied.nc", Object::new("").with_fault(Fault::Status(403), Times::Always));
-    let names = ["good", "cut", "login", "denied", "none"];
+    let names = ["good", "cut", "denied", "login", "none"];
     let item = |name: &str| {
         let href = archive.url(&format!("{name}.nc?sig=SECRET"));
         let key = if name == "none" { "other" } else { "k" };
@@ -26,8 +26,8 @@ fn what_fails_is_named_and_a_second_run_copies_only_that() {
     let failed: Vec<&str> = said.err.lines().filter(|line| line.starts_with("failed: ")).collect();
     let wants = [
         "the connection ended before the answer was complete",
-        "looks like an HTML page",
         "HTTP status 403",
+        "looks like an HTML page",
         "item `none` has no asset `k`; it has other",
     ];
     assert_eq!(failed.len(), wants.len(), "{}", said.err);

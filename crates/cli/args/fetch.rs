@@ -20,10 +20,9 @@ pub(crate) enum Conflict {
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:\n  \
     outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local\n  \
-    outcrop fetch https://earth-search.aws.element84.com/v1 --collections sentinel-2-l2a --bbox=5,52,5.1,52.1 \\\n      \
-    --datetime 2024-06 --asset 'red,nir' --to s2\n  \
-    outcrop fetch daymet --role data --media-type 'application/x-netcdf' --datetime 1980/1981 --to local --dry-run\n  \
-    outcrop fetch daymet --asset '*' --to local --retry-failed\n  \
+    outcrop fetch https://host/stac --collections s2 --datetime 2024-06 --asset 'B0*' --to s2\n  \
+    outcrop fetch daymet --role data --datetime 1980/1981 --to local --dry-run\n  \
+    outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local --retry-failed\n  \
     outcrop fetch local --verify")]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct FetchArgs {

@@ -171,6 +171,9 @@ where
             ledger.finish()?;
         }
     }
+    // They came as they ended.
+    report.failed.sort_by(|a, b| (&a.item, &a.asset).cmp(&(&b.item, &b.asset)));
+    report.warnings.sort_unstable();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -104,7 +104,18 @@ impl Ledger {
     /// Puts it in the place of the one before.
     pub(crate) fn finish(mut self) -> Result<()> {
         let written = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
-        written.and_then(|()| std::fs::rename(&self.part, &self.path)).map_err(|e| failed(&self.path, e))
+        written.and_then(|()| std::fs::rename(&self.part, &self.path)).map_err(|e| failed(&self.path, e))?;
+        self.part = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if !self.part.as_os_str().is_empty() {
+            // What cannot be removed does no harm.
+            let _ = std::fs::remove_file(&self.part);
+        }
     }
 }
 
