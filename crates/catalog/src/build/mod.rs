@@ -4,12 +4,13 @@
 //! and what it says of all items is made at the end ([`root`]).
 
 mod files;
+mod gone;
 mod index;
+mod known;
 mod root;
 mod run;
 mod state;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt};
@@ -120,7 +121,7 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
             let files = &files;
             async move {
                 match plan {
-                    Ok(plan) => Ok(files.make(plan).await),
+                    Ok(plan) => files.make(plan).await,
                     Err(error) => Err(error),
                 }
             }
@@ -133,13 +134,12 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     drop(made);
     let (mut report, gone) = run.finish(recipe, options)?;
     // A catalog that was seen names its items until it is published; what is gone of a new one must not come with it.
-    let (hidden, seen) = if folder.is_new() { (gone, Vec::new()) } else { (Vec::new(), gone) };
-    for paths in &hidden {
-        remove_item(paths);
-    }
-    folder.finish().map_err(failed)?;
-    for paths in &seen {
-        remove_item(paths);
+    if folder.is_new() {
+        gone.remove()?;
+        folder.finish().map_err(failed)?;
+    } else {
+        folder.finish().map_err(failed)?;
+        gone.remove()?;
     }
     let after = store.stats();
     report.bytes_read = (after.remote_bytes - before.remote_bytes) + (after.local_bytes - before.local_bytes);
@@ -206,14 +206,4 @@ fn what(error: &Error, otherwise: &str) -> String {
         Error::Item { item, .. } => item.clone(),
         _ => otherwise.to_owned(),
     }
-}
-
-/// Removes the document of an item and the references of its files; its folder, if nothing else is in it.
-fn remove_item((document, references): &(PathBuf, Vec<PathBuf>)) {
-    // What cannot be removed is named by no catalog.
-    let _ = std::fs::remove_file(document);
-    for path in references {
-        let _ = std::fs::remove_file(path);
-    }
-    let _ = document.parent().map(std::fs::remove_dir);
 }
