@@ -227,6 +227,9 @@ fn a_table_whose_columns_lie_before_it_is_an_error() {
         store.wait(Table::open(&store, &Href::from_path(&path))).map(drop).unwrap_err(),
         TableWriter::update(&path).map(drop).unwrap_err(),
     ] {
-        assert!(matches!(&why, Error::Table { why, .. } if why.ends_with("its columns lie before its beginning")), "{why:?}");
+        assert!(
+            matches!(&why, Error::Table { why, .. } if why.ends_with("its columns lie before its beginning")),
+            "{why:?}"
+        );
     }
 }
