@@ -249,7 +249,16 @@ mod tests {
     fn the_last_line_of_an_id_counts_and_what_is_gone_is_none() {
         let gone = |id: &str| format!(r#"{{"gone":"{id}"}}"#);
         let state = [line("a", 1), line("b", 1), line("c", 1), line("d", 1)];
-        let log = [r#"{"recipe":3}"#.to_owned(), gone("a"), line("b", 2), line("d", 2), gone("d"), line("e", 1), gone("c"), line("c", 3)];
+        let log = [
+            r#"{"recipe":3}"#.to_owned(),
+            gone("a"),
+            line("b", 2),
+            line("d", 2),
+            gone("d"),
+            line("e", 1),
+            gone("c"),
+            line("c", 3),
+        ];
         let (_folder, known) = known(&state, &log, |_| true);
         assert_eq!(ids(&known), [("b".to_owned(), 2), ("e".to_owned(), 1), ("c".to_owned(), 3)]);
         assert_eq!(known.get("b").unwrap().unwrap().entry.assets, 2);
@@ -287,7 +296,9 @@ mod tests {
     #[test]
     fn a_set_has_what_was_put_in() {
         let mut numbers = Numbers::below(130);
-        [0, 63, 64, 129, 500].into_iter().for_each(|at| numbers.insert(at));
+        for at in [0, 63, 64, 129, 500] {
+            numbers.insert(at);
+        }
         let all: Vec<usize> = (0..600).filter(|at| numbers.contains(*at)).collect();
         assert_eq!(all, [0, 63, 64, 129]);
     }
