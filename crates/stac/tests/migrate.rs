@@ -18,6 +18,16 @@ fn item(assets: &Value) -> Value {
         "properties": {"datetime": "2020-01-01T00:00:00Z", "license": "proprietary"}, "assets": assets})
 }
 
+/// Numbers as they are compared: the types of rustac make `0.0` of `0`.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(values) => values.iter().map(plain).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        other => other.clone(),
+    }
+}
+
 /// One band is told by the asset itself, with or without a list.
 fn bands_of(asset: &Value) -> Bands {
     let of_bands = |name: &str| {
@@ -26,7 +36,7 @@ fn bands_of(asset: &Value) -> Bands {
             || ["name", "description", "nodata", "data_type", "statistics", "unit"].contains(&name)
     };
     let own = |fields: &Map<String, Value>| -> BTreeMap<String, Value> {
-        fields.iter().filter(|(name, _)| of_bands(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+        fields.iter().filter(|(name, _)| of_bands(name)).map(|(name, value)| (name.clone(), plain(value))).collect()
     };
     let shared = own(asset.as_object().unwrap());
     let list = asset.get("bands").and_then(Value::as_array).cloned().unwrap_or_else(|| vec![json!({})]);
@@ -53,7 +63,7 @@ fn bands_mean_what_rustac_makes_of_them() {
         "equal": {"href": "2.tif", "raster:bands": [{"data_type": "uint8", "nodata": 0}, {"data_type": "uint8", "nodata": 0}],
             "eo:bands": [{"name": "r", "common_name": "red"}, {"name": "g", "common_name": "green"}]},
         "unlike": {"href": "3.tif", "raster:bands": [{"data_type": "uint8", "bits_per_sample": 7},
-            {"data_type": "float32", "spatial_resolution": 10.5}, {"data_type": "int8", "nodata": "nan"}]},
+            {"data_type": "float32", "spatial_resolution": 10.5}, {"data_type": "int8", "nodata": -9999}]},
         "numbers": {"href": "4.tif", "raster:bands": [
             {"statistics": {"minimum": 1, "maximum": 7.5}, "histogram": {"count": 2, "min": 0, "max": 1, "buckets": [1, 2]}},
             {"statistics": {"minimum": 0, "maximum": 2.5}}]},
@@ -70,14 +80,16 @@ fn bands_mean_what_rustac_makes_of_them() {
 
 #[test]
 fn where_rustac_differs_ours_says_what_the_item_said() {
-    let before = |name: &str| json!({"href": "x.tif", "eo:bands": [{"name": "r", "description": "Red"}, {"name": "g"}, {"name": "b"}],
-        "raster:bands": [{"nodata": 0}, {"nodata": 0}, {name: "metre"}]});
+    let before = |name: &str| {
+        json!({"href": "x.tif", "eo:bands": [{"name": "r", "description": "Red"}, {"name": "g"}, {"name": "b"}],
+        "raster:bands": [{"nodata": 0}, {"nodata": 0}, {name: "metre"}]})
+    };
     let assets = json!({"some": before("unit")});
     let (ours, theirs) = (ours(&item(&assets)), theirs(&item(&assets)));
     // A value that most bands have and others lack: rustac tells it of the asset, and so of the bands that lack it.
     let nodata = |bands: &Bands| bands.iter().map(|band| band.get("nodata").cloned()).collect::<Vec<_>>();
-    assert_eq!(nodata(&bands_of(&ours["assets"]["some"])), [Some(json!(0)), Some(json!(0)), None]);
-    assert_eq!(nodata(&bands_of(&theirs["assets"]["some"])), [Some(json!(0)), Some(json!(0)), Some(json!(0))]);
+    assert_eq!(nodata(&bands_of(&ours["assets"]["some"])), [Some(json!(0.0)), Some(json!(0.0)), None]);
+    assert_eq!(nodata(&bands_of(&theirs["assets"]["some"])), vec![Some(json!(0.0)); 3]);
     // A description of a band is common metadata; rustac gives it the prefix of an extension that has no such field.
     assert_eq!(bands_of(&ours["assets"]["some"])[0]["description"], "Red");
     assert_eq!(bands_of(&theirs["assets"]["some"])[0]["eo:description"], "Red");

@@ -40,13 +40,13 @@ fn version(meta: &ObjectMeta) -> Version {
 
 impl Files<'_> {
     fn are_read(&self) -> bool {
-        !self.wanted.fields.is_empty() || self.wanted.references
+        !self.wanted.fields.is_empty() || self.wanted.references || !self.wanted.properties.is_empty()
     }
 
     /// True if all that is wanted of a file is known.
     fn is_known(&self, asset: &AssetPlan) -> bool {
         let only_size = !self.wanted.references && self.wanted.fields.iter().all(|field| *field == Field::Size);
-        only_size && asset.size.is_some()
+        only_size && self.wanted.properties.is_empty() && asset.size.is_some()
     }
 
     pub(super) async fn make(&self, plan: ItemPlan) -> Result<Made> {

@@ -111,7 +111,8 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let folder = StagedFolder::open(&path).map_err(failed)?.ok_or_else(|| Error::Busy { href: to.clone() })?;
     check_destination(store, recipe, to).await?;
     let mut run = Run::new(recipe, to, (&folder, options))?;
-    let wanted = Wanted { fields: &recipe.headers.fields, references: options.references };
+    let headers = &recipe.headers;
+    let wanted = Wanted { fields: &headers.fields, references: options.references, properties: &headers.properties };
     let names = item_variables(recipe);
     let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
     let progress = options.progress.begin("items", Some(total), Unit::Count);
