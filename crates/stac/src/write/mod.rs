@@ -378,6 +378,8 @@ impl TreeWriter {
     /// [`Error::Write`]; an old root then still stands.
     pub fn finish(mut self) -> Result<Written> {
         let mut root = None;
+        // Nothing is added any more; the documents of large catalogs need the memory.
+        self.claimed = HashSet::new();
         let deepest = self.folders.iter().map(|folder| folder.path.len()).max().unwrap_or(0);
         for depth in (0..=deepest).rev() {
             if !self.options.staged {
@@ -386,6 +388,7 @@ impl TreeWriter {
             for at in 0..self.folders.len() {
                 if self.folders[at].path.len() == depth {
                     let bytes = Bytes::from(self.folder_json(at)?);
+                    self.folders[at].members = Members::default();
                     let ids: Vec<&str> = self.folders[at].path.iter().map(String::as_str).collect();
                     let href = document_href(&self.options.to, &ids, self.folders[at].kind)?;
                     if at == 0
