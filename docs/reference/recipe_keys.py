@@ -41,7 +41,7 @@ def kind(rust):
     if rust.startswith("["):
         return "two texts"
     if rust.startswith("IndexMap"):
-        return "tables"
+        return "table" if rust.endswith("String>") else "tables"
     return TYPES.get(rust, "table")
 
 

@@ -175,7 +175,11 @@ fn choice(table: &toml::Table) -> Option<(&str, &toml::Table)> {
     (table.len() == 2).then_some((by, values))
 }
 
-fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map<String, Value>> {
+/// When an item is: its moment, and its first and last moment.
+type When = (Option<String>, Option<(String, String)>);
+
+/// The time that the recipe gives, else that of the headers.
+fn when(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<When> {
     let item = &recipe.item;
     let time = |template: &Option<Template>| -> Result<Option<String>> {
         let Some(template) = template else { return Ok(None) };
@@ -186,18 +190,31 @@ fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map
         })?;
         Ok(Some(outcrop_grid::time::rfc3339(&parsed)))
     };
-    let (mut moment, mut span) = (time(&item.datetime)?, time(&item.start)?.zip(time(&item.end)?));
-    if recipe.wants(Field::Datetime) && span.is_none() {
-        let times = || assets.iter().filter_map(|(_, header)| header.as_ref()?.times());
-        span = times().map(|(start, _)| start).min().zip(times().map(|(_, end)| end).max());
-        if let Some((start, end)) = &span
-            && start == end
-            && moment.is_none()
-        {
-            moment = Some(start.clone());
-            span = None;
-        }
+    let (moment, start) = (time(&item.datetime)?, time(&item.start)?);
+    let end = match (&start, &item.length) {
+        (Some(start), Some(length)) => Some(later(plan, start, length)?),
+        _ => time(&item.end)?,
+    };
+    let span = start.zip(end);
+    if span.is_some() || !recipe.wants(Field::Datetime) {
+        return Ok((moment, span));
     }
+    let headers = || assets.iter().filter_map(|(_, header)| header.as_ref());
+    let times = || headers().filter_map(Header::times);
+    let span = times().map(|(start, _)| start).min().zip(times().map(|(_, end)| end).max());
+    if moment.is_some() {
+        return Ok((moment, span));
+    }
+    let mut moments = headers().filter(|header| header.times().is_some()).map(Header::moment);
+    let first = moments.next().flatten();
+    let moment = first.filter(|first| moments.all(|next| next == Some(*first))).map(str::to_owned);
+    // One moment is no span.
+    Ok((moment, span.filter(|(start, end)| start != end)))
+}
+
+fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map<String, Value>> {
+    let item = &recipe.item;
+    let (moment, span) = when(recipe, plan, assets)?;
     let mut properties = Map::new();
     let origin = plan.origin.as_ref().and_then(|origin| origin.get("properties")?.as_object());
     let has_time = moment.is_some() || span.is_some();
@@ -212,10 +229,43 @@ fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map
         properties.insert("start_datetime".into(), start.into());
         properties.insert("end_datetime".into(), end.into());
     }
+    for (name, attribute) in recipe.headers.properties.iter().filter(|(name, _)| !item.properties.contains_key(*name)) {
+        properties.insert(name.clone(), said(plan, assets, (name, attribute))?);
+    }
     for (key, value) in &item.properties {
         properties.insert(key.clone(), filled(&plan.id, value, &plan.vars)?);
     }
     Ok(properties)
+}
+
+/// The moment that is so much later than another.
+fn later(plan: &ItemPlan, start: &str, length: &Template) -> Result<String> {
+    let length = fill(&plan.id, length, &plan.vars)?;
+    let end = outcrop_grid::interval::parse_time(start).and_then(|start| crate::length::later(start, &length));
+    let wrong = || Error::Item {
+        item: plan.id.clone(),
+        why: format!("`{length}` is not a duration that can follow {start}; write it like P1M, P1D or PT30S"),
+    };
+    Ok(outcrop_grid::time::rfc3339(&end.ok_or_else(wrong)?))
+}
+
+/// What the files of an item say for a property, all those that say it alike.
+fn said(plan: &ItemPlan, assets: &[Opened], (name, attribute): (&str, &str)) -> Result<Value> {
+    let mut said =
+        assets.iter().filter_map(|(asset, header)| Some((asset.key.as_str(), header.as_ref()?.property(name)?)));
+    let wrong = |why: String| Error::Item { item: plan.id.clone(), why };
+    let Some((key, value)) = said.next() else {
+        return Err(wrong(format!("none of its files has an attribute `{attribute}` for the property `{name}`")));
+    };
+    match said.find(|(_, other)| *other != value) {
+        None => Ok(value.clone()),
+        Some((other, differs)) => {
+            let why = format!(
+                "`{attribute}` is {value} in asset `{key}` and {differs} in `{other}`, but `{name}` is of both"
+            );
+            Err(wrong(why))
+        }
+    }
 }
 
 /// Geometry and box: those of the recipe, else those of the files.

@@ -11,6 +11,7 @@ mod harvest;
 mod header;
 mod index;
 mod item;
+mod length;
 pub mod recipe;
 mod search;
 mod validate;

@@ -214,7 +214,7 @@ fn headers_of_listed_files_make_the_items() {
     assert_eq!(asset["bands"][0]["nodata"], -9999);
     assert_eq!(asset["bands"].as_array().unwrap().len(), 1);
     assert_eq!(item["properties"]["datetime"], Value::Null);
-    assert_eq!(item["properties"]["start_datetime"], "1981-01-01T12:00:00Z");
+    assert_eq!(item["properties"]["start_datetime"], "1981-01-01T00:00:00Z");
     assert_eq!(item["collection"], "local");
     assert_eq!(tree["collection.json"]["extent"]["spatial"]["bbox"][0], item["bbox"]);
     let model =

@@ -2,6 +2,7 @@
 
 mod daymet;
 mod harvest;
+mod headers;
 mod http;
 mod search;
 mod servers;

@@ -89,6 +89,7 @@ impl Splitter {
     pub fn item(&mut self) -> Result<Option<Bytes>, SplitError> {
         while self.seen < self.held.len() {
             self.seen += self.state.skip(&self.held[self.seen..]);
+            self.pass_inner();
             let Some(byte) = self.held.get(self.seen).copied() else { break };
             self.seen += 1;
             if byte == b'\n' {
@@ -117,6 +118,29 @@ impl Splitter {
     /// [`SplitError::Cut`] within an object.
     pub fn finish(&self) -> Result<(), SplitError> {
         if self.state.depth > 0 { Err(SplitError::Cut { line: self.line }) } else { Ok(()) }
+    }
+
+    /// Passes what lies too deep to mean anything: brackets are counted, texts that are whole are skipped.
+    fn pass_inner(&mut self) {
+        let state = &mut self.state;
+        let floor = if state.in_features { 3 } else { 2 };
+        if state.in_text || state.depth < floor {
+            return;
+        }
+        while let Some(byte) = self.held.get(self.seen).copied() {
+            match byte {
+                b'"' => match end_of_text(&self.held[self.seen..]) {
+                    Some(end) => self.seen += end,
+                    None => return,
+                },
+                b'{' | b'[' => state.depth += 1,
+                b'}' | b']' if state.depth == floor => return,
+                b'}' | b']' => state.depth -= 1,
+                b'\n' => self.line += 1,
+                _ => {}
+            }
+            self.seen += usize::from(byte != b'"');
+        }
     }
 
     /// Looks at one byte; true at the end of an object that was begun.
@@ -193,6 +217,19 @@ impl Splitter {
     }
 }
 
+/// Where a text that begins here ends, behind its second quote; `None` where it is not there whole.
+fn end_of_text(bytes: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += memchr::memchr2(b'"', b'\\', rest)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
 impl State {
     /// How many of the next bytes change nothing: plain ones within a text.
     fn skip(&mut self, bytes: &[u8]) -> usize {
@@ -254,13 +291,17 @@ mod tests {
 
     #[test]
     fn lines_collections_and_single_items_are_cut_alike() {
-        let (a, b) = (r#"{"type":"Feature","id":"a}\"{","x":[{"y":"]"}]}"#, r#"{"type": "Feature", "id": "b"}"#);
+        let (a, b) = (
+            r#"{"type":"Feature","id":"a}\"{","x":[{"y":"]","z":["\\","{\""]}]}"#,
+            r#"{"type": "Feature", "id": "b"}"#,
+        );
         let all = [
             format!("{a}\n{b}\n"),
             format!("\u{feff}{a}\n\n {b}"),
             format!(r#"{{"type":"FeatureCollection","features":[{a}, {b}],"links":[{{"rel":"next"}}]}}"#),
             format!(r#"{{"links":[{{"rel":"features"}}],"features":[{a},{b}],"type":"FeatureCollection"}}"#),
             format!("\x1e{a}\n\x1e{b}\n"),
+            format!("{a}{b}"),
         ];
         for text in all {
             for piece in [1, 7, 1000] {
@@ -276,6 +317,7 @@ mod tests {
     #[test]
     fn what_is_cut_or_no_object_is_named() {
         assert_eq!(split("{\"a\":\n{}", 4), Err(SplitError::Cut { line: 2 }));
+        assert_eq!(split("{\"a\":\n{\"b\":[\n\n[\"]\"]", 100), Err(SplitError::Cut { line: 4 }));
         assert_eq!(split("{\"type\":\"FeatureCollection\",\"features\":[{}", 4), Err(SplitError::Cut { line: 1 }));
         assert_eq!(split("{}\n7\n", 4), Err(SplitError::NotAnObject { line: 2 }));
         assert_eq!(split("\"a\"", 4), Err(SplitError::NotAnObject { line: 1 }));

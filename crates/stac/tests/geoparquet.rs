@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use futures::TryStreamExt;
-use outcrop_stac::geoparquet::{Outlined, Table, TableWriter};
+use outcrop_stac::geoparquet::{Outlined, Table, TableWriter, plain_rows};
 use outcrop_stac::{Error, RawItem};
 use outcrop_store::{Href, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -213,5 +213,23 @@ fn damaged_tables_are_errors() {
         for at in 0..table.groups().min(4) {
             let _ = rows(&store, &table, at);
         }
+    }
+}
+
+/// Found by fuzzing (tests/fuzz, `items_table`): the crate `parquet` panics of columns whose place is a number below 0.
+#[test]
+fn a_table_whose_columns_lie_before_it_is_an_error() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/columns_before_the_file.parquet");
+    let (_runtime, store) = store();
+    let why = plain_rows(std::fs::read(&path).unwrap().into(), |_| {}).unwrap_err();
+    assert!(why.ends_with("its columns lie before its beginning"), "{why}");
+    for why in [
+        store.wait(Table::open(&store, &Href::from_path(&path))).map(drop).unwrap_err(),
+        TableWriter::update(&path).map(drop).unwrap_err(),
+    ] {
+        assert!(
+            matches!(&why, Error::Table { why, .. } if why.ends_with("its columns lie before its beginning")),
+            "{why:?}"
+        );
     }
 }

@@ -3,4 +3,5 @@
 mod bytes;
 mod facts;
 mod geoparquet;
+mod migrate;
 mod trees;

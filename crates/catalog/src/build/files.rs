@@ -1,13 +1,13 @@
 //! From the plan of an item to the headers of its files, unless nothing has changed since they were read.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use outcrop_store::{ObjectMeta, Store};
 use serde_json::json;
 
 use super::Failed;
-use super::state::{Entry, fingerprint};
+use super::known::{Found, Known};
+use super::state::fingerprint;
 use crate::Result;
 use crate::header::{self, Header, Wanted};
 use crate::item::Opened;
@@ -18,7 +18,7 @@ pub(super) struct Files<'a> {
     pub store: &'a Store,
     pub wanted: Wanted<'a>,
     /// Items of the last build.
-    pub known: Arc<HashMap<String, Entry>>,
+    pub known: Arc<Known>,
     /// Of the recipe.
     pub digest: u64,
 }
@@ -28,7 +28,7 @@ pub(super) enum Made {
     /// Its files were opened; those that could not be are named.
     Opened { plan: ItemPlan, assets: Vec<Opened>, failed: Vec<Failed>, print: u64 },
     /// Nothing has changed since the last build.
-    Known(ItemPlan),
+    Known(Found),
 }
 
 /// What tells one version of a file from another: size, `ETag`, time of change.
@@ -40,26 +40,26 @@ fn version(meta: &ObjectMeta) -> Version {
 
 impl Files<'_> {
     fn are_read(&self) -> bool {
-        !self.wanted.fields.is_empty() || self.wanted.references
+        !self.wanted.fields.is_empty() || self.wanted.references || !self.wanted.properties.is_empty()
     }
 
     /// True if all that is wanted of a file is known.
     fn is_known(&self, asset: &AssetPlan) -> bool {
         let only_size = !self.wanted.references && self.wanted.fields.iter().all(|field| *field == Field::Size);
-        only_size && asset.size.is_some()
+        only_size && self.wanted.properties.is_empty() && asset.size.is_some()
     }
 
-    pub(super) async fn make(&self, plan: ItemPlan) -> Made {
-        if let Some(known) = self.known.get(&plan.id)
+    pub(super) async fn make(&self, plan: ItemPlan) -> Result<Made> {
+        if let Some(known) = self.known.get(&plan.id)?
             && let Ok(versions) = self.versions(&plan).await
-            && self.print(&plan, &versions) == known.print
+            && self.print(&plan, &versions) == known.entry.print
         {
-            return Made::Known(plan);
+            return Ok(Made::Known(known));
         }
         let (assets, failed, versions) = self.open(&plan).await;
         // What could not be read is tried again.
         let print = if failed.is_empty() { self.print(&plan, &versions) } else { 0 };
-        Made::Opened { plan, assets, failed, print }
+        Ok(Made::Opened { plan, assets, failed, print })
     }
 
     /// The versions of the files as they are now: a request each, none where files are not read or their listing says it.

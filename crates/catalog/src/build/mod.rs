@@ -4,12 +4,13 @@
 //! and what it says of all items is made at the end ([`root`]).
 
 mod files;
+mod gone;
 mod index;
+mod known;
 mod root;
 mod run;
 mod state;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::stream::{self, StreamExt};
@@ -110,7 +111,8 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     let folder = StagedFolder::open(&path).map_err(failed)?.ok_or_else(|| Error::Busy { href: to.clone() })?;
     check_destination(store, recipe, to).await?;
     let mut run = Run::new(recipe, to, (&folder, options))?;
-    let wanted = Wanted { fields: &recipe.headers.fields, references: options.references };
+    let headers = &recipe.headers;
+    let wanted = Wanted { fields: &headers.fields, references: options.references, properties: &headers.properties };
     let names = item_variables(recipe);
     let (total, plans) = plans(store, recipe, &names, &mut run.report).await?;
     let progress = options.progress.begin("items", Some(total), Unit::Count);
@@ -120,7 +122,7 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
             let files = &files;
             async move {
                 match plan {
-                    Ok(plan) => Ok(files.make(plan).await),
+                    Ok(plan) => files.make(plan).await,
                     Err(error) => Err(error),
                 }
             }
@@ -133,13 +135,12 @@ pub async fn build(store: &Store, recipe: &Recipe, to: &Href, options: &BuildOpt
     drop(made);
     let (mut report, gone) = run.finish(recipe, options)?;
     // A catalog that was seen names its items until it is published; what is gone of a new one must not come with it.
-    let (hidden, seen) = if folder.is_new() { (gone, Vec::new()) } else { (Vec::new(), gone) };
-    for paths in &hidden {
-        remove_item(paths);
-    }
-    folder.finish().map_err(failed)?;
-    for paths in &seen {
-        remove_item(paths);
+    if folder.is_new() {
+        gone.remove()?;
+        folder.finish().map_err(failed)?;
+    } else {
+        folder.finish().map_err(failed)?;
+        gone.remove()?;
     }
     let after = store.stats();
     report.bytes_read = (after.remote_bytes - before.remote_bytes) + (after.local_bytes - before.local_bytes);
@@ -206,14 +207,4 @@ fn what(error: &Error, otherwise: &str) -> String {
         Error::Item { item, .. } => item.clone(),
         _ => otherwise.to_owned(),
     }
-}
-
-/// Removes the document of an item and the references of its files; its folder, if nothing else is in it.
-fn remove_item((document, references): &(PathBuf, Vec<PathBuf>)) {
-    // What cannot be removed is named by no catalog.
-    let _ = std::fs::remove_file(document);
-    for path in references {
-        let _ = std::fs::remove_file(path);
-    }
-    let _ = document.parent().map(std::fs::remove_dir);
 }

@@ -1,7 +1,6 @@
 //! A build under way: items become documents, and what they have in common is kept for the root.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use outcrop_formats::REFERENCES;
@@ -11,7 +10,9 @@ use outcrop_store::{Href, safe_name};
 use serde_json::{Map, Value};
 
 use super::files::Made;
+use super::gone::Gone;
 use super::index::Index;
+use super::known::{Found, Known, Numbers};
 use super::root::{Common, root};
 use super::state::{self, Entry, Log, Start, mark};
 use super::{BuildOptions, BuildReport, Failed, Renewal, clear, digest, what};
@@ -19,24 +20,24 @@ use crate::item::{self, Opened};
 use crate::recipe::{ItemPlan, Recipe};
 use crate::{Error, Result, extent};
 
-/// An item that is gone: its document, and the references of its files.
-pub(super) type Gone = (PathBuf, Vec<PathBuf>);
+/// The plan of an item, its files and its fingerprint.
+type Planned<'a> = (&'a ItemPlan, &'a [Opened], u64);
 
 pub(super) struct Run {
     writer: TreeWriter,
     log: Log,
     common: Common,
     /// Items of the last build, and those of them that were met.
-    known: Arc<HashMap<String, Entry>>,
-    met: HashSet<String>,
+    known: Arc<Known>,
+    met: Numbers,
     /// Those that were left as they are.
-    kept: HashSet<String>,
+    kept: Numbers,
     /// Files of references, flushed before the catalog is published.
     references: Batch,
     index: Option<Index>,
     folder: PathBuf,
     /// What is to be removed when the catalog is published.
-    gone: Vec<Gone>,
+    gone: Gone,
     flat: bool,
     /// Nobody has seen the folder yet.
     is_new: bool,
@@ -67,22 +68,25 @@ impl Run {
             let base = write.root_href.clone().unwrap_or_else(|| to.absolute());
             index = Some(Index::start(folder.path(), &base, (&fields, updates && !folder.is_new()))?);
         }
-        let writer = TreeWriter::new(fields, write)?;
+        let writer = TreeWriter::new(fields, write.clone())?;
         let goes_on = updates || folder.is_new();
-        let mut known = if goes_on { state::read(folder.path()) } else { HashMap::new() };
         // Where the process was killed a document may be cut; where nobody knows it may be missing.
-        let is_there = |entry: &Entry, path: &Path| if folder.is_new() { entry.is_whole(path) } else { path.is_file() };
-        known.retain(|id, entry| writer.document_path(&entry.path, id).is_ok_and(|path| is_there(entry, &path)));
+        let is_there = |entry: &Entry| {
+            let path = write.document_path(&entry.path, &entry.id);
+            path.is_ok_and(|path| if folder.is_new() { entry.is_whole(&path) } else { path.is_file() })
+        };
+        let known = if goes_on { Known::open(folder.path(), is_there)? } else { Known::default() };
+        let known = Arc::new(known);
         let batch = if folder.is_new() { Batch::in_staged_folder() } else { Batch::default() };
         Ok(Self {
             log: Log::open(folder.path(), if goes_on { Start::GoOn } else { Start::Anew }, digest)?,
             common: Common::new(recipe),
             index,
             folder: folder.path().to_owned(),
-            gone: Vec::new(),
-            known: Arc::new(known),
-            met: HashSet::new(),
-            kept: HashSet::new(),
+            gone: Gone::new(known.clone(), write),
+            met: Numbers::below(known.len()),
+            kept: Numbers::below(known.len()),
+            known,
             references: batch,
             flat: recipe.flat,
             is_new: folder.is_new(),
@@ -92,31 +96,33 @@ impl Run {
     }
 
     /// Items of the last build.
-    pub(super) fn known(&self) -> Arc<HashMap<String, Entry>> {
+    pub(super) fn known(&self) -> Arc<Known> {
         self.known.clone()
     }
 
     pub(super) fn take(&mut self, recipe: &Recipe, made: Result<Made>) -> Result<()> {
         match made {
+            Err(error) if ends_the_build(&error) => return Err(error),
             Err(why) => self.report.failed.push(Failed { what: what(&why, &recipe.id), why }),
-            Ok(Made::Known(plan)) => self.keep(&plan.id)?,
+            Ok(Made::Known(known)) => self.keep(&known)?,
             Ok(Made::Opened { plan, assets, failed, print }) => {
                 let is_whole = failed.is_empty();
                 self.report.failed.extend(failed);
+                let known = self.known.get(&plan.id)?;
+                let left = known.as_ref().filter(|known| !self.met.contains(known.at));
                 // An item that was whole does not lose a file that cannot be read this time.
-                let was_whole = self.known.get(&plan.id).is_some_and(|known| known.print != 0);
-                if !is_whole && was_whole && !self.met.contains(&plan.id) {
-                    return self.keep(&plan.id);
+                if let Some(known) = left.filter(|known| !is_whole && known.entry.print != 0) {
+                    return self.keep(known);
                 }
-                match self.add(recipe, (&plan, &assets), print) {
+                match self.add(recipe, (&plan, &assets, print), known.as_ref()) {
                     Ok(()) => {}
                     // A disk that is full ends the build, an item that cannot be placed does not.
                     Err(error) if ends_the_build(&error) => return Err(error),
                     Err(why) => {
                         self.report.failed.push(Failed { what: plan.id.clone(), why });
                         // What was there stays.
-                        if self.known.contains_key(&plan.id) && !self.met.contains(&plan.id) {
-                            self.keep(&plan.id)?;
+                        if let Some(known) = known.filter(|known| !self.met.contains(known.at)) {
+                            self.keep(&known)?;
                         }
                     }
                 }
@@ -125,7 +131,7 @@ impl Run {
         if self.writer.is_settled() { self.log.settle() } else { Ok(()) }
     }
 
-    fn add(&mut self, recipe: &Recipe, (plan, assets): (&ItemPlan, &[Opened]), print: u64) -> Result<()> {
+    fn add(&mut self, recipe: &Recipe, (plan, assets, print): Planned<'_>, known: Option<&Found>) -> Result<()> {
         if assets.is_empty() {
             return Err(Error::Item { item: plan.id.clone(), why: "none of its files could be read".into() });
         }
@@ -141,10 +147,12 @@ impl Run {
         }
         let bytes = self.writer.add_at(&path, body)?;
         self.common.span(bbox, interval);
-        self.met.insert(plan.id.clone());
-        if let Some(known) = self.known.clone().get(&plan.id).filter(|known| known.path != path) {
-            // It has moved to another catalog.
-            self.gone.push(self.files_of(known)?);
+        if let Some(known) = known {
+            self.met.insert(known.at);
+            if known.entry.path != path {
+                // It has moved to another catalog.
+                self.gone.push(known.at);
+            }
         }
         if let Some(index) = &mut self.index {
             let item = RawItem::parse(self.writer.document_href(&path, &plan.id)?, bytes.clone())?;
@@ -165,11 +173,10 @@ impl Run {
     }
 
     /// An item stays as it is.
-    fn keep(&mut self, id: &str) -> Result<()> {
-        let known = self.known.clone();
-        let Some(entry) = known.get(id) else { return Ok(()) };
+    fn keep(&mut self, Found { at, entry }: &Found) -> Result<()> {
+        let id = entry.id.as_str();
         self.writer.add_existing(&entry.path, id)?;
-        self.met.insert(id.to_owned());
+        self.met.insert(*at);
         self.common.span(entry.bbox(), entry.interval());
         let wants_body = self.common.needs_items() || self.index.as_ref().is_some_and(Index::needs_all);
         if wants_body {
@@ -188,7 +195,7 @@ impl Run {
                 index.add(&item, &mut self.report)?;
             }
         }
-        self.kept.insert(id.to_owned());
+        self.kept.insert(*at);
         self.report.kept += 1;
         self.report.assets += entry.assets;
         Ok(())
@@ -231,17 +238,16 @@ impl Run {
     }
 
     /// Writes the catalogs. The items that are gone are to be removed when the catalog is published.
-    pub(super) fn finish(mut self, recipe: &Recipe, options: &BuildOptions) -> Result<(BuildReport, Vec<Gone>)> {
+    pub(super) fn finish(mut self, recipe: &Recipe, options: &BuildOptions) -> Result<(BuildReport, Gone)> {
         let known = self.known.clone();
-        let mut left: Vec<&Entry> = known.values().filter(|entry| !self.met.contains(&entry.id)).collect();
-        left.sort_by(|a, b| (&a.path, &a.id).cmp(&(&b.path, &b.id)));
-        for entry in left {
+        for at in known.in_order(|at| !self.met.contains(at)) {
+            let Some(entry) = known.entry(at)? else { continue };
             // What an interrupted build made and the recipe makes no more was never published.
             if options.renewal == Renewal::Changed && !self.is_new {
-                self.keep(&entry.id)?;
+                self.keep(&Found { at, entry })?;
                 continue;
             }
-            self.gone.push(self.files_of(entry)?);
+            self.gone.push(at);
             if let Some(index) = &mut self.index {
                 index.remove(&entry.id);
             }
@@ -254,8 +260,8 @@ impl Run {
             self.common.put(collection, self.writer.root_mut());
         }
         let written = self.writer.finish()?;
-        let kept = self.kept;
-        self.log.finish(known.values().filter(|entry| kept.contains(&entry.id)).cloned())?;
+        let kept = known.in_order(|at| self.kept.contains(at));
+        self.log.finish(kept.into_iter().map(|at| known.bytes(at)))?;
         self.report.items = written.items;
         self.report.documents = written.documents;
         self.report.unchanged = written.unchanged;
@@ -263,17 +269,6 @@ impl Run {
             index.finish(&written.root)?;
         }
         Ok((self.report, self.gone))
-    }
-
-    /// The files of an item of the last build: its document, and the references that this names.
-    fn files_of(&self, entry: &Entry) -> Result<Gone> {
-        let document = self.writer.document_path(&entry.path, &entry.id)?;
-        let item: Value =
-            std::fs::read(&document).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-        let assets = item.get("assets").and_then(Value::as_object).into_iter().flat_map(|assets| assets.values());
-        let names = assets.filter_map(|asset| asset.get(REFERENCES)?.as_str()).filter(|name| safe_name(name).is_ok());
-        let references = names.map(|name| document.with_file_name(name)).collect();
-        Ok((document, references))
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a build made, a line for each item, in the folder of its catalog: the next build knows by it what is done.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
@@ -13,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Name of the file.
-const FILE: &str = ".outcrop-build";
+pub(super) const FILE: &str = ".outcrop-build";
 /// Name of the file while a build is under way.
-const LOG: &str = ".outcrop-build.log";
+pub(super) const LOG: &str = ".outcrop-build.log";
 
 /// What was made of an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,9 +32,9 @@ pub(super) struct Entry {
 }
 
 /// A line: an item, or one that is there no more.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Line {
+pub(super) enum Line {
     Entry(Entry),
     Gone {
         gone: String,
@@ -44,6 +43,22 @@ enum Line {
     Recipe {
         recipe: u64,
     },
+}
+
+impl Line {
+    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        // Nearly all are items, for which nothing needs to be tried.
+        serde_json::from_slice(bytes).map(Self::Entry).or_else(|_| serde_json::from_slice(bytes))
+    }
+
+    /// The id of the item that it is about.
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Entry(entry) => Some(&entry.id),
+            Self::Gone { gone } => Some(gone),
+            Self::Recipe { .. } => None,
+        }
+    }
 }
 
 impl Entry {
@@ -72,24 +87,6 @@ pub(super) fn fingerprint(parts: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
     hasher.finish().max(1)
-}
-
-/// The items of an earlier build by id. Memory grows with them, by about 200 bytes each.
-pub(super) fn read(folder: &Path) -> HashMap<String, Entry> {
-    let mut entries = HashMap::new();
-    for name in [FILE, LOG] {
-        let Ok(file) = File::open(folder.join(name)) else { continue };
-        // A line that was torn when the process was killed is none.
-        let lines = BufReader::new(file).split(b'\n').map_while(std::result::Result::ok);
-        for line in lines.filter_map(|line| serde_json::from_slice::<Line>(&line).ok()) {
-            match line {
-                Line::Entry(entry) => drop(entries.insert(entry.id.clone(), entry)),
-                Line::Gone { gone } => drop(entries.remove(&gone)),
-                Line::Recipe { .. } => {}
-            }
-        }
-    }
-    entries
 }
 
 /// True if the build that was interrupted here was of this recipe.
@@ -122,7 +119,7 @@ impl Log {
     /// Starts the log of a build.
     pub(super) fn open(folder: &Path, mode: Start, recipe: u64) -> Result<Self> {
         let path = folder.join(LOG);
-        let failed = |e| failed(&path, e);
+        let failed = |e| failed("write", &path, e);
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).open(&path).map_err(failed)?;
         if mode == Start::GoOn && file.metadata().is_ok_and(|meta| meta.len() > 0) {
@@ -137,7 +134,7 @@ impl Log {
 
     /// An item whose document is on its way.
     pub(super) fn add(&mut self, entry: &Entry) -> Result<()> {
-        serde_json::to_writer(&mut self.held, entry).map_err(|e| failed(&self.path, e.into()))?;
+        serde_json::to_writer(&mut self.held, entry).map_err(|e| failed("write", &self.path, e.into()))?;
         self.held.push(b'\n');
         Ok(())
     }
@@ -153,21 +150,22 @@ impl Log {
     pub(super) fn settle(&mut self) -> Result<()> {
         if !self.held.is_empty() {
             let lines = [self.head.take().unwrap_or_default(), std::mem::take(&mut self.held)].concat();
-            self.file.write_all(&lines).map_err(|e| failed(&self.path, e))?;
+            self.file.write_all(&lines).map_err(|e| failed("write", &self.path, e))?;
         }
         Ok(())
     }
 
-    /// The build is done: the log, which has a line for each item, becomes the state.
-    pub(super) fn finish(&mut self, kept: impl Iterator<Item = Entry>) -> Result<()> {
-        for entry in kept {
-            self.add(&entry)?;
+    /// The build is done: the log, which with those of items that were kept has a line for each, becomes the state.
+    pub(super) fn finish(&mut self, kept: impl Iterator<Item = Result<Vec<u8>>>) -> Result<()> {
+        for line in kept {
+            self.held.extend_from_slice(&line?);
+            self.held.push(b'\n');
             if self.held.len() >= 1 << 16 {
                 self.settle()?;
             }
         }
         self.settle()?;
-        fs::rename(&self.path, self.path.with_file_name(FILE)).map_err(|e| failed(&self.path, e))
+        fs::rename(&self.path, self.path.with_file_name(FILE)).map_err(|e| failed("write", &self.path, e))
     }
 }
 
@@ -180,13 +178,14 @@ impl Drop for Log {
     }
 }
 
-fn failed(path: &Path, source: std::io::Error) -> Error {
+pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     let href = Href::from_path(path);
-    Error::State { href: href.clone(), source: outcrop_store::Error::Io { action: "write", href, source } }
+    Error::State { href: href.clone(), source: outcrop_store::Error::Io { action, href, source } }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::Known;
     use super::*;
 
     fn entry(id: &str, print: u64) -> Entry {
@@ -206,16 +205,16 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         bytes.extend_from_slice(b"{\"id\": \"c\", \"pa");
         fs::write(&path, &bytes).unwrap();
-        let state = read(folder.path());
-        assert_eq!(state.values().collect::<Vec<_>>(), [&entry("a", u64::MAX)]);
+        let all = |known: Known| -> Vec<Entry> {
+            known.in_order(|_| true).into_iter().map(|at| known.entry(at).unwrap().unwrap()).collect()
+        };
+        assert_eq!(all(Known::open(folder.path(), |_| true).unwrap()), [entry("a", u64::MAX)]);
         assert!(is_of(folder.path(), 7) && !is_of(folder.path(), 8));
         let mut log = Log::open(folder.path(), Start::GoOn, 7).unwrap();
         log.add(&entry("d", 4)).unwrap();
         log.gone("a").unwrap();
-        log.finish([entry("e", 5)].into_iter()).unwrap();
-        let mut ids: Vec<String> = read(folder.path()).into_keys().collect();
-        ids.sort();
-        assert_eq!(ids, ["d", "e"]);
+        log.finish([Ok(serde_json::to_vec(&entry("e", 5)).unwrap())].into_iter()).unwrap();
+        assert_eq!(all(Known::open(folder.path(), |_| true).unwrap()), [entry("d", 4), entry("e", 5)]);
         assert!(!path.exists());
     }
 }

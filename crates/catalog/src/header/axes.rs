@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::File;
 use crate::Result;
+use crate::recipe::Field;
 
 /// What a time axis spans, RFC 3339.
 #[derive(Debug)]
@@ -17,10 +18,12 @@ pub(crate) struct TimeSpan {
     pub(crate) end: String,
     /// ISO 8601 duration of an even step.
     pub(crate) step: Option<String>,
+    /// From the start of the first cell to the end of the last, where the axis has bounds that were wanted.
+    pub(crate) cells: Option<(String, String)>,
 }
 
 /// The first coordinate with units of time.
-pub(crate) async fn time(file: &mut File) -> Result<Option<TimeSpan>> {
+pub(crate) async fn time(file: &mut File, fields: &[Field]) -> Result<Option<TimeSpan>> {
     if file.opened.meta.format == Format::MiniSeed {
         return Ok(time_of_records(&file.opened.meta));
     }
@@ -36,13 +39,46 @@ pub(crate) async fn time(file: &mut File) -> Result<Option<TimeSpan>> {
     let steps = even.and_then(|axis| i64::try_from(axis.len - 1).ok());
     // Labels are rounded, the whole span least of all.
     let step = steps.and_then(|steps| duration((end - start).num_nanoseconds()? / steps));
-    Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step }))
+    let mut cells = None;
+    if fields.contains(&Field::Datetime)
+        && let Some([low, high]) = ends(file, &variable, &labels).await?
+        && let (Some(start), Some(end)) = (moment(low), moment(high))
+    {
+        cells = Some((rfc3339(&start), rfc3339(&end)));
+    }
+    Ok(Some(TimeSpan { name: variable.name, start: rfc3339(&start), end: rfc3339(&end), step, cells }))
+}
+
+/// The least and the largest of the bounds of an axis (CF conventions, 7.1), where all of them are around their labels.
+async fn ends(file: &mut File, axis: &Variable, labels: &[f64]) -> Result<Option<[f64; 2]>> {
+    let name = text(axis, "bounds");
+    let shape: Vec<u64> = axis.grid.shape.iter().copied().chain([2]).collect();
+    let fits = |v: &&Variable| v.name == name && v.grid.shape == shape && v.dtype.is_real();
+    let bounds =
+        file.opened.meta.variables.iter().find(fits).filter(|_| !name.is_empty() && !labels.is_empty()).cloned();
+    let Some(bounds) = bounds else { return Ok(None) };
+    // Their units are those of the axis; others would not be of CF.
+    if [("units", ""), ("calendar", "")]
+        .iter()
+        .any(|(key, none)| ![*none, text(axis, key)].contains(&text(&bounds, key)))
+    {
+        return Ok(None);
+    }
+    let window = shape.into_iter().map(|length| 0..length).collect();
+    let values = file.windows(&bounds, &[window]).await?.concat();
+    let pairs = || values.as_chunks::<2>().0.iter().map(|[a, b]| [a.min(*b), a.max(*b)]);
+    let is_around = |(label, [low, high]): (&f64, [f64; 2])| low <= *label && *label <= high;
+    if pairs().len() != labels.len() || !labels.iter().zip(pairs()).all(is_around) {
+        return Ok(None);
+    }
+    Ok(pairs().reduce(|[low, high], [next, last]| [low.min(next), high.max(last)]))
 }
 
 /// What all segments of a file of seismic records span; its coordinates are one for each segment.
 fn time_of_records(meta: &FileMeta) -> Option<TimeSpan> {
     let moment = |name: &str| meta.attrs.get(name).and_then(AttrValue::text).map(ToOwned::to_owned);
-    Some(TimeSpan { name: "time".to_owned(), start: moment("starttime")?, end: moment("endtime")?, step: None })
+    let (start, end) = (moment("starttime")?, moment("endtime")?);
+    Some(TimeSpan { name: "time".to_owned(), start, end, step: None, cells: None })
 }
 
 /// A duration of ISO 8601: whole days, hours, minutes or seconds, else seconds with a fraction.

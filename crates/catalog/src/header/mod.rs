@@ -1,10 +1,12 @@
 //! What the header of an array file says about place, time and content. Chunks of data are never read, coordinates are.
 
+mod attributes;
 mod axes;
 mod cube;
 
 use std::ops::Range;
 
+use indexmap::IndexMap;
 use outcrop_formats::place::{self, Place, is_named, numbers};
 use outcrop_formats::{Codec, FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
@@ -30,6 +32,8 @@ pub(crate) struct Header {
     footprint: Option<Footprint>,
     labelled: Vec<Labelled>,
     references: Option<Vec<u8>>,
+    /// The properties that were wanted and that it has an attribute for.
+    properties: Vec<(String, Value)>,
 }
 
 /// Where and when the cells of a file are, as its coordinates say.
@@ -53,7 +57,7 @@ pub async fn survey(opened: Opened) -> Result<Survey> {
     let mut file = File { opened };
     let place = file.place().await?;
     let footprint = outline(&mut file, place.as_ref()).await?;
-    let time = axes::time(&mut file).await?;
+    let time = axes::time(&mut file, &[]).await?;
     let plane = place.as_ref().map(|place| {
         let ((west, east), (south, north)) = (place.x.bounds(), place.y.bounds());
         [west, south, east, north]
@@ -75,6 +79,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) fields: &'a [Field],
     /// Its chunk references, too.
     pub(crate) references: bool,
+    /// Properties, and the attribute for each.
+    pub(crate) properties: &'a IndexMap<String, String>,
 }
 
 /// Reads what some fields need: the size from the listing where it is there, else one request; the rest from the file.
@@ -93,11 +99,15 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
         footprint = outline(&mut file, place.as_ref()).await?;
     }
     if wants(&[Field::Cube, Field::Datetime]) {
-        time = axes::time(&mut file).await?;
+        time = axes::time(&mut file, fields).await?;
     }
     let mut labelled = Vec::new();
     if wants(&[Field::Cube]) {
         labelled = file.labelled(place.as_ref(), time.as_ref()).await?;
+    }
+    let mut properties = Vec::new();
+    for (name, attribute) in wanted.properties {
+        properties.extend(attributes::find(&file, attribute).await?.map(|value| (name.clone(), value)));
     }
     let references = if wanted.references && file.opened.origin.object().is_some() {
         Some(outcrop_formats::save(&file.opened).await.map_err(|e| file.failed(e))?.0)
@@ -106,7 +116,7 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     };
     let object = file.opened.origin.object().cloned();
     let (href, meta) = (href.clone(), file.opened.meta);
-    let header = Header { href, object, meta, place, time, footprint, labelled, references };
+    let header = Header { href, object, meta, place, time, footprint, labelled, references, properties };
     header.check(fields)?;
     Ok(header)
 }
@@ -169,7 +179,17 @@ impl Header {
 
     /// First and last moment, RFC 3339.
     pub(crate) fn times(&self) -> Option<(String, String)> {
-        self.time.as_ref().map(|time| (time.start.clone(), time.end.clone()))
+        self.time.as_ref().map(|time| time.cells.clone().unwrap_or_else(|| (time.start.clone(), time.end.clone())))
+    }
+
+    /// Its time, where its axis has one only.
+    pub(crate) fn moment(&self) -> Option<&str> {
+        self.time.as_ref().filter(|time| time.start == time.end).map(|time| time.start.as_str())
+    }
+
+    /// What its attributes say for a property.
+    pub(crate) fn property(&self, name: &str) -> Option<&Value> {
+        self.properties.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     pub(crate) fn proj(&self) -> Vec<(&'static str, Value)> {

@@ -135,15 +135,13 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
     check_names(&names, &item.id, &["item", "id"])?;
     let mut of_item = item.id.variables();
     of_item.extend(recipe.has_rows().then_some(OF_ROWS));
-    let times = [("datetime", &item.datetime), ("start", &item.start), ("end", &item.end)];
+    let times = [("datetime", &item.datetime), ("start", &item.start), ("end", &item.end), ("length", &item.length)];
     for (key, template) in times {
         if let Some(template) = template {
             check_names(&of_item, template, &["item", key])?;
         }
     }
-    if item.start.is_some() != item.end.is_some() {
-        return wrong(&["item"], "`start` and `end` come together");
-    }
+    check_span(recipe)?;
     if item.datetime.is_none() && item.start.is_none() && !recipe.wants(Field::Datetime) && recipe.stac.is_none() {
         let why = "an item needs a time: `datetime`, or `start` and `end`, or \"datetime\" in [headers] fields";
         return wrong(&["item"], why);
@@ -162,6 +160,33 @@ fn check_item(recipe: &Recipe) -> std::result::Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+/// Properties that are the time of an item.
+const TIMES: [&str; 3] = ["datetime", "start_datetime", "end_datetime"];
+
+fn check_span(recipe: &Recipe) -> std::result::Result<(), Wrong> {
+    let item = &recipe.item;
+    if item.end.is_some() && item.length.is_some() {
+        return wrong(&["item", "length"], "a span has an `end` or a `length`, not both");
+    }
+    if item.start.is_some() != (item.end.is_some() || item.length.is_some()) {
+        return wrong(&["item"], "`start` and `end`, or `start` and `length`, come together");
+    }
+    let fixed = item.length.as_ref().filter(|length| length.variables().is_empty());
+    if let Some(length) =
+        fixed.filter(|length| crate::length::later(chrono::DateTime::UNIX_EPOCH, length.as_str()).is_none())
+    {
+        return wrong(&["item", "length"], format!("`{length}` is not a duration; write it like P1M, P1D or PT30S"));
+    }
+    match recipe.headers.properties.keys().find(|name| TIMES.contains(&name.as_str())) {
+        Some(name) => {
+            let why =
+                "a time comes from \"datetime\" in [headers] fields, or from the item's `datetime`, `start` and `end`";
+            wrong(&["headers", "properties", name], why)
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_links(recipe: &Recipe) -> std::result::Result<(), Wrong> {

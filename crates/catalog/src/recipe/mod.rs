@@ -203,12 +203,15 @@ pub struct ItemRecipe {
     /// Its time, RFC 3339; by default from the headers.
     #[serde(default, deserialize_with = "some_template")]
     pub datetime: Option<Template>,
-    /// First moment; together with `end`.
+    /// First moment; together with `end` or `length`.
     #[serde(default, deserialize_with = "some_template")]
     pub start: Option<Template>,
     /// Last moment; together with `start`.
     #[serde(default, deserialize_with = "some_template")]
     pub end: Option<Template>,
+    /// How much later than `start` it ends, a duration of ISO 8601 such as `PT30S`, `P1D` or `P1M`; instead of `end`.
+    #[serde(default, deserialize_with = "some_template")]
+    pub length: Option<Template>,
     /// West, south, east, north in degrees; the geometry is this box. By default from the headers, else none.
     pub bbox: Option<Boxes>,
     /// Further properties; texts are templates, and a table of `by` and `values` is the value for that variable.
@@ -252,8 +255,12 @@ pub struct AssetRecipe {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Headers {
-    /// What is read (see below); nothing means that no file is opened.
+    /// What is read (see below); by default nothing. With no properties either no file is opened.
+    #[serde(default)]
     pub fields: Vec<Field>,
+    /// Properties of the item, and which attribute of its files says each (see below).
+    #[serde(default)]
+    pub properties: IndexMap<String, String>,
 }
 
 /// A field, or a group of fields, that a header gives.
@@ -279,7 +286,8 @@ pub enum Field {
     /// `bbox` and `geometry` of the item: x and y through the CRS, with points along the edges, or latitudes and longitudes.
     #[serde(rename = "bbox")]
     Bbox,
-    /// `datetime`, or null with `start_datetime` and `end_datetime`, of the item, from the CF time axis.
+    /// `datetime`, or null with `start_datetime` and `end_datetime`, of the item, from the CF time axis. Where that has `bounds` they
+    /// are the start and the end; of one time both are told, and `datetime` is that time.
     #[serde(rename = "datetime")]
     Datetime,
 }

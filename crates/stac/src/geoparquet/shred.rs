@@ -12,6 +12,7 @@ use super::leaves::{At, Leaf, LeafKind, Node, Plan, Shredded, TOP, Values};
 use super::observe::{ENDS, Seen};
 use crate::Shape;
 use crate::item::Numbers;
+use crate::tokens::push_compact;
 
 impl Plan {
     /// Appends an item as a row. Its types must be among those that were observed.
@@ -264,7 +265,7 @@ impl<'de> DeserializeSeed<'de> for Shred<'_> {
         }
         let mut shape = None;
         if leaf.kind == LeafKind::Json {
-            bytes.extend_from_slice(json.as_bytes());
+            push_compact(bytes, json.as_bytes());
         } else {
             let found = Shape::parse(json).ok_or_else(|| D::Error::custom("a geometry that is none of GeoJSON"))?;
             found.write_wkb(bytes);

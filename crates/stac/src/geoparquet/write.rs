@@ -16,7 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{Type, TypePtr};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type, TypePtr};
 use serde_json::{Map, Value, json};
 
 use super::base::{Base, Rest};
@@ -151,11 +151,12 @@ impl TableWriter {
     /// [`Error::Row`] for an item that cannot be a row, others can follow; [`Error::Table`] where the disk fails.
     pub fn add(&mut self, item: &RawItem) -> Result<()> {
         let row = |why| Error::Row { item: item.id().into_owned(), why };
-        let mut json = String::from_utf8(item.to_portable_in(self.folder.as_ref())?).map_err(|e| row(e.to_string()))?;
+        let json = std::str::from_utf8(item.bytes()).map_err(|e| row(e.to_string()))?;
+        let mut json = item.portable_text(json, self.folder.as_ref())?;
         let mut observed = self.columns.observe(&json);
         if matches!(observed, Err(Refused::Twice)) {
             let value: Value = serde_json::from_str(&json).map_err(|e| row(e.to_string()))?;
-            json = value.to_string();
+            json = value.to_string().into();
             observed = self.columns.observe(&json);
         }
         match observed {
@@ -293,6 +294,13 @@ impl Drop for TableWriter {
     }
 }
 
+/// True for a column whose values are different in nearly every row, so that a dictionary is all of them once more.
+fn is_unique(column: &ColumnPath) -> bool {
+    let (first, last) = (column.parts().first(), column.parts().last());
+    let is = |part: Option<&String>, name: &str| part.is_some_and(|part| part == name);
+    (is(first, "assets") && is(last, "href")) || (column.parts().len() == 1 && (is(last, "id") || is(last, "geometry")))
+}
+
 /// The file that is written.
 struct Output {
     path: PathBuf,
@@ -309,18 +317,21 @@ impl Output {
         let fields: Vec<TypePtr> =
             columns.fields.iter().chain(&columns.properties).filter_map(|(name, kind)| kind.column(name)).collect();
         let schema = Type::group_type_builder("schema").with_fields(fields).build().map_err(failed)?;
-        let properties = WriterProperties::builder()
+        let schema = Arc::new(schema);
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
             .set_created_by(format!("outcrop {}", env!("CARGO_PKG_VERSION")))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
             // Small pages, so that few are unpacked for few rows.
             .set_data_page_row_count_limit(PAGE)
-            .set_write_batch_size(PAGE)
-            .build();
+            .set_write_batch_size(PAGE);
+        for column in SchemaDescriptor::new(schema.clone()).columns().iter().filter(|column| is_unique(column.path())) {
+            properties = properties.set_column_dictionary_enabled(column.path().clone(), false);
+        }
         let file = File::create(part).map_err(|e| Error::table(path, &e))?;
         let file = BufWriter::with_capacity(1 << 18, file);
-        let file = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
+        let file = SerializedFileWriter::new(file, schema, Arc::new(properties.build())).map_err(failed)?;
         let foreign = columns.fields.keys().filter(|name| !OWN.contains(&name.as_str())).cloned().collect();
         let bbox = columns.fields.get("bbox");
         let has_z = matches!(bbox, Some(Kind::Struct(fields)) if fields.contains_key("zmin"));

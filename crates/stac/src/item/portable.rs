@@ -1,5 +1,6 @@
 //! An item for another place: its hrefs, or its links, are others, all else stays to the byte.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -28,6 +29,38 @@ impl RawItem {
     /// # Errors
     /// As [`RawItem::at_self`].
     pub fn to_portable_in(&self, folder: Option<&Href>) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(self.bytes.len());
+        let mut at = 0;
+        for (span, json) in self.other_hrefs(folder)? {
+            push_compact(&mut out, &self.bytes[at..span.start]);
+            out.extend_from_slice(json.as_bytes());
+            at = span.end;
+        }
+        push_compact(&mut out, &self.bytes[at..]);
+        Ok(out)
+    }
+
+    /// As [`RawItem::to_portable_in`], of `json`, its own JSON, with the white space that it has; borrowed where no href changes.
+    ///
+    /// # Errors
+    /// As [`RawItem::at_self`].
+    pub(crate) fn portable_text<'a>(&self, json: &'a str, folder: Option<&Href>) -> Result<Cow<'a, str>> {
+        let hrefs = self.other_hrefs(folder)?;
+        if hrefs.is_empty() {
+            return Ok(Cow::Borrowed(json));
+        }
+        let (mut out, mut at) = (String::with_capacity(json.len()), 0);
+        for (span, href) in hrefs {
+            out.push_str(json.get(at..span.start).unwrap_or_default());
+            out.push_str(&href);
+            at = span.end;
+        }
+        out.push_str(json.get(at..).unwrap_or_default());
+        Ok(Cow::Owned(out))
+    }
+
+    /// The hrefs that are others elsewhere: where they stand, in that order, and their JSON there.
+    fn other_hrefs(&self, folder: Option<&Href>) -> Result<Vec<(Range<usize>, String)>> {
         let mut places = Vec::new();
         if let Some(Ok(assets)) = self.assets().map(serde_json::from_str::<HrefsOfMap<'_>>) {
             places.extend(assets.0);
@@ -35,30 +68,21 @@ impl RawItem {
         if let Some(Ok(links)) = self.links().map(serde_json::from_str::<Vec<HrefOf<'_>>>) {
             places.extend(links.into_iter().filter_map(|link| link.href));
         }
-        let mut out = Vec::with_capacity(self.bytes.len());
-        let mut at = 0;
         let start = self.bytes.as_ptr() as usize;
-        let mut spans: Vec<Range<usize>> = places
-            .iter()
-            .map(|raw| {
-                let from = (raw.get().as_ptr() as usize).saturating_sub(start);
-                from..from + raw.get().len()
-            })
-            .collect();
-        spans.sort_by_key(|span| span.start);
-        for span in spans {
+        let mut others = Vec::new();
+        for raw in places {
+            let from = (raw.get().as_ptr() as usize).saturating_sub(start);
+            let span = from..from + raw.get().len();
             let Some(href) = self.text(&span).filter(|href| !is_absolute(href)) else { continue };
             let absolute = resolve(&self.href, &href)?;
             let below = folder.and_then(|folder| absolute.as_str().strip_prefix(folder.as_str()));
             let text = below.map_or_else(|| absolute.as_str().to_owned(), |below| format!("./{below}"));
             if text != href {
-                push_compact(&mut out, &self.bytes[at..span.start]);
-                out.extend_from_slice(Value::from(text).to_string().as_bytes());
-                at = span.end;
+                others.push((span, Value::from(text).to_string()));
             }
         }
-        push_compact(&mut out, &self.bytes[at..]);
-        Ok(out)
+        others.sort_by_key(|(span, _)| span.start);
+        Ok(others)
     }
 
     /// The JSON with other links, and with this collection where one is given; all else stays to the byte. `None` where a

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Member, TreeWriter, is_plain, item_href};
+use super::members::Member;
+use super::{TreeWriter, is_plain, item_href};
 use crate::published::{Linker, document_href};
 use crate::tokens::in_lines;
 use crate::{Body, Error, Kind, Published, RawItem, Result};
@@ -115,8 +116,8 @@ impl TreeWriter {
             out.extend_from_slice(link);
         };
         push(&in_lines(linker.link("root", &root, self.folders[0].kind).to_string().as_bytes(), 2));
-        for member in &folder.members {
-            push(&in_lines(self.member_link(at, member, &linker)?.to_string().as_bytes(), 2));
+        for member in folder.members.iter() {
+            push(&in_lines(self.member_link(at, &member, &linker)?.to_string().as_bytes(), 2));
         }
         let parent = folder.parent.map(|parent| Ok::<_, Error>((self.folder_href(parent)?, self.folders[parent].kind)));
         if let Some((parent, kind)) = parent.transpose()? {
@@ -130,7 +131,7 @@ impl TreeWriter {
         Ok(out)
     }
 
-    pub(super) fn member_link(&self, at: usize, member: &Member, linker: &Linker<'_>) -> Result<Value> {
+    pub(super) fn member_link(&self, at: usize, member: &Member<'_>, linker: &Linker<'_>) -> Result<Value> {
         let folder = &self.folders[at];
         Ok(match member {
             Member::Catalog(child) => linker.link("child", &self.folder_href(*child)?, self.folders[*child].kind),

@@ -3,6 +3,7 @@
 //! Of each item only its link stays in memory; items are written in groups on a few threads.
 
 mod documents;
+mod members;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -14,6 +15,7 @@ use outcrop_store::{Href, safe_name};
 use serde_json::{Value, json};
 
 use documents::Common;
+use members::{Member, Members};
 
 use crate::published::document_href;
 use crate::{Body, Document, Error, Kind, Layout, Loaded, Published, RawItem, Result, loaded};
@@ -44,6 +46,15 @@ impl WriteOptions {
         let (published, layout) = (Published::default(), Layout::default());
         Self { to, root_href: None, published, layout, flat: false, staged: false }
     }
+
+    /// Where the document of an item is written, below the sub-catalogs `path`.
+    ///
+    /// # Errors
+    /// [`Error::Name`] if an id cannot name a file.
+    pub fn document_path(&self, path: &[String], id: &str) -> Result<PathBuf> {
+        let href = item_href(&self.to, (path, id), self)?;
+        Ok(href.to_path().unwrap_or_default())
+    }
 }
 
 /// What was written.
@@ -67,18 +78,12 @@ struct Counts {
 }
 
 #[derive(Debug)]
-enum Member {
-    Catalog(usize),
-    Item(String),
-}
-
-#[derive(Debug)]
 struct Folder {
     path: Vec<String>,
     kind: Kind,
     body: Body,
     parent: Option<usize>,
-    members: Vec<Member>,
+    members: Members,
     /// What all items of the folder have alike.
     common: Option<Common>,
 }
@@ -172,7 +177,7 @@ impl TreeWriter {
         let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let folder = self.place(path, &id)?;
         let item = self.linked_item(folder, &id, item)?;
-        self.folders[folder].members.push(Member::Item(id.clone()));
+        self.folders[folder].members.push_item(&id);
         self.counts.items += 1;
         let bytes = Bytes::from(self.json(&item)?);
         let file = self.item_file(folder, &id)?;
@@ -195,7 +200,7 @@ impl TreeWriter {
             let linked = self.linked_item(folder, &id, body)?;
             self.json(&linked)?
         };
-        self.folders[folder].members.push(Member::Item(id.clone()));
+        self.folders[folder].members.push_item(&id);
         self.counts.items += 1;
         let file = self.item_file(folder, &id)?;
         let bytes = Bytes::from(bytes);
@@ -209,7 +214,7 @@ impl TreeWriter {
     /// As [`TreeWriter::add`].
     pub fn add_existing(&mut self, path: &[String], id: &str) -> Result<()> {
         let folder = self.place(path, id)?;
-        self.folders[folder].members.push(Member::Item(id.to_owned()));
+        self.folders[folder].members.push_item(id);
         self.counts.items += 1;
         self.counts.documents += 1;
         self.counts.unchanged += 1;
@@ -221,8 +226,7 @@ impl TreeWriter {
     /// # Errors
     /// [`Error::Name`] if an id cannot name a file.
     pub fn document_path(&self, path: &[String], id: &str) -> Result<PathBuf> {
-        let href = item_href(&self.options.to, (path, id), &self.options)?;
-        Ok(href.to_path().unwrap_or_default())
+        self.options.document_path(path, id)
     }
 
     /// Where the document of an item will be found.
@@ -288,7 +292,7 @@ impl TreeWriter {
         self.claim(parent, id, Kind::Catalog)?;
         let at = self.folders.len();
         self.folders.push(Folder::new(path.to_vec(), body, Some(parent)));
-        self.folders[parent].members.push(Member::Catalog(at));
+        self.folders[parent].members.push_catalog(at);
         self.places.insert(path.to_vec(), at);
         Ok(at)
     }
@@ -303,8 +307,8 @@ impl TreeWriter {
         let here = &self.folders[folder];
         let first = here.members.iter().find_map(|member| {
             match member {
-                Member::Item(other) if kind == Kind::Item => Some(other.as_str()),
-                Member::Catalog(at) if kind != Kind::Item => self.folders[*at].path.last().map(String::as_str),
+                Member::Item(other) if kind == Kind::Item => Some(other),
+                Member::Catalog(at) if kind != Kind::Item => self.folders[at].path.last().map(String::as_str),
                 _ => None,
             }
             .filter(|other| other.to_lowercase() == lower)
@@ -390,6 +394,8 @@ impl TreeWriter {
     /// [`Error::Write`]; an old root then still stands.
     pub fn finish(mut self) -> Result<Written> {
         let mut root = None;
+        // Nothing is added any more; the documents of large catalogs need the memory.
+        self.claimed = HashSet::new();
         let deepest = self.folders.iter().map(|folder| folder.path.len()).max().unwrap_or(0);
         for depth in (0..=deepest).rev() {
             if !self.options.staged {
@@ -398,6 +404,7 @@ impl TreeWriter {
             for at in 0..self.folders.len() {
                 if self.folders[at].path.len() == depth {
                     let bytes = Bytes::from(self.folder_json(at)?);
+                    self.folders[at].members = Members::default();
                     let ids: Vec<&str> = self.folders[at].path.iter().map(String::as_str).collect();
                     let href = document_href(&self.options.to, &ids, self.folders[at].kind)?;
                     if at == 0
@@ -418,7 +425,7 @@ impl TreeWriter {
 
 impl Folder {
     fn new(path: Vec<String>, body: Body, parent: Option<usize>) -> Self {
-        Self { path, kind: kind_of(&body), body, parent, members: Vec::new(), common: None }
+        Self { path, kind: kind_of(&body), body, parent, members: Members::default(), common: None }
     }
 }
 
