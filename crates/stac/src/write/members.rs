@@ -33,6 +33,26 @@ impl Members {
         self.list.push(Slot::Item(u32::try_from(id.len()).unwrap_or(u32::MAX)));
     }
 
+    /// Puts them in the order of their ids; those of catalogs are told by their number.
+    pub(super) fn sort(&mut self, names: &[String]) {
+        let name = |member: &Member<'_>| match member {
+            Member::Catalog(at) => names.get(*at).cloned().unwrap_or_default(),
+            Member::Item(id) => (*id).to_owned(),
+        };
+        let mut order: Vec<(String, Option<usize>)> = self
+            .iter()
+            .map(|member| (name(&member), if let Member::Catalog(at) = member { Some(at) } else { None }))
+            .collect();
+        order.sort();
+        *self = Self::default();
+        for (id, catalog) in order {
+            match catalog {
+                Some(at) => self.push_catalog(at),
+                None => self.push_item(&id),
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -64,5 +84,10 @@ mod tests {
         let all: Vec<_> = members.iter().collect();
         assert_eq!(all, [Member::Item("a"), Member::Catalog(7), Member::Item(""), Member::Item("b\u{e9}")]);
         assert_eq!(members.len(), 4);
+        let mut names = vec![String::new(); 7];
+        names.push("aa".to_owned());
+        members.sort(&names);
+        let all: Vec<_> = members.iter().collect();
+        assert_eq!(all, [Member::Item(""), Member::Item("a"), Member::Catalog(7), Member::Item("b\u{e9}")]);
     }
 }

@@ -139,17 +139,9 @@ impl TreeWriter {
 
     /// Puts the members of each catalog in the order of their ids, whatever the order in which they came.
     pub fn sort(&mut self) {
-        for at in 0..self.folders.len() {
-            let mut members = std::mem::take(&mut self.folders[at].members);
-            members.sort_by(|a, b| self.name_of(a).cmp(self.name_of(b)));
-            self.folders[at].members = members;
-        }
-    }
-
-    fn name_of<'a>(&'a self, member: &'a Member) -> &'a str {
-        match member {
-            Member::Item(id) => id,
-            Member::Catalog(at) => self.folders[*at].path.last().map_or("", String::as_str),
+        let names: Vec<String> = self.folders.iter().map(|f| f.path.last().cloned().unwrap_or_default()).collect();
+        for folder in &mut self.folders {
+            folder.members.sort(&names);
         }
     }
 
