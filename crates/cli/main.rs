@@ -50,6 +50,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {
         Command::Collections(args) => commands::collections::run(context, &args),
         Command::Index(args) => commands::index::run(context, &args),
         Command::Fetch(args) => commands::fetch::run(context, &args),
+        Command::Doctor(args) => commands::doctor::run(context, &args),
         Command::Info(args) => commands::info::run(context, &args),
         Command::Convert(args) => commands::convert::run(context, &args),
         Command::Run(args) => commands::run::run(context, &args),

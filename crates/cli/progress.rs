@@ -30,6 +30,13 @@ struct Piece {
     unit: Unit,
 }
 
+/// All transfers together.
+#[derive(Default)]
+struct Total {
+    bar: Option<ProgressBar>,
+    files: u64,
+}
+
 impl Bars {
     pub(crate) fn new(arguments: &Arguments) -> Self {
         Self { multi: MultiProgress::new(), quiet: arguments.quiet, terminal: std::io::stderr().is_terminal() }
@@ -40,18 +47,61 @@ impl Bars {
         if self.quiet {
             return Sink::default();
         }
-        let (bars, pieces) = (self.clone(), Arc::new(Mutex::new(HashMap::new())));
+        let (bars, state) = (self.clone(), Arc::new(Mutex::new((HashMap::new(), Total::default()))));
         Sink::new(move |event| {
-            if let Ok(mut pieces) = pieces.lock() {
-                bars.draw(&mut pieces, event);
+            if let Ok(mut state) = state.lock() {
+                let (pieces, total) = &mut *state;
+                if bars.terminal {
+                    bars.count(pieces, total, &event);
+                }
+                bars.draw(pieces, total, event);
             }
         })
     }
 
-    fn draw(&self, pieces: &mut HashMap<u64, Piece>, event: Event) {
+    /// Keeps the line of all transfers together, which is the last one.
+    fn count(&self, pieces: &HashMap<u64, Piece>, total: &mut Total, event: &Event) {
+        let piece = |task: &u64| pieces.get(task).filter(|piece| piece.unit == Unit::Bytes);
+        match event {
+            Event::Begin { total: size, unit: Unit::Bytes, .. } => {
+                let bar = total.bar.get_or_insert_with(|| {
+                    self.multi.add(ProgressBar::new(0).with_style(style(Some(0), Unit::Bytes)).with_message("all"))
+                });
+                bar.inc_length(size.unwrap_or(0));
+            }
+            Event::Total { task, total: size } => {
+                if let (Some(bar), Some(piece)) = (&total.bar, piece(task)) {
+                    bar.inc_length(size.saturating_sub(piece.bar.length().unwrap_or(0)));
+                }
+            }
+            Event::Advance { task, by } => {
+                if let (Some(bar), Some(_)) = (&total.bar, piece(task)) {
+                    bar.inc(*by);
+                }
+            }
+            Event::Restart { task } => {
+                if let (Some(bar), Some(piece)) = (&total.bar, piece(task)) {
+                    bar.set_position(bar.position().saturating_sub(piece.done));
+                }
+            }
+            Event::End { task } => {
+                if let (Some(bar), Some(_)) = (&total.bar, piece(task)) {
+                    total.files += 1;
+                    bar.set_message(format!("all, {} files done", total.files));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&self, pieces: &mut HashMap<u64, Piece>, all: &Total, event: Event) {
         match event {
             Event::Begin { task, label, total, unit } => {
-                let bar = if self.terminal { self.multi.add(bar(total, unit)) } else { ProgressBar::hidden() };
+                let bar = match &all.bar {
+                    _ if !self.terminal => ProgressBar::hidden(),
+                    Some(last) => self.multi.insert_before(last, bar(total, unit)),
+                    None => self.multi.add(bar(total, unit)),
+                };
                 bar.set_message(label.clone());
                 pieces.insert(task, Piece { bar, label, start: Instant::now(), done: 0, unit });
             }

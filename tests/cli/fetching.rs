@@ -110,3 +110,28 @@ fn two_runs_do_not_write_to_one_destination() {
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("another fetch is writing to"), "{}", said.err);
 }
+
+#[test]
+fn the_doctor_tells_what_a_host_can_do() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    archive.put("good.nc", Object::new(vec![1; 100_000]));
+    let weak = Object::new(vec![1; 100]).with_etag(Some("W/\"x\"")).with_fault(Fault::NoRanges, Times::Always);
+    let md5 = Fault::Header("Digest", Some("adler32=00640001".into()));
+    archive.put("weak.nc", weak.with_fault(md5, Times::Always));
+    let said = bench.run(&format!("doctor {}", archive.url("good.nc?sig=SECRET")));
+    assert_eq!(said.code, 0, "{said:?}");
+    for line in
+        ["ranges       yes", "ETag         strong", "digests      none", "size         100.0 kB", "credentials  none"]
+    {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    assert!(!said.out.contains("SECRET"));
+    let said = bench.run(&format!("doctor {}", archive.url("weak.nc")));
+    for line in ["ranges       no", "ETag         weak", "digests      digest", "speed        too small"] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    let said = bench.run(&format!("doctor {} --json", archive.url("weak.nc")));
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&told["ranges"], &told["strong_etag"], &told["size"]), (&false.into(), &false.into(), &100.into()));
+    assert_eq!(bench.run(&format!("doctor {}", archive.url("none.nc"))).code, 2);
+}

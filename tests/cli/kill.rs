@@ -78,6 +78,38 @@ fn kill_nine_leaves_nothing_false_and_the_next_run_cleans_up() {
 }
 
 #[test]
+fn a_large_file_is_gone_on_with_after_kill_nine() {
+    const MIB: usize = 1 << 20;
+    let (bench, archive) = (Bench::new(), Archive::start());
+    let bytes: Vec<u8> = (0..40 * MIB).map(|i| u8::try_from((i / 999) % 256).unwrap()).collect();
+    let drip = Fault::Drip { piece: MIB / 2, every: Duration::from_millis(20) };
+    archive.put("large.nc", Object::new(bytes.clone()).with_fault(drip, Times::Always));
+    bench.items("items.json", &[Bench::item("i", &[("k", &archive.url("large.nc"))])]);
+    let line = "fetch items.json --asset k --to copy --quiet";
+    let record = bench.path("copy/i/.large.nc.outcrop.record");
+    let pieces = || std::fs::read_to_string(&record).map_or(0, |text| text.lines().count().saturating_sub(1));
+    for name in ["-KILL", "-INT", "-TERM"] {
+        let noted = pieces();
+        let mut child = start(&bench, line);
+        until("a piece is there", || pieces() > noted);
+        signal(&child, name);
+        child.wait().unwrap();
+        assert!(!bench.path("copy/i/large.nc").exists() && pieces() > noted, "{name}");
+    }
+    let (noted, before) = (pieces(), archive.log().len());
+    assert!(noted >= 3);
+    assert_eq!(bench.run(line).code, 0);
+    assert!(std::fs::read(bench.path("copy/i/large.nc")).unwrap() == bytes, "the copy differs");
+    assert_tidy(&bench.path("copy"));
+    // A request for the rest may be halved later, so that its own end is passed over.
+    let log = archive.log();
+    let mut starts: Vec<usize> = log[before..].iter().map(|request| request.range().unwrap().0).collect();
+    starts.sort_unstable();
+    assert!(starts[0] >= 8 * MIB, "what was noted is not asked for again: {starts:?}");
+    assert!(bench.run("fetch items.json --asset k --to copy").err.contains("1 there already"));
+}
+
+#[test]
 fn signals_end_a_run_that_reads_from_a_stalling_host() {
     let archive = Archive::start();
     let source = crate::bench::demo().join("archive/lakes/daymet_v4_daily_lakes_tmin_1980.nc");

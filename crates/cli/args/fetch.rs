@@ -68,6 +68,15 @@ pub(crate) struct FetchArgs {
     pub(crate) allow_private: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop doctor https://host/archive/file.nc\n  \
+    outcrop doctor s3://bucket/key.tif --json")]
+pub(crate) struct DoctorArgs {
+    /// An object of the host: a URL of http(s), s3, gs, az or abfs(s), or an alias of the config file.
+    pub(crate) href: String,
+}
+
 /// A digest, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest(pub(crate) Option<Algorithm>);

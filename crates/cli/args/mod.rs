@@ -9,7 +9,7 @@ pub(crate) use catalogs::{
     BuildArgs, CollectionsArgs, DescribeArgs, HarvestArgs, IndexArgs, ItemFormat, MigrateArgs, SearchArgs, Selection,
     ValidateArgs,
 };
-pub(crate) use fetch::{Conflict, FetchArgs};
+pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     /// Copy selected assets of selected items and rewrite their hrefs.
     Fetch(FetchArgs),
+    /// Tell what a host can do: ranges, ETags, digests, speed, clock, credentials.
+    Doctor(DoctorArgs),
     /// Tell what is in a file, a Zarr store or the files of an item.
     Info(InfoArgs),
     /// Copy a file, or a part of it, into another format.

@@ -21,7 +21,8 @@ const BUFFER: usize = 1 << 20;
 pub(crate) fn digest(path: &Path, algorithm: Algorithm) -> std::io::Result<Checksum> {
     let mut file = File::open(path)?;
     let mut hasher = algorithm.hasher();
-    let mut buffer = vec![0; BUFFER];
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(BUFFER);
+    let mut buffer = vec![0; length.clamp(1, BUFFER)];
     loop {
         let got = file.read(&mut buffer)?;
         if got == 0 {

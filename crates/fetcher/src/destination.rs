@@ -86,9 +86,7 @@ async fn holds_others(store: &Store, to: &Href, seen: &HashSet<[u8; 16]>) -> boo
     let mut catalogs = pin!(walk(store, to, WalkOptions { items: false, ..WalkOptions::default() }));
     while let Some(node) = catalogs.next().await {
         let Ok(node) = node else { continue };
-        let is_new = |href: &str| node.document.resolve(href).is_ok_and(|href| !seen.contains(&mark(&href)));
-        // Links that were cut away are not looked at here.
-        if node.document.cut_links() > 0 || node.document.links().any(|link| link.rel == "item" && is_new(link.href)) {
+        if node.document.item_hrefs().any(|href| href.is_ok_and(|href| !seen.contains(&mark(&href)))) {
             return true;
         }
     }

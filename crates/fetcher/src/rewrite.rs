@@ -148,6 +148,9 @@ const SIGNING: [&str; 14] =
 
 /// An href as it is saved: without user, password and signature, which end, and are secrets.
 fn unsigned(href: &Href) -> String {
+    if !href.as_str().contains(['?', '@']) {
+        return href.as_str().to_owned();
+    }
     let Some(mut url) = href.to_url() else { return href.as_str().to_owned() };
     // Neither can fail for URLs of http.
     let _ = url.set_username("");

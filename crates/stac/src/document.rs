@@ -110,6 +110,19 @@ impl Document {
         links
     }
 
+    /// Where the items are that it links to, also by links that are not in [`Document::body`].
+    ///
+    /// # Errors
+    /// [`Error::Reference`] and [`Error::LocalFromRemote`] for a link that leads nowhere.
+    pub fn item_hrefs(&self) -> impl Iterator<Item = Result<Href>> {
+        let links = self.links_down();
+        let hrefs: Vec<Result<Href>> = (0..links.len())
+            .filter_map(|at| links.get(at).filter(|(down, _)| *down == Down::Item))
+            .map(|(_, link)| self.resolve(link))
+            .collect();
+        hrefs.into_iter()
+    }
+
     /// Where the document lives.
     pub fn href(&self) -> &Href {
         &self.href

@@ -8,6 +8,7 @@ mod bucket;
 mod coalesce;
 mod credentials;
 mod demand;
+mod doctor;
 mod environment;
 mod error;
 mod href;
@@ -26,6 +27,7 @@ mod stream;
 
 pub use coalesce::coalesce;
 pub use demand::{Demand, DriveError, Sparse, Step};
+pub use doctor::Diagnosis;
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use href::Href;

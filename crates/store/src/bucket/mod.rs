@@ -142,7 +142,7 @@ impl Bucket {
     }
 
     /// True if requests carry credentials.
-    fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         match &self.service {
             Service::Aws(aws) => aws.is_signed(),
             Service::Gcs(gcs) => gcs.is_signed(),

@@ -115,6 +115,11 @@ impl Credentials {
         basic(href, &machine.login, &machine.password).map(Some)
     }
 
+    /// True if a service signs this URL.
+    pub(crate) fn signs(&self, url: &Url) -> bool {
+        self.0.signers.iter().any(|signer| signer.is_of(url))
+    }
+
     /// The URL with the signature that its host wants.
     pub(crate) async fn signed(&self, href: &Href, url: Url, client: &Client) -> Result<Url> {
         match self.0.signers.iter().find(|signer| signer.is_of(&url)) {

@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     /// The body is packed, as a service was told that it may be.
     pub(super) is_gzip: bool,
     /// Status 206.
-    pub(super) is_partial: bool,
+    pub(crate) is_partial: bool,
     /// What the headers say of digests of the bytes: names in lower case.
     pub(crate) digests: Vec<(String, String)>,
     /// A range was asked of an object of no bytes.

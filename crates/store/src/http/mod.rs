@@ -163,6 +163,17 @@ impl Http {
         }
     }
 
+    /// True if the first request for an object carries credentials.
+    pub(crate) fn has_credentials(&self, href: &Href) -> Result<bool> {
+        if let Some(bucket) = self.bucket(href)? {
+            return Ok(bucket.is_signed());
+        }
+        match self.credentials.locate(href)?.to_url() {
+            Some(url) => Ok(self.credentials.header(href, &url)?.is_some() || self.credentials.signs(&url)),
+            None => Ok(false),
+        }
+    }
+
     pub(crate) fn options(&self) -> &StoreOptions {
         &self.options
     }
