@@ -147,7 +147,7 @@ const SIGNING: [&str; 14] =
     ["sig", "se", "sp", "sv", "sr", "st", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv", "token"];
 
 /// An href as it is saved: without user, password and signature, which end, and are secrets.
-fn unsigned(href: &Href) -> String {
+pub(crate) fn unsigned(href: &Href) -> String {
     let Some(mut url) = href.to_url() else { return href.as_str().to_owned() };
     // Neither can fail for URLs of http.
     let _ = url.set_username("");
