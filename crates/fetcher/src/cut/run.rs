@@ -19,6 +19,9 @@ use crate::{Error, check};
 /// Memory for values of one part: large enough that windows that begin within chunks are read in one piece.
 const MEMORY: u64 = 256 << 20;
 
+/// Threads for a part of a local file.
+const LOCAL: usize = 2;
+
 /// What is to be cut.
 pub(crate) struct Task<'a> {
     pub(crate) source: &'a Href,
@@ -59,7 +62,8 @@ pub(crate) async fn cut(store: &Store, cut: &Cut, task: Task<'_>) -> Result<Made
         target: target(task.kind, &opened),
         policy: Policy::Raw,
         chunks: Vec::new(),
-        threads: 1,
+        // A remote file has four for each that is asked for, which wait most of the time; and there are --jobs of them.
+        threads: if task.source.is_local() { LOCAL } else { 1 },
         memory: MEMORY,
         progress: task.progress,
     };

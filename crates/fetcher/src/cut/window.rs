@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use outcrop_formats::convert::Part;
 use outcrop_formats::place::{self, Place, is_coordinate, is_named, numbers, text};
 use outcrop_formats::{AttrValue, Format, Opened, Variable};
@@ -284,7 +284,14 @@ fn has(interval: &Interval, stamp: &Stamp) -> bool {
         let seconds = f64::from(time.num_seconds_from_midnight()) + f64::from(time.nanosecond()) / 1e9;
         (i64::from(time.year()), time.month(), time.day(), seconds)
     };
-    interval.start.is_none_or(|start| of(start) <= own) && interval.end.is_none_or(|end| own <= of(end))
+    // The end of a month is so in any calendar, whatever days it has.
+    let until = |end: DateTime<Utc>| {
+        let is_last =
+            end.checked_add_signed(TimeDelta::nanoseconds(1)).is_some_and(|next| next.day() == 1 && end.day() != 1);
+        let (year, month, day, seconds) = of(end);
+        (year, month, if is_last { u32::MAX } else { day }, seconds)
+    };
+    interval.start.is_none_or(|start| of(start) <= own) && interval.end.is_none_or(|end| own <= until(end))
 }
 
 #[cfg(test)]
