@@ -3,8 +3,9 @@
 use std::os::unix::fs::symlink;
 
 use outcrop_testkit::{Archive, Fault, Object, Times};
+use serde_json::{Value, json};
 
-use crate::bench::{Bench, assert_tidy, files};
+use crate::bench::{Bench, assert_tidy, demo, files};
 
 #[test]
 fn what_fails_is_named_and_a_second_run_copies_only_that() {
@@ -134,4 +135,40 @@ fn the_doctor_tells_what_a_host_can_do() {
     let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&told["ranges"], &told["strong_etag"], &told["size"]), (&false.into(), &false.into(), &100.into()));
     assert_eq!(bench.run(&format!("doctor {}", archive.url("none.nc"))).code, 2);
+}
+
+#[test]
+fn a_cut_of_the_demo_is_a_small_file_with_an_item_of_its_own() {
+    let bench = Bench::new();
+    let source = demo().join("archive/lakes/daymet_v4_daily_lakes_tmin_1980.nc");
+    let mut item = Bench::item("lakes-1980", &[("tmin", source.to_str().unwrap())]);
+    item["bbox"] = json!([-89, 40, -80, 47]);
+    item["geometry"] =
+        json!({"type": "Polygon", "coordinates": [[[-89, 40], [-80, 40], [-80, 47], [-89, 47], [-89, 40]]]});
+    bench.items("items.json", &[item]);
+    let box_and_months = "--bbox=-86,42,-83,44 --datetime 1980-01/1980-03";
+    let line = format!("fetch items.json --asset tmin {box_and_months} --to part --cut");
+    let said = bench.run(&format!("{line} --dry-run"));
+    assert_eq!((said.code, said.out.contains("?  lakes-1980 tmin")), (0, true), "{said:?}");
+    let said = bench.run(&line);
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
+    let part = "part/lakes-1980/daymet_v4_daily_lakes_tmin_1980.nc";
+    let info = bench.run(&format!("info {part} --json")).json();
+    let tmin = info["variables"].as_array().unwrap().iter().find(|v| v["name"] == "tmin").unwrap();
+    assert_eq!(tmin["shape"], json!([91, 50, 54]));
+    let item: Value =
+        serde_json::from_slice(&std::fs::read(bench.path("part/lakes-1980/lakes-1980.json")).unwrap()).unwrap();
+    assert_eq!(item["assets"]["tmin"]["proj:shape"], json!([50, 54]));
+    assert_eq!(item["properties"]["end_datetime"], "1980-04-01T00:00:00Z");
+    assert!((item["bbox"][0].as_f64().unwrap() + 86.449_462).abs() < 1e-6, "{}", item["bbox"]);
+    assert!(bench.run(&line).err.contains("1 there already"));
+    assert_eq!(bench.run("fetch part --verify --json").json()["right"], 1);
+    assert_eq!(bench.run("validate part").code, 0);
+    // The cells are those of the window.
+    let isel = "--isel x=37:91 --isel y=37:87 --isel time=0:91";
+    assert_eq!(bench.run(&format!("convert {} --to want.nc {isel}", source.display())).code, 0);
+    assert!(std::fs::read(bench.path(part)).unwrap() == std::fs::read(bench.path("want.nc")).unwrap());
+    let said = bench.run("fetch items.json --asset tmin --to part --cut");
+    said.could_not_run(&["--cut without anything to cut by", "--bbox, --datetime, --variable or --band"]);
+    assert_eq!(bench.run("fetch items.json --asset tmin --to part --band 1").code, 2);
 }

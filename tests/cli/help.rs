@@ -50,6 +50,9 @@ fn each_command_has_two_examples_that_work() {
     assert_eq!(said.code, 0, "{said:?}");
     let said = bench.run(&dry.replace("daymet", "small"));
     assert_eq!((said.code, said.err.contains("would copy 0 files")), (0, true), "{said:?}");
+    let cut = ending("--cut").replace("daymet", "small");
+    let said = bench.run(&cut);
+    assert_eq!((said.code, said.err.contains("copied 0 files")), (0, true), "{said:?}");
     examples(&bench, "serve");
     examples(&bench, "demo");
 }

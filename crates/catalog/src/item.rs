@@ -56,7 +56,16 @@ pub(crate) fn body(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Resul
 
 /// Addresses of the schemas of all extensions whose fields are used: those of the source first, in its versions.
 fn extensions(plan: &ItemPlan, properties: &Map<String, Value>, assets: &Map<String, Value>) -> Vec<String> {
-    let origin = plan.origin.as_ref().and_then(|origin| origin.get("stac_extensions")?.as_array());
+    extensions_of(plan.origin.as_ref().and_then(|origin| origin.get("stac_extensions")), properties, assets)
+}
+
+/// The same with those that are known.
+pub(crate) fn extensions_of(
+    known: Option<&Value>,
+    properties: &Map<String, Value>,
+    assets: &Map<String, Value>,
+) -> Vec<String> {
+    let origin = known.and_then(Value::as_array);
     let mut all: Vec<String> =
         origin.into_iter().flatten().filter_map(|schema| Some(schema.as_str()?.to_owned())).collect();
     let has = |object: &Map<String, Value>, prefix: &str| object.keys().any(|key| key.starts_with(prefix));
@@ -176,7 +185,7 @@ fn choice(table: &toml::Table) -> Option<(&str, &toml::Table)> {
 }
 
 /// When an item is: its moment, and its first and last moment.
-type When = (Option<String>, Option<(String, String)>);
+pub(crate) type When = (Option<String>, Option<(String, String)>);
 
 /// The time that the recipe gives, else that of the headers.
 fn when(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<When> {
@@ -199,17 +208,22 @@ fn when(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<When> {
     if span.is_some() || !recipe.wants(Field::Datetime) {
         return Ok((moment, span));
     }
-    let headers = || assets.iter().filter_map(|(_, header)| header.as_ref());
-    let times = || headers().filter_map(Header::times);
-    let span = times().map(|(start, _)| start).min().zip(times().map(|(_, end)| end).max());
+    let (of_files, span) = when_of(assets.iter().filter_map(|(_, header)| header.as_ref()));
     if moment.is_some() {
         return Ok((moment, span));
     }
-    let mut moments = headers().filter(|header| header.times().is_some()).map(Header::moment);
+    // One moment is no span.
+    Ok((of_files, span.filter(|(start, end)| start != end)))
+}
+
+/// The one moment of files, if they have it alike, and what they span.
+pub(crate) fn when_of<'a>(headers: impl Iterator<Item = &'a Header> + Clone) -> When {
+    let times = || headers.clone().filter_map(Header::times);
+    let span = times().map(|(start, _)| start).min().zip(times().map(|(_, end)| end).max());
+    let mut moments = headers.filter(|header| header.times().is_some()).map(Header::moment);
     let first = moments.next().flatten();
     let moment = first.filter(|first| moments.all(|next| next == Some(*first))).map(str::to_owned);
-    // One moment is no span.
-    Ok((moment, span.filter(|(start, end)| start != end)))
+    (moment, span)
 }
 
 fn properties(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Map<String, Value>> {
@@ -279,15 +293,21 @@ fn place(recipe: &Recipe, plan: &ItemPlan, assets: &[Opened]) -> Result<Option<(
         let bbox = BBox::from_slice(numbers).map_err(|e| Error::Item { item: plan.id.clone(), why: e.to_string() })?;
         return Ok(Some((box_geometry(&bbox), json!(numbers))));
     }
-    let mut footprints = assets.iter().filter_map(|(_, header)| header.as_ref()?.footprint());
-    let Some(first) = footprints.next() else {
+    let Some(place) = place_of(assets.iter().filter_map(|(_, header)| header.as_ref())) else {
         let origin = plan.origin.as_ref().and_then(|origin| Some((origin.get("geometry")?, origin.get("bbox")?)));
         return Ok(origin.map(|(geometry, bbox)| (geometry.clone(), bbox.clone())));
     };
+    Ok(Some(place))
+}
+
+/// Geometry and box of files.
+pub(crate) fn place_of<'a>(headers: impl Iterator<Item = &'a Header> + Clone) -> Option<(Value, Value)> {
+    let mut footprints = headers.filter_map(Header::footprint);
+    let first = footprints.next()?;
     let whole = footprints.clone().fold(first.bbox, |all, next| all.union(&next.bbox));
     let alike = footprints.all(|next| next.bbox == first.bbox);
     let geometry = if alike { outline_geometry(first) } else { box_geometry(&whole) };
-    Ok(Some((geometry, json!(whole.to_array().map(rounded)))))
+    Some((geometry, json!(whole.to_array().map(rounded))))
 }
 
 /// A millionth of a degree is a tenth of a metre.

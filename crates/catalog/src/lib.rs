@@ -12,6 +12,7 @@ mod header;
 mod index;
 mod item;
 mod length;
+mod portrait;
 pub mod recipe;
 mod search;
 mod validate;
@@ -22,6 +23,7 @@ pub use error::{Error, Result};
 pub use harvest::{HarvestOptions, HarvestReport, harvest};
 pub use header::{Survey, survey};
 pub use index::{IndexOptions, IndexReport, index, index_path};
+pub use portrait::{Portrait, portrait};
 pub use recipe::Recipe;
 pub use search::{
     CollectionSearch, Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, collections,

@@ -23,6 +23,7 @@ pub(crate) enum Conflict {
     outcrop fetch https://host/stac --collections s2 --datetime 2024-06 --asset 'B0*' --to s2\n  \
     outcrop fetch daymet --role data --datetime 1980/1981 --to local --dry-run\n  \
     outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local --retry-failed\n  \
+    outcrop fetch daymet --asset tmin --bbox=-67,18,-66,19 --datetime 1980-01/1980-03 --to part --cut\n  \
     outcrop fetch local --verify")]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct FetchArgs {
@@ -42,6 +43,15 @@ pub(crate) struct FetchArgs {
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Keep only the part of each asset that --bbox and --datetime touch, as a new COG, NetCDF-4 or Zarr file.
+    #[arg(long, conflicts_with_all = ["in_place", "verify"])]
+    pub(crate) cut: bool,
+    /// With --cut: variables to keep, with their coordinates; images have none.
+    #[arg(long = "variable", value_name = "NAME", value_delimiter = ',', requires = "cut")]
+    pub(crate) variables: Vec<String>,
+    /// With --cut: bands of images to keep, by number (from 1) or name; they must be neighbours.
+    #[arg(long = "band", value_name = "N|NAME", value_delimiter = ',', requires = "cut")]
+    pub(crate) bands: Vec<String>,
     /// Rewrite the hrefs of the source catalog instead of writing a new one.
     #[arg(long)]
     pub(crate) in_place: bool,

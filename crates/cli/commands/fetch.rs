@@ -1,10 +1,12 @@
 //! `outcrop fetch`.
 
-use outcrop_catalog::search;
+use std::sync::Arc;
+
+use outcrop_catalog::{SearchOptions, search};
 use outcrop_compute::human;
 use outcrop_fetcher::{
-    Checked, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Selection, State, Target, Told, check,
-    fetch,
+    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Portrait, Selection,
+    State, Target, Told, check, fetch,
 };
 use outcrop_store::{Href, Store};
 use serde_json::json;
@@ -37,6 +39,7 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
     };
     let store = store_for(context, args)?;
     let fetching = FetchOptions {
+        cut: cut(args, &options)?,
         jobs: args.jobs,
         dry_run: args.dry_run,
         retry_failed: args.retry_failed,
@@ -56,6 +59,38 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
     }
     tell(context, args, &report);
     Ok(Outcome::of(usize::try_from(report.failures).unwrap_or(usize::MAX)))
+}
+
+/// The part of each asset that is wanted: by the box and the interval of the selection.
+fn cut(args: &FetchArgs, search: &SearchOptions) -> Result<Option<Arc<Cut>>, Failure> {
+    if !args.cut {
+        return Ok(None);
+    }
+    let cut = Cut {
+        bbox: search.bbox,
+        interval: search.datetime,
+        variables: args.variables.clone(),
+        bands: args.bands.clone(),
+        describe: Describe::new(|store, files| Box::pin(describe(store, files))),
+    };
+    if cut.is_whole() {
+        let hint = "add --bbox, --datetime, --variable or --band, or leave --cut out to fetch whole files";
+        return Err(Failure::usage("--cut without anything to cut by", hint));
+    }
+    Ok(Some(Arc::new(cut)))
+}
+
+/// What the headers of new files say of their item.
+async fn describe(store: Store, files: Vec<Href>) -> Result<Portrait, Box<dyn std::error::Error + Send + Sync>> {
+    let portrait = outcrop_catalog::portrait(&store, &files).await?;
+    Ok(Portrait {
+        assets: portrait.assets,
+        geometry: portrait.geometry,
+        bbox: portrait.bbox,
+        moment: portrait.moment,
+        span: portrait.span,
+        extensions: portrait.extensions,
+    })
 }
 
 /// The store for the assets: a catalog of the internet does not lead into networks that are not.

@@ -10,6 +10,7 @@ use outcrop_stac::{Document, Node};
 use outcrop_store::progress::{Sink, Unit};
 use serde_json::Value;
 
+use crate::cut::bytes_of;
 use crate::fetch::Failure;
 use crate::verify::{Algorithm, Checksum};
 use crate::{Error, Result};
@@ -132,11 +133,14 @@ fn check_file(
         _ => outcrop_store::Error::Io { action: "read", href: href.clone(), source },
     };
     let broken = |source| Error::Transfer { item: item.clone(), asset: asset.clone(), source };
-    let got = std::fs::metadata(path).map_err(|e| broken(failed(e)))?.len();
+    let meta = std::fs::metadata(path).map_err(|e| broken(failed(e)))?;
+    let got = if meta.is_dir() { bytes_of(path) } else { meta.len() };
     if let Some(want) = size.filter(|want| *want != got) {
         return Err(broken(outcrop_store::Error::Truncated { href, got, want }));
     }
-    let Some(want) = checksum.and_then(|text| Checksum::parse(text).ok()) else { return Ok((false, got)) };
+    let Some(want) = checksum.filter(|_| meta.is_file()).and_then(|text| Checksum::parse(text).ok()) else {
+        return Ok((false, got));
+    };
     let made = digest(path, want.algorithm).map_err(|e| broken(failed(e)))?;
     if want.is_of(&made.digest) {
         return Ok((true, got));

@@ -71,6 +71,26 @@ pub enum Error {
         #[source]
         source: outcrop_store::Error,
     },
+    /// A part of an asset cannot be made.
+    #[error("cannot cut asset `{asset}` of item `{item}`")]
+    Cut {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// New files do not tell what their item is to say.
+    #[error("cannot describe the parts of item `{item}`")]
+    Portrait {
+        /// Id of the item.
+        item: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The bytes that came are not those that the catalog or the server speaks of.
     #[error("asset `{asset}` of item `{item}` is damaged: its {algorithm} is {got}, {who} says {want}")]
     Digest {

@@ -9,6 +9,7 @@ use outcrop_store::progress::Sink;
 use outcrop_store::{Href, Store};
 use tokio::task::JoinSet;
 
+use crate::cut::Cut;
 use crate::destination::Destination;
 use crate::item::{Done, Run, line_of_failure, locked};
 use crate::ledger::{Line, State};
@@ -36,6 +37,8 @@ pub struct FetchOptions {
     pub assets: Selection,
     /// Where they go.
     pub target: Target,
+    /// Which part of each; `None` is all of it.
+    pub cut: Option<Arc<Cut>>,
     /// Transfers at once (default 8, at least 1).
     pub jobs: usize,
     /// Only says what would be copied.
@@ -58,6 +61,7 @@ impl FetchOptions {
         Self {
             assets,
             target,
+            cut: None,
             jobs: 8,
             dry_run: false,
             retry_failed: false,

@@ -9,11 +9,12 @@ use outcrop_store::{Href, Store};
 use tokio::sync::Semaphore;
 
 use crate::commit::Committer;
+use crate::cut::{self, Cut, Kind as FileKind};
 use crate::fetch::{Failure, FetchOptions, Target};
 use crate::journal::{Entry, Journal, Want};
 use crate::ledger::{Ledger, Line, State};
 use crate::place::{Places, Plan, no_link_below};
-use crate::rewrite::{Copied, identity};
+use crate::rewrite::Copied;
 use crate::transfer::{self, Copy, Reason};
 use crate::verify::Verified;
 use crate::{Error, Result};
@@ -33,7 +34,8 @@ impl Book {
         let path = plan.copy.copy.to_path().unwrap_or_default();
         let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
         let journal = locked(&self.journal);
-        let sources: Vec<&Href> = std::iter::once(&plan.copy.source).chain(&plan.mirrors).collect();
+        let sources: Vec<String> =
+            std::iter::once(&plan.copy.source).chain(&plan.mirrors).map(|source| plan.identity(source)).collect();
         journal.holds((&path, &plan.file), &sources, &want)
     }
 }
@@ -118,13 +120,17 @@ impl Run {
     }
 
     /// Fetches the selected assets of an item.
-    pub(crate) async fn item(self: Arc<Self>, node: Node) -> Done {
+    pub(crate) async fn item(self: Arc<Self>, mut node: Node) -> Done {
         let mut done = Done::default();
         let owner = owner_of(&node);
         match self.place(&node, &owner) {
             Ok((book, folder)) => {
                 self.assets(&node, &book, &folder, &mut done).await;
                 done.book = Some(book);
+                if let Err(why) = self.narrow(&mut node, &done.copies).await {
+                    fail(&mut done, (&node, &owner), "", why);
+                    return done;
+                }
             }
             Err(why) => {
                 fail(&mut done, (&node, &owner), "", why);
@@ -172,6 +178,7 @@ impl Run {
         }
         let mut places = Places::new(node, &book.root, folder);
         places.on_conflict = self.options.on_conflict;
+        places.cut = self.options.cut.as_deref();
         let mut wanted = Vec::new();
         for key in &keys {
             match places.plan(key) {
@@ -215,9 +222,14 @@ impl Run {
         if self.options.dry_run {
             let size = match plan.known.size {
                 Some(size) => size,
+                // How large a part will be is known when it is there.
+                None if plan.part.is_some() => 0,
                 None => self.store.head(&plan.copy.source, 1).await.map_or(0, |(meta, _)| meta.size),
             };
             return Ok((State::Done, entry_of(plan, &plan.copy.source, size)));
+        }
+        if let (Some(cut), Some((_, kind))) = (&self.options.cut, &plan.part) {
+            return Ok((State::Done, self.part(node, book, plan, (cut, *kind)).await?));
         }
         let mut failure = None;
         let mut copy = None;
@@ -242,6 +254,52 @@ impl Run {
         Ok((state, entry))
     }
 
+    /// Makes a part of an asset, and notes it.
+    async fn part(&self, node: &Node, book: &Book, plan: &Plan, (cut, kind): (&Cut, FileKind)) -> Result<Entry> {
+        let (item, asset) = (node.document.id(), plan.copy.key.as_str());
+        let to = plan.copy.copy.to_path().unwrap_or_default();
+        let mut failure = None;
+        for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
+            let task = cut::Task {
+                source,
+                to: to.clone(),
+                kind,
+                bands: cut::names(node.document.asset(asset)),
+                algorithm: self.options.checksum,
+                progress: self.options.progress.clone(),
+            };
+            match cut::cut(&self.store, cut, task).await {
+                Ok(made) => {
+                    let mut entry = entry_of(plan, source, made.size);
+                    entry.checksum = made.checksum.map(|checksum| checksum.to_string());
+                    cut::VERIFIED.clone_into(&mut entry.verified);
+                    let write = |source| Error::Write { href: plan.copy.copy.clone(), source };
+                    let entry = entry.dated(&std::fs::metadata(&to).map_err(write)?);
+                    let mut journal = locked(&book.journal);
+                    journal.add(&entry)?;
+                    journal.flush()?;
+                    return Ok(entry);
+                }
+                // The first place is the one that people know.
+                Err(why) => failure = failure.or(Some(why)),
+            }
+        }
+        let source = failure.unwrap_or_else(|| Error::Interrupted.into());
+        Err(Error::Cut { item: item.to_owned(), asset: asset.to_owned(), source })
+    }
+
+    /// Writes into an item what the parts of its assets say of it.
+    async fn narrow(&self, node: &mut Node, copies: &[Copied]) -> Result<()> {
+        let Some(cut) = self.options.cut.as_deref().filter(|_| !self.options.dry_run && !copies.is_empty()) else {
+            return Ok(());
+        };
+        let files = copies.iter().map(|copy| copy.copy.absolute()).collect();
+        let keys: Vec<String> = copies.iter().map(|copy| copy.key.clone()).collect();
+        let portrait = cut.describe.ask(&self.store, node.document.id(), files).await?;
+        cut::narrow(&mut node.document, &keys, cut, portrait);
+        Ok(())
+    }
+
     async fn copy(&self, node: &Node, plan: &Plan, source: &Href) -> Result<Copy> {
         let (item, asset) = (node.document.id().to_owned(), plan.copy.key.clone());
         let progress = self.options.progress.begin(format!("{item} {asset}"), plan.known.size, Unit::Bytes);
@@ -262,7 +320,7 @@ fn owner_of(node: &Node) -> String {
 }
 
 fn entry_of(plan: &Plan, source: &Href, size: u64) -> Entry {
-    let (file, href) = (plan.file.clone(), identity(source));
+    let (file, href) = (plan.file.clone(), plan.identity(source));
     Entry { file, href, size, checksum: None, verified: String::new(), time: 0 }
 }
 

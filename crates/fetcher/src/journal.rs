@@ -13,7 +13,7 @@ use std::path::Path;
 use outcrop_store::Href;
 use serde::{Deserialize, Serialize};
 
-use crate::rewrite::identity;
+use crate::cut::bytes_of;
 use crate::verify::Checksum;
 use crate::{Error, Result};
 
@@ -148,14 +148,16 @@ impl Journal {
         self.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(failed))
     }
 
-    /// True if a file is there as its line says, and the line is of one of these sources and what the catalog knows of it.
-    pub(crate) fn holds(&self, (path, name): (&Path, &str), sources: &[&Href], want: &Want<'_>) -> Option<Entry> {
+    /// True if a file is there as its line says, and the line is of one of these sources (by their identities) and what
+    /// the catalog knows of it. A folder is there if it has as many bytes.
+    pub(crate) fn holds(&self, (path, name): (&Path, &str), sources: &[String], want: &Want<'_>) -> Option<Entry> {
         let entry = self.get(name)?;
-        if !sources.iter().any(|source| entry.href == identity(source)) {
+        if !sources.contains(&entry.href) {
             return None;
         }
-        let meta = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
-        let same = meta.len() == entry.size && want.size.is_none_or(|size| size == entry.size);
+        let meta = std::fs::symlink_metadata(path).ok().filter(|meta| meta.is_file() || meta.is_dir())?;
+        let size = if meta.is_dir() { bytes_of(path) } else { meta.len() };
+        let same = size == entry.size && want.size.is_none_or(|size| size == entry.size);
         let noted = entry.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
         let agrees = match (want.checksum, &noted) {
             (Some(want), Some(noted)) if want.algorithm == noted.algorithm => want.is_of(&noted.digest),

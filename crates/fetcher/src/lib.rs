@@ -5,6 +5,7 @@
 
 mod check;
 mod commit;
+mod cut;
 mod destination;
 mod error;
 mod fetch;
@@ -19,6 +20,7 @@ mod transfer;
 mod verify;
 
 pub use check::{Checked, check};
+pub use cut::{Cut, Describe, Portrait};
 pub use error::{Error, Result};
 pub use fetch::{Failure, FetchOptions, FetchReport, Target, Told, fetch};
 pub use ledger::{LEDGER, Line, State};

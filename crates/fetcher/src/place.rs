@@ -4,7 +4,8 @@ use outcrop_stac::{Document, Node};
 use outcrop_store::{Href, safe_name};
 use serde_json::Value;
 
-use crate::rewrite::{Copied, sources_of};
+use crate::cut::{Cut, Kind};
+use crate::rewrite::{Copied, identity, sources_of};
 use crate::transfer::Known;
 use crate::verify::Checksum;
 use crate::{Error, Result};
@@ -33,6 +34,19 @@ pub(crate) struct Plan {
     pub(crate) known: Known,
     /// Why the checksum of the catalog cannot be used.
     pub(crate) doubt: Option<String>,
+    /// The part of it that is wanted: what tells it from others, and the format it is written in.
+    pub(crate) part: Option<(String, Kind)>,
+}
+
+impl Plan {
+    /// What tells a copy of one of its sources from any other copy.
+    pub(crate) fn identity(&self, source: &Href) -> String {
+        let source = identity(source);
+        match &self.part {
+            Some((cut, _)) => format!("{source} {cut}"),
+            None => source,
+        }
+    }
 }
 
 /// Nothing between the destination and a path below it, the path included, is a symbolic link.
@@ -49,6 +63,7 @@ pub(crate) struct Places<'a> {
     pub(crate) root: &'a Href,
     pub(crate) folder: &'a Href,
     pub(crate) on_conflict: OnConflict,
+    pub(crate) cut: Option<&'a Cut>,
     taken: Vec<(String, String)>,
 }
 
@@ -57,7 +72,7 @@ impl<'a> Places<'a> {
         // The item's own document is one of the files.
         let document = format!("{}.json", node.document.id().to_lowercase());
         let taken = vec![(document, "the item's document".to_owned())];
-        Self { node, root, folder, on_conflict: OnConflict::Error, taken }
+        Self { node, root, folder, on_conflict: OnConflict::Error, cut: None, taken }
     }
 
     /// The plan for an asset; names differ also where file names know no case.
@@ -69,7 +84,13 @@ impl<'a> Places<'a> {
         let Some(source) = sources.next() else {
             return Err(Error::NoAsset { item: id, asset, known: String::new() });
         };
-        let mut name = name_of_copy(item.id(), key, &source)?;
+        // A store of many objects may be named as a folder.
+        let named = Href::parse(source.as_str().trim_end_matches('/')).ok().filter(|_| self.cut.is_some());
+        let mut name = name_of_copy(item.id(), key, named.as_ref().unwrap_or(&source))?;
+        let kind = self.cut.map(|_| kind_of(item, key, &name)).transpose()?;
+        if let Some(kind) = kind {
+            name = kind.rename(&name);
+        }
         let twin = |name: &str| self.taken.iter().find(|(known, _)| *known == name.to_lowercase());
         if let Some((_, first)) = twin(&name) {
             let first = first.clone();
@@ -86,9 +107,25 @@ impl<'a> Places<'a> {
         let file = copy.absolute().as_str().trim_start_matches(below.as_str()).to_owned();
         let mirrors = sources.collect();
         let (known, doubt) = known_of(item, key);
+        let part = self.cut.zip(kind).map(|(cut, kind)| (format!("{}{}", cut.identity(), mark_of(&known)), kind));
+        // What the catalog knows is of the whole.
+        let (known, doubt) = if part.is_some() { (Known::default(), None) } else { (known, doubt) };
         let copy = Copied { key: key.to_owned(), source, copy, size: None, checksum: None, is_unverified: false };
-        Ok(Plan { copy, mirrors, file, known, doubt })
+        Ok(Plan { copy, mirrors, file, known, doubt, part })
     }
+}
+
+/// The format that a part of an asset is written in.
+fn kind_of(item: &Document, key: &str, name: &str) -> Result<Kind> {
+    let media = item.asset(key).and_then(|asset| asset.get("type")).and_then(Value::as_str).unwrap_or_default();
+    let failed = |why: String| Error::Cut { item: item.id().to_owned(), asset: key.to_owned(), source: why.into() };
+    Kind::of(name, media).map_err(failed)
+}
+
+/// Another whole has other parts.
+fn mark_of(known: &Known) -> String {
+    let size = known.size.map_or(String::new(), |size| format!(" of {size} bytes"));
+    known.checksum.as_ref().map_or(size.clone(), |checksum| format!("{size} {checksum}"))
 }
 
 /// What the catalog tells of an asset, and why a checksum that it tells cannot be used.

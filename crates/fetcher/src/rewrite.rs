@@ -147,7 +147,7 @@ const SIGNING: [&str; 14] =
     ["sig", "se", "sp", "sv", "sr", "st", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv", "token"];
 
 /// An href as it is saved: without user, password and signature, which end, and are secrets.
-fn unsigned(href: &Href) -> String {
+pub(crate) fn unsigned(href: &Href) -> String {
     if !href.as_str().contains(['?', '@']) {
         return href.as_str().to_owned();
     }

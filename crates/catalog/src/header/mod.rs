@@ -83,8 +83,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) properties: &'a IndexMap<String, String>,
 }
 
-/// Reads what some fields need: the size from the listing where it is there, else one request; the rest from the file.
+/// The header of a file with all that it tells; what it does not tell is left out.
+pub(crate) async fn read_all(store: &Store, href: &Href) -> Result<Header> {
+    let fields = [Field::Proj, Field::Cube, Field::Bbox, Field::Datetime];
+    read_some(store, href, Wanted { fields: &fields, references: false, properties: &IndexMap::new() }).await
+}
+
+/// Reads what some fields need, all of which must be there: the size from the listing where it is there, else one request; the rest from the file.
 pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Result<Header> {
+    let header = read_some(store, href, wanted).await?;
+    header.check(wanted.fields)?;
+    Ok(header)
+}
+
+async fn read_some(store: &Store, href: &Href, wanted: Wanted<'_>) -> Result<Header> {
     let fields = wanted.fields;
     let wants = |any: &[Field]| fields.iter().any(|field| any.contains(field));
     let mut file = File::open(store, href).await?;
@@ -116,9 +128,7 @@ pub(crate) async fn read(store: &Store, href: &Href, wanted: Wanted<'_>) -> Resu
     };
     let object = file.opened.origin.object().cloned();
     let (href, meta) = (href.clone(), file.opened.meta);
-    let header = Header { href, object, meta, place, time, footprint, labelled, references, properties };
-    header.check(fields)?;
-    Ok(header)
+    Ok(Header { href, object, meta, place, time, footprint, labelled, references, properties })
 }
 
 /// Leaves out what is no data of its own: overviews, masks, and their dimensions and coordinates.

@@ -122,7 +122,7 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
         };
         let shape: Vec<u64> = copy.window.iter().map(|w| w.end - w.start).collect();
         let unit = writer.unit(variable);
-        let region = region(&shape, &unit, &refs, memory);
+        let region = region(&copy.window, &unit, &refs, memory);
         let counts: Vec<u64> = shape.iter().zip(&region).map(|(len, part)| len.div_ceil(*part)).collect();
         let regions = counts.iter().try_fold(1u64, |n, count| n.checked_mul(*count));
         let many = || Error::Limit { what: "number of regions".into(), value: u64::MAX, limit: u64::MAX };
@@ -135,12 +135,15 @@ fn jobs<'a>(opened: &Opened, plan: &'a Plan, writer: &dyn Writer, memory: u64) -
 }
 
 /// Whole units, as many as memory allows along the dimensions where chunks would be decoded most often.
-fn region(shape: &[u64], unit: &[u64], refs: &ChunkRefs, memory: u64) -> Vec<u64> {
+fn region(window: &[Range<u64>], unit: &[u64], refs: &ChunkRefs, memory: u64) -> Vec<u64> {
     let mut region: Vec<u64> = unit.to_vec();
+    let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
     loop {
         let decoded = |axis: usize| {
             let (len, chunk) = (region[axis], refs.grid.chunk[axis].max(1));
-            let whole = len >= shape[axis] || len.is_multiple_of(chunk);
+            // A window that begins within a chunk has no region that ends with one.
+            let fits = len.is_multiple_of(chunk) && window[axis].start.is_multiple_of(chunk);
+            let whole = len >= shape[axis] || fits;
             if whole { 1.0 } else { 1.0 + chunk.min(shape[axis]) as f64 / len as f64 }
         };
         let worst = (0..region.len()).max_by(|a, b| decoded(*a).total_cmp(&decoded(*b)));
@@ -284,16 +287,29 @@ mod tests {
         }
     }
 
+    fn region_of(shape: &[u64], unit: &[u64], refs: &ChunkRefs, memory: u64) -> Vec<u64> {
+        region(&shape.iter().map(|len| 0..*len).collect::<Vec<_>>(), unit, refs, memory)
+    }
+
     #[test]
     fn regions_are_whole_units_and_whole_chunks_where_memory_allows() {
         let strips = refs(&[1, 4000, 8000], &[1, 1, 8000]);
-        assert_eq!(region(&[1, 4000, 8000], &[1, 512, 512], &strips, 1 << 30), [1, 512, 8192]);
+        assert_eq!(region_of(&[1, 4000, 8000], &[1, 512, 512], &strips, 1 << 30), [1, 512, 8192]);
         let columns = refs(&[365, 600, 600], &[365, 10, 10]);
-        assert_eq!(region(&[365, 600, 600], &[1, 512, 512], &columns, 1 << 30)[0], 365);
-        assert_eq!(region(&[365, 600, 600], &[1, 512, 512], &columns, 1 << 20), [4, 512, 512]);
+        assert_eq!(region_of(&[365, 600, 600], &[1, 512, 512], &columns, 1 << 30)[0], 365);
+        assert_eq!(region_of(&[365, 600, 600], &[1, 512, 512], &columns, 1 << 20), [4, 512, 512]);
         let same = refs(&[10, 100, 100], &[1, 50, 50]);
-        assert_eq!(region(&[10, 100, 100], &[1, 50, 50], &same, 1 << 30), [10, 100, 100]);
-        assert_eq!(region(&[10, 100, 100], &[1, 50, 50], &same, 4000), [1, 50, 50]);
-        assert!(region(&[], &[], &refs(&[], &[]), 1).is_empty());
+        assert_eq!(region_of(&[10, 100, 100], &[1, 50, 50], &same, 1 << 30), [10, 100, 100]);
+        assert_eq!(region_of(&[10, 100, 100], &[1, 50, 50], &same, 4000), [1, 50, 50]);
+        assert!(region_of(&[], &[], &refs(&[], &[]), 1).is_empty());
+    }
+
+    #[test]
+    fn a_window_that_begins_within_chunks_is_one_region_where_memory_allows() {
+        let tiles = refs(&[1, 20_000, 20_000], &[1, 512, 512]);
+        let window = [0..1, 700..5700, 900..5900];
+        assert_eq!(region(&window, &[1, 512, 512], &tiles, 1 << 30), [1, 5120, 5120]);
+        let small = region(&window, &[1, 512, 512], &tiles, 8 << 20);
+        assert!(small[1] >= 2048 && small[2] >= 2048, "{small:?}");
     }
 }

@@ -1,0 +1,113 @@
+"""xarray, rasterio and pystac judge what `outcrop fetch --cut` writes: the same cells, in items that are valid."""
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pyproj
+import pystac
+import pytest
+import rasterio
+import rasterio.warp
+import rasterio.windows
+import xarray as xr
+from pystac.validation.stac_validator import JsonSchemaSTACValidator
+from rio_cogeo.cogeo import cog_validate
+
+OUTCROP = os.environ.get("OUTCROP") or pathlib.Path(__file__).parents[2] / "target" / "release" / "outcrop"
+RANDOM = np.random.default_rng(5)
+
+
+def cut(folder, files, *options):
+    """The item of the parts of files, fetched with options."""
+    world = [-180.0, -90.0, 180.0, 90.0]
+    ring = [[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]]
+    item = pystac.Item("i", {"type": "Polygon", "coordinates": [ring]}, world, None, {},
+                       start_datetime=datetime.datetime(2000, 1, 1), end_datetime=datetime.datetime(2001, 1, 1))
+    for key, path in files.items():
+        item.add_asset(key, pystac.Asset(str(path), extra_fields={"file:size": 1}))
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item.to_dict()]}))
+    subprocess.run([OUTCROP, "--quiet", "fetch", folder / "items.json", "--asset", "*", "--to", folder / "part", "--cut",
+                    *options], check=True, capture_output=True, text=True)
+    catalog = pystac.Catalog.from_file(str(folder / "part/catalog.json"))
+    item = next(catalog.get_items("i", recursive=True))
+    JsonSchemaSTACValidator().validate_core(item.to_dict(), pystac.STACObjectType.ITEM, "1.1.0", item.get_self_href())
+    return item
+
+
+def opened(item, key):
+    asset = item.assets[key]
+    path = pathlib.Path(item.get_self_href()).parent / asset.href
+    assert asset.extra_fields["file:size"] == path.stat().st_size
+    assert asset.extra_fields["alternate"]["remote"]["href"].startswith("/")
+    return path
+
+
+@pytest.mark.parametrize("falling", [False, True], ids=["rising", "falling"])
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
+@pytest.mark.parametrize("format", ["NETCDF4", "NETCDF3_64BIT"])
+def test_netcdf_is_sel_of_xarray(tmp_path, falling, calendar, format):
+    lat, lon = np.linspace(-30, 30, 121), np.linspace(0, 359, 360)
+    time = xr.date_range("2000-01-01", periods=24, freq="7D", calendar=calendar, use_cftime=calendar != "standard")
+    cells = RANDOM.integers(-30000, 30000, (24, 121, 360)).astype("i2")
+    lat = lat[::-1] if falling else lat
+    source = xr.Dataset({"t": (("time", "lat", "lon"), cells, {"long_name": "T"}), "u": (("lat",), lat * 2)},
+                        {"time": time, "lat": ("lat", lat, {"units": "degrees_north"}),
+                         "lon": ("lon", lon, {"units": "degrees_east"})})
+    packed = {"scale_factor": 0.01, "_FillValue": -32768, "dtype": "i2"}
+    chunks = {"chunksizes": (4, 50, 90), "zlib": True} if format == "NETCDF4" else {}
+    source["t"] = source["t"] * 0.01
+    source.to_netcdf(tmp_path / "a.nc", format=format, encoding={"t": {**packed, **chunks}})
+    item = cut(tmp_path, {"a": tmp_path / "a.nc"}, "--bbox=-20,-10.25,-5,7.5", "--datetime", "2000-02/2000-03")
+    rows = slice(7.5, -10.25) if falling else slice(-10.25, 7.5)
+    with xr.open_dataset(tmp_path / "a.nc") as source, xr.open_dataset(opened(item, "a")) as part:
+        want = source.sel(lat=rows, lon=slice(340, 355), time=slice("2000-02", "2000-03"))
+        assert want.sizes["time"] in (8, 9) and want.sizes["lon"] == 16
+        xr.testing.assert_identical(part.load(), want.load())
+    assert item.bbox == pytest.approx([-20.5, -10.25, -4.5, 7.75])
+    assert item.assets["a"].extra_fields["proj:shape"] == [part.sizes["lat"], 16]
+
+
+def test_projected_netcdf_is_sel_by_the_box_in_its_plane(tmp_path):
+    crs = pyproj.CRS.from_proj4("+proj=lcc +lat_1=25 +lat_2=60 +lat_0=42.5 +lon_0=-100 +ellps=WGS84 +units=m")
+    x, y = np.arange(-500_000, 500_001, 10_000.0), np.arange(400_000, -400_001, -10_000.0)
+    cells = RANDOM.random((y.size, x.size)).astype("f4")
+    source = xr.Dataset({"t": (("y", "x"), cells, {"grid_mapping": "crs"}), "crs": ((), 0, crs.to_cf())},
+                        {"x": ("x", x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+                         "y": ("y", y, {"standard_name": "projection_y_coordinate", "units": "m"})})
+    source.to_netcdf(tmp_path / "a.nc")
+    item = cut(tmp_path, {"a": tmp_path / "a.nc"}, "--bbox=-102,41,-99,43.5")
+    west, south, east, north = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform_bounds(-102, 41, -99, 43.5)
+    with xr.open_dataset(tmp_path / "a.nc") as source, xr.open_dataset(opened(item, "a")) as part:
+        want = source.sel(x=slice(west, east), y=slice(north, south))
+        xr.testing.assert_identical(part.load(), want.load())
+
+
+@pytest.mark.parametrize("epsg", [4326, 32631, 3413])
+def test_geotiff_is_a_window_of_rasterio(tmp_path, epsg):
+    corner, step = {4326: ((0, 50), 0.01), 32631: ((400_000, 5_500_000), 100), 3413: ((-200_000, -2_000_000), 500)}[epsg]
+    box = {4326: (1, 45, 4, 48), 32631: (2, 48.8, 3, 49.3), 3413: (-50, 69, -44, 71)}[epsg]
+    cells = RANDOM.integers(0, 60000, (3, 700, 600)).astype("u2")
+    profile = dict(driver="GTiff", width=600, height=700, count=3, dtype="uint16", crs=epsg, nodata=7, tiled=True, blockxsize=128,
+                   blockysize=128, compress="deflate", transform=rasterio.Affine(step, 0, corner[0], 0, -step, corner[1]))
+    with rasterio.open(tmp_path / "a.tiff", "w", **profile) as image:
+        image.write(cells)
+        image.descriptions = ("blue", "green", "red")
+    item = cut(tmp_path, {"a": tmp_path / "a.tiff"}, f"--bbox={','.join(map(str, box))}", "--band", "green,3")
+    path = opened(item, "a")
+    assert cog_validate(path)[0] and path.name == "a.tif"
+    with rasterio.open(tmp_path / "a.tiff") as image, rasterio.open(path) as part:
+        west, south, east, north = rasterio.warp.transform_bounds(4326, epsg, *box, densify_pts=21)
+        xs, ys = (np.arange(600) + 0.5) * step + corner[0], corner[1] - (np.arange(700) + 0.5) * step
+        columns, rows = np.flatnonzero((xs >= west) & (xs <= east)), np.flatnonzero((ys >= south) & (ys <= north))
+        assert columns.size and rows.size
+        window = rasterio.windows.Window(columns[0], rows[0], columns.size, rows.size)
+        np.testing.assert_array_equal(part.read(), image.read([2, 3], window=window))
+        assert part.transform.almost_equals(image.window_transform(window), 1e-6)
+        assert (part.crs, part.nodata, part.descriptions) == (image.crs, 7, ("green", "red"))
+        shape = [part.height, part.width]
+    fields = item.assets["a"].to_dict()
+    assert (fields["proj:shape"], fields["proj:code"], len(fields["bands"])) == (shape, f"EPSG:{epsg}", 2)
+    assert fields["type"] == pystac.MediaType.COG
