@@ -132,7 +132,7 @@ fn the_doctor_tells_what_a_host_can_do() {
         assert!(said.out.contains(line), "{line}: {}", said.out);
     }
     let said = bench.run(&format!("doctor {} --json", archive.url("weak.nc")));
-    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let told: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&told["ranges"], &told["strong_etag"], &told["size"]), (&false.into(), &false.into(), &100.into()));
     assert_eq!(bench.run(&format!("doctor {}", archive.url("none.nc"))).code, 2);
 }

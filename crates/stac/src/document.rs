@@ -116,11 +116,10 @@ impl Document {
     /// [`Error::Reference`] and [`Error::LocalFromRemote`] for a link that leads nowhere.
     pub fn item_hrefs(&self) -> impl Iterator<Item = Result<Href>> {
         let links = self.links_down();
-        let hrefs: Vec<Result<Href>> = (0..links.len())
-            .filter_map(|at| links.get(at).filter(|(down, _)| *down == Down::Item))
-            .map(|(_, link)| self.resolve(link))
-            .collect();
-        hrefs.into_iter()
+        (0..links.len()).filter_map(move |at| match links.get(at)? {
+            (Down::Item, link) => Some(self.resolve(link)),
+            (Down::Child, _) => None,
+        })
     }
 
     /// Where the document lives.
