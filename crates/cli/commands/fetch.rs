@@ -160,7 +160,8 @@ fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
         context.say(&format!("{to}/{LEDGER} tells what became of each; --retry-failed tries only those again"));
     }
     if report.items == 0 && report.failures == 0 && !args.retry_failed {
-        context.say(&format!("no item of {} meets the selection; `outcrop search` with --explain tells why", args.source));
+        context
+            .say(&format!("no item of {} meets the selection; `outcrop search` with --explain tells why", args.source));
     }
     let verb = if args.dry_run { "would copy" } else { "copied" };
     context.say(&format!(
