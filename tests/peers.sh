@@ -14,6 +14,7 @@ cases=(good cut-once cut-always-at-half cut-without-length chunked-without-end r
 # A fresh archive for each program, since faults count requests.
 serve() {
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  rm -f "$work/url"
   target/release/examples/faulty > "$work/url" & server=$!
   until [ -s "$work/url" ]; do sleep 0.05; done
   url=$(cat "$work/url")
@@ -25,6 +26,7 @@ verdict() {
   local code=$1 file=$2
   if [ ! -e "$file" ]; then echo "$code, no file"
   elif cmp -s "$file" "$work/want-0" || cmp -s "$file" "$work/want-1"; then echo "$code, whole"
+  elif grep -qs '"state":"unverified"' "$(dirname "$file")/../.outcrop-fetch.ledger.ndjson"; then echo "$code, short, called unverified"
   else echo "$code, BAD FILE of $(stat -c %s "$file") bytes"; fi
 }
 
