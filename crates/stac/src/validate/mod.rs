@@ -3,6 +3,7 @@
 //!
 //! What has no schema at hand is said, not passed over.
 
+mod own;
 mod schemas;
 
 use std::collections::{BTreeSet, HashMap};
@@ -72,7 +73,7 @@ impl Validator {
 
     /// The addresses of the schemas that are in the program.
     pub fn addresses() -> impl Iterator<Item = &'static str> {
-        schemas::SCHEMAS.iter().map(|(address, _)| *address)
+        schemas::SCHEMAS.iter().chain(&own::SCHEMAS).map(|(address, _)| *address)
     }
 
     /// Adds a schema of this address, for documents that are checked from now on.
@@ -149,7 +150,7 @@ impl Library {
         }
         // Where the server of PROJ leads on to.
         let moved = address.replace("https://proj.org/schemas/", "https://proj.org/en/latest/schemas/");
-        let (_, text) = schemas::SCHEMAS.iter().find(|(known, _)| *known == moved)?;
+        let (_, text) = schemas::SCHEMAS.iter().chain(&own::SCHEMAS).find(|(known, _)| *known == moved)?;
         serde_json::from_str(text).ok()
     }
 }
@@ -252,6 +253,38 @@ mod tests {
         let mut lacks = item();
         lacks.as_object_mut().unwrap().remove("links");
         assert!(faults(&lacks).iter().any(|fault| fault.contains("lacks `links`")), "{:?}", faults(&lacks));
+    }
+
+    #[test]
+    fn rules_of_our_own_stand_in_for_schemas_that_no_package_carries() {
+        let with = |extension: &str, asset: Value| {
+            let mut item = item();
+            item["stac_extensions"] = json!([format!("https://stac-extensions.github.io/{extension}/schema.json")]);
+            item["assets"]["a"].as_object_mut().unwrap().extend(asset.as_object().unwrap().clone());
+            let checked = Validator::new().check(&item);
+            assert!(checked.unknown.is_empty(), "{:?}", checked.unknown);
+            checked.faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let axis = |field: &str, value: Value| json!({"cube:dimensions": {"x": {"type": "spatial", "axis": "x", field: value, "reference_system": 4326}}});
+        for (extension, good, bad) in [
+            (
+                "eo/v2.0.0",
+                json!({"bands": [{"eo:common_name": "red"}]}),
+                json!({"bands": [{"eo:common_name": "redd"}]}),
+            ),
+            ("eo/v2.0.0", json!({"eo:cloud_cover": 100}), json!({"eo:cloud_cover": 101})),
+            ("raster/v2.0.0", json!({"raster:sampling": "point"}), json!({"raster:sampling": "dot"})),
+            (
+                "alternate-assets/v1.2.0",
+                json!({"alternate": {"s3": {"href": "s3://b/a"}}}),
+                json!({"alternate": {"s3": {}}}),
+            ),
+            ("datacube/v2.3.0", axis("extent", json!([0, 1])), axis("values", json!([0, 1]))),
+            ("datacube/v2.3.0", axis("extent", json!([0, 1])), json!({"cube:variables": {}})),
+        ] {
+            assert_eq!(with(extension, good), Vec::<String>::new(), "{extension}");
+            assert!(!with(extension, bad.clone()).is_empty(), "{extension} {bad}");
+        }
     }
 
     #[test]
