@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::progress::Bars;
 
@@ -25,7 +25,11 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(arguments: &Arguments, runtime: Handle) -> Result<Self, Failure> {
-        let options = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
+        let usual = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
+        // Who asks for more transfers at once means it, also from one host.
+        let jobs = if let Command::Fetch(args) = &arguments.command { args.jobs } else { 0 };
+        let (concurrency, per_host) = (usual.concurrency.max(jobs), usual.per_host.max(jobs));
+        let options = StoreOptions { concurrency, per_host, ..usual };
         Ok(Self {
             store: Store::new(options, runtime.clone())?,
             progress: Bars::new(arguments),

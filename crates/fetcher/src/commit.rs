@@ -69,16 +69,12 @@ impl Committer {
 fn publish(batch: Vec<Pending>) {
     let flushed = flush(&batch);
     let mut named = Vec::with_capacity(batch.len());
-    for (pending, flushed) in batch.into_iter().zip(flushed) {
+    for (mut pending, flushed) in batch.into_iter().zip(flushed) {
         let failed = |source| Error::Write { href: Href::from_path(&pending.target), source };
-        let renamed = flushed.and_then(|()| fs::rename(&pending.staged.part, &pending.target));
-        let dated = renamed.and_then(|()| pending.staged.file.metadata());
+        let named_now = flushed.and_then(|()| pending.staged.publish(&pending.target));
+        let dated = named_now.and_then(|()| pending.staged.file.metadata());
         match dated {
             Ok(meta) => {
-                if let Some(record) = &pending.staged.record {
-                    // One that stays speaks of bytes that are gone; it is not believed.
-                    let _ = fs::remove_file(record);
-                }
                 let entry = pending.entry.clone().dated(&meta);
                 named.push((Pending { entry, ..pending }, Ok(())));
             }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::cut::Cut;
 use crate::destination::Destination;
-use crate::item::{Done, Run, line_of_failure, locked};
+use crate::item::{Done, Run, line_of_failure, locked, owner_of};
 use crate::ledger::{Line, State};
 use crate::place::OnConflict;
 use crate::{Algorithm, Error, Result, Selection};
@@ -210,6 +210,10 @@ async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchRepo
         Err(why) => {
             report.failures += 1;
             let (item, href) = (node.document.id().to_owned(), node.document.href().to_string());
+            let line = line_of_failure(&owner_of(&node), "", &href, &why);
+            if let Some(ledger) = book.as_ref().and_then(|book| locked(&book.ledger).as_mut().map(|l| l.add(&line))) {
+                ledger?;
+            }
             report.failed.push(Failure { item, asset: String::new(), href, why });
         }
     }

@@ -315,7 +315,7 @@ impl Run {
 }
 
 /// Ids of the catalogs below the root and of the item.
-fn owner_of(node: &Node) -> String {
+pub(crate) fn owner_of(node: &Node) -> String {
     node.path().into_iter().skip(1).chain([node.document.id()]).collect::<Vec<_>>().join("/")
 }
 

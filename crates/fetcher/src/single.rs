@@ -50,11 +50,10 @@ pub async fn copy(store: &Store, source: &Href, to: &Path, options: &CopyOptions
             Error::Digest { item, asset, algorithm: got.algorithm, got: got.hex(), want: want.hex(), who }
         }
     })?;
-    let (target, staged) = (to.to_owned(), copied.staged);
+    let (target, mut staged) = (to.to_owned(), copied.staged);
     let named = tokio::task::spawn_blocking(move || {
         staged.file.sync_all()?;
-        std::fs::rename(&staged.part, &target)?;
-        staged.record.map_or(Ok(()), std::fs::remove_file)?;
+        staged.publish(&target)?;
         target.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
     });
     let write = |source| Error::Write { href: Href::from_path(to), source };

@@ -172,6 +172,13 @@ fn a_digest_that_is_known_decides() {
     assert_eq!(copied.verified, Verified::ByDigest(Algorithm::Blake3));
     assert_eq!(bench.ranges(), [(0, None), (20 * MIB, Some(SIZE))], "it vouches for the whole, so no ETag is needed");
     bench.assert_whole(0);
+    // Another version came in between, and no ETag told: the digest does, and it is read from the start.
+    let other = Fault::Replaced(content(0), None);
+    let object = Object::new(content(1)).with_etag(None).with_fault(other, Times::After(1));
+    bench.put(object, &[(Fault::Cut(20 * MIB), Times::First(1))]);
+    std::fs::remove_file(bench.target()).unwrap();
+    assert_eq!(bench.copy(&known(&content(0))).unwrap().verified, Verified::ByDigest(Algorithm::Blake3));
+    bench.assert_whole(0);
     // A wrong one: the old file stays, nothing else is left.
     let error = bench.copy(&known(&content(1))).unwrap_err();
     assert!(matches!(error, Error::Digest { who: "the catalog", .. }), "{error}");

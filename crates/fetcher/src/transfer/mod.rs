@@ -68,6 +68,8 @@ struct Transfer<'a> {
     promises: Vec<Promise>,
     /// The server said how long the object is.
     is_sized: bool,
+    /// A part was asked for without an ETag.
+    is_blind: bool,
 }
 
 /// How often, and how long after another, a transfer is tried again that brings nothing new.
@@ -85,15 +87,33 @@ pub(crate) async fn copy(
     algorithm: Option<Algorithm>,
     progress: &Progress,
 ) -> std::result::Result<Copy, Reason> {
-    let part = Part::open(target).map_err(|failed| io(target, failed))?;
-    let digests = Digests::new(known.checksum.as_ref().map(|checksum| checksum.algorithm).or(algorithm));
-    let transfer =
-        Transfer { store, source, target, known, progress, part, digests, promises: Vec::new(), is_sized: false };
-    transfer.run().await
+    // What was gone on with without an ETag, and proves to be of another version, is read once from the start.
+    let mut may_repeat = true;
+    loop {
+        let part = Part::open(target).map_err(|failed| io(target, failed))?;
+        let digests = Digests::new(known.checksum.as_ref().map(|checksum| checksum.algorithm).or(algorithm));
+        let mut is_blind = false;
+        let transfer = Transfer {
+            store,
+            source,
+            target,
+            known,
+            progress,
+            part,
+            digests,
+            promises: Vec::new(),
+            is_sized: false,
+            is_blind: false,
+        };
+        match transfer.run(&mut is_blind).await {
+            Err(Reason::Digest { .. }) if is_blind && std::mem::take(&mut may_repeat) => progress.restart(),
+            other => return other,
+        }
+    }
 }
 
 impl Transfer<'_> {
-    async fn run(mut self) -> std::result::Result<Copy, Reason> {
+    async fn run(mut self, is_blind: &mut bool) -> std::result::Result<Copy, Reason> {
         let mut patience = Patience { tries: 0, most: self.store.options().retries };
         let mut begun = self.earlier();
         let size = loop {
@@ -113,6 +133,7 @@ impl Transfer<'_> {
             }
             self.progress.restart();
         };
+        *is_blind = self.is_blind;
         self.finish(size)
     }
 
@@ -133,7 +154,7 @@ impl Transfer<'_> {
         self.digests.restart();
         let mut stream = self.store.stream(self.source).await?;
         self.check_size(stream.size)?;
-        self.is_sized = stream.size.is_some();
+        (self.is_sized, self.is_blind) = (stream.size.is_some(), false);
         if let Some(size) = stream.size {
             self.progress.set_total(size);
             self.part.room(size).map_err(|failed| io(self.target, failed))?;

@@ -202,7 +202,8 @@ impl Part {
         }
         self.finished = true;
         let file = self.file.try_clone().map_err(|e| Failed("write", e))?;
-        Ok(Staged { file, part: self.path.clone(), record: self.record.take().map(|_| self.record_path.clone()) })
+        let record = self.record.take().map(|_| self.record_path.clone());
+        Ok(Staged { file, part: self.path.clone(), record, is_named: false })
     }
 
     /// Throws all of it away.
@@ -223,12 +224,35 @@ impl Drop for Part {
     }
 }
 
-/// A whole copy that has not its final name yet.
+/// A whole copy that has not its final name yet. Dropped without one, it stays only if its record can be gone on with.
 #[derive(Debug)]
 pub(crate) struct Staged {
     pub(crate) file: File,
-    pub(crate) part: PathBuf,
-    pub(crate) record: Option<PathBuf>,
+    part: PathBuf,
+    record: Option<PathBuf>,
+    is_named: bool,
+}
+
+impl Staged {
+    /// Gives it its name; nothing else of it is left then.
+    pub(crate) fn publish(&mut self, target: &Path) -> std::io::Result<()> {
+        fs::rename(&self.part, target)?;
+        self.is_named = true;
+        if let Some(record) = self.record.take() {
+            // One that stays speaks of bytes that are gone; it is not believed.
+            let _ = fs::remove_file(record);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_named && self.record.is_none() {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(&self.part);
+        }
+    }
 }
 
 /// Opens a file for reading and writing, and tells its length; a link, a folder or a device under its name is an error.

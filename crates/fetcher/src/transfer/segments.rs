@@ -97,6 +97,7 @@ impl Transfer<'_> {
             if segments.open.iter().all(|segment| segment.stream.is_none()) {
                 let first = &mut segments.open[0];
                 let stream = self.store.stream_range(meta, first.at..first.end).await?;
+                self.is_blind |= meta.strong_etag().is_none();
                 if self.promises.is_empty() {
                     self.promised(promises(&of_the_whole(&stream.digests)));
                 }
