@@ -144,10 +144,6 @@ impl Part {
 
     /// Sees whether the disk has room for a file of this size, before its first byte.
     pub(super) fn room(&self, size: u64) -> Result<(), Failed> {
-        // Little fits, or fails soon enough.
-        if size < PIECE {
-            return Ok(());
-        }
         let Ok(disk) = rustix::fs::fstatvfs(&self.file) else { return Ok(()) };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free >= size {
