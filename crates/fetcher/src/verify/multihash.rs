@@ -136,13 +136,13 @@ fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 mod tests {
     use super::*;
 
-    /// The examples of the extension file, for the text `test`.
+    /// Examples of the extension file, for the text `test`; the third with as many bytes as it says.
     #[test]
     fn the_examples_of_the_extension_hold() {
         for text in [
             "1114a94a8fe5ccb19ba61c4c0873d391e987982fbbd3",
             "12209f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            "12149f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b",
+            "12149f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
             "90e4021044a8995dd50b6657a037a7839304535b",
         ] {
             let checksum = Checksum::parse(text).unwrap();
