@@ -20,7 +20,8 @@ impl Pattern {
         let plain = format!("{scheme}://{}", rest.strip_prefix("*.").unwrap_or(rest));
         let url = Url::parse(&plain).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.username().is_empty();
-        let host = url.host_str().filter(|host| is_bare && (!is_suffix || host.contains('.')))?;
+        let host =
+            url.host_str().filter(|host| is_bare && !host.contains('*') && (!is_suffix || host.contains('.')))?;
         Some(Self { scheme: url.scheme().into(), host: host.into(), is_suffix, port: url.port_or_known_default()? })
     }
 
