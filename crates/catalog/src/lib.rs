@@ -23,7 +23,7 @@ pub use error::{Error, Result};
 pub use harvest::{HarvestOptions, HarvestReport, harvest};
 pub use header::{Survey, survey};
 pub use index::{IndexOptions, IndexReport, index, index_path};
-pub use portrait::{Portrait, portrait};
+pub use portrait::portrait;
 pub use recipe::Recipe;
 pub use search::{
     CollectionSearch, Cql, Direction, Fields, Found, Order, SearchOptions, SortKey, Source, Tally, Told, collections,

@@ -1,28 +1,11 @@
 //! What files say of the item that they make: for items whose files are new, such as parts of others.
 
-use outcrop_stac::Body;
+use outcrop_stac::{Body, Portrait};
 use outcrop_store::{Href, Store};
 use serde_json::{Map, Value};
 
 use crate::header::{self, Header};
 use crate::{Result, item};
-
-/// Place, time and fields of the assets of an item, as the headers of its files tell them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Portrait {
-    /// Fields of the asset of each file: `type`, `proj:*`, `cube:*`, `bands`.
-    pub assets: Vec<Body>,
-    /// Outline of all cells, where they have a place.
-    pub geometry: Option<Value>,
-    /// Box around them: west, south, east, north.
-    pub bbox: Option<Value>,
-    /// The one moment of all files, RFC 3339.
-    pub moment: Option<String>,
-    /// First and last moment.
-    pub span: Option<(String, String)>,
-    /// Schemas of the extensions of these fields.
-    pub extensions: Vec<String>,
-}
 
 /// Reads the headers and coordinates of files, one after the other. What they do not tell is left out.
 ///

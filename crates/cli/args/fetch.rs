@@ -24,6 +24,7 @@ pub(crate) enum Conflict {
     outcrop fetch daymet --role data --datetime 1980/1981 --to local --dry-run\n  \
     outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local --retry-failed\n  \
     outcrop fetch daymet --asset tmin --bbox=-67,18,-66,19 --datetime 1980-01/1980-03 --to part --cut\n  \
+    outcrop fetch daymet --asset tmin --to s3://bucket/daymet\n  \
     outcrop fetch local --verify")]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct FetchArgs {
@@ -38,8 +39,8 @@ pub(crate) struct FetchArgs {
     /// Only assets of one of these media types: image/tiff, 'image/*' ...
     #[arg(long = "media-type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) media_types: Vec<String>,
-    /// Folder for the copies and the new catalog.
-    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["in_place", "verify"])]
+    /// Where the copies and the new catalog go: a folder, or a URL of s3, gs, az or a WebDAV server.
+    #[arg(long, value_name = "HREF", required_unless_present_any = ["in_place", "verify"])]
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) selection: Selection,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use outcrop_catalog::{SearchOptions, search};
+use outcrop_catalog::{SearchOptions, portrait, search};
 use outcrop_compute::human;
 use outcrop_fetcher::{
-    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Portrait, Selection,
-    State, Target, Told, check, fetch,
+    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Selection, State, Target,
+    Told, check, fetch,
 };
 use outcrop_store::{Href, Store};
 use serde_json::json;
 
-use super::{folder, search_options, source};
+use super::{search_options, source};
 use crate::args::{Conflict, FetchArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -28,12 +28,12 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
     if args.verify {
         let items = search(&context.store, &from, &options);
         let sink = context.progress.sink();
-        let checked = context.wait(async { Ok::<_, Failure>(check(items, &sink).await) })?;
+        let checked = context.wait(async { Ok::<_, Failure>(check(&context.store, items, &sink).await) })?;
         tell_checked(context, args, &checked);
         return Ok(Outcome::of(checked.failed.len()));
     }
     let target = match &args.to {
-        Some(to) if !args.in_place => Target::Folder(folder(to)?),
+        Some(to) if !args.in_place => Target::Folder(place(to)?),
         Some(_) => return Err(Failure::usage("--to and --in-place exclude each other", "give one of them")),
         None => Target::InPlace,
     };
@@ -61,6 +61,11 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
     Ok(Outcome::of(usize::try_from(report.failures).unwrap_or(usize::MAX)))
 }
 
+/// A local folder, or one of a bucket or server.
+fn place(text: &str) -> Result<Href, Failure> {
+    Ok(Href::parse(text)?.absolute().as_folder())
+}
+
 /// The part of each asset that is wanted: by the box and the interval of the selection.
 fn cut(args: &FetchArgs, search: &SearchOptions) -> Result<Option<Arc<Cut>>, Failure> {
     if !args.cut {
@@ -71,26 +76,13 @@ fn cut(args: &FetchArgs, search: &SearchOptions) -> Result<Option<Arc<Cut>>, Fai
         interval: search.datetime,
         variables: args.variables.clone(),
         bands: args.bands.clone(),
-        describe: Describe::new(|store, files| Box::pin(describe(store, files))),
+        describe: Describe::new(|store, files| Box::pin(async move { Ok(portrait(&store, &files).await?) })),
     };
     if cut.is_whole() {
         let hint = "add --bbox, --datetime, --variable or --band, or leave --cut out to fetch whole files";
         return Err(Failure::usage("--cut without anything to cut by", hint));
     }
     Ok(Some(Arc::new(cut)))
-}
-
-/// What the headers of new files say of their item.
-async fn describe(store: Store, files: Vec<Href>) -> Result<Portrait, Box<dyn std::error::Error + Send + Sync>> {
-    let portrait = outcrop_catalog::portrait(&store, &files).await?;
-    Ok(Portrait {
-        assets: portrait.assets,
-        geometry: portrait.geometry,
-        bbox: portrait.bbox,
-        moment: portrait.moment,
-        span: portrait.span,
-        extensions: portrait.extensions,
-    })
 }
 
 /// The store for the assets: a catalog of the internet does not lead into networks that are not.

@@ -105,10 +105,12 @@ pub(crate) fn source(text: &str) -> Result<Source, Failure> {
     Ok(source)
 }
 
-/// An href as the user names it: absolute, a local folder with a slash at the end.
+/// An href as the user names it: absolute, a local folder with a slash at the end, and so what is taken for one in a
+/// bucket, where nothing tells: a name without a dot.
 pub(crate) fn located(href: &Href) -> Href {
     let href = href.absolute();
-    if href.to_path().is_some_and(|path| path.is_dir()) { href.as_folder() } else { href }
+    let is_bare = href.is_of_bucket() && !href.file_name().unwrap_or_default().contains('.');
+    if is_bare || href.to_path().is_some_and(|path| path.is_dir()) { href.as_folder() } else { href }
 }
 
 /// A folder that is to be written, absolute.

@@ -1,15 +1,18 @@
 //! The catalog of the copies: a new one, one that is extended, or the source changed in place.
+//!
+//! Of a destination that is not local it is made here and sent at the end.
 
 use std::collections::HashSet;
 use std::pin::pin;
 
 use futures::StreamExt;
 use outcrop_stac::{Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
-use outcrop_store::{Href, Store, publish};
+use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
 
 use crate::fetch::Target;
 use crate::rewrite::{Copied, rewritten};
+use crate::site::Site;
 use crate::{Error, Result};
 
 /// Id of the catalog of items that came without one.
@@ -39,7 +42,7 @@ impl Destination {
     /// Writes an item with the hrefs of its copies.
     pub(crate) async fn add(&mut self, store: &Store, node: &Node, copies: &[Copied]) -> Result<()> {
         let Target::Folder(to) = self.target.clone() else {
-            return if copies.is_empty() { Ok(()) } else { write_in_place(node, copies) };
+            return if copies.is_empty() { Ok(()) } else { write_in_place(store, node, copies).await };
         };
         if self.writer.is_none() {
             self.writer = Some(start(store, &to, node).await?);
@@ -60,7 +63,8 @@ impl Destination {
     /// Adds what the destination held before, then publishes the catalogs, each with its members by name.
     pub(crate) async fn finish(self, store: &Store) -> Result<()> {
         let (Some(mut writer), Target::Folder(to)) = (self.writer, self.target) else { return Ok(()) };
-        if root_of(&to)?.is_some() && holds_others(store, &to, &self.seen).await {
+        let site = Site::of(store, &to);
+        if root_of(store, &to).await?.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
             while let Some(node) = old.next().await {
                 // What cannot be read there is not named again.
@@ -77,7 +81,7 @@ impl Destination {
         }
         writer.sort();
         writer.finish()?;
-        Ok(())
+        site.publish_documents(store).await
     }
 }
 
@@ -94,10 +98,17 @@ async fn holds_others(store: &Store, to: &Href, seen: &HashSet<[u8; 16]>) -> boo
 }
 
 /// The root document of a folder, if there is one.
-fn root_of(to: &Href) -> Result<Option<Href>> {
+async fn root_of(store: &Store, to: &Href) -> Result<Option<Href>> {
     for kind in [Kind::Catalog, Kind::Collection] {
         let href = document_href(to, &[], kind)?;
-        if href.to_path().is_some_and(|path| path.exists()) {
+        let is_there = match href.to_path() {
+            Some(path) => path.exists(),
+            None => match store.head(&href, 1).await {
+                Err(error) if error.is_not_found() => false,
+                other => other.map(|_| true)?,
+            },
+        };
+        if is_there {
             return Ok(Some(href));
         }
     }
@@ -107,13 +118,13 @@ fn root_of(to: &Href) -> Result<Option<Href>> {
 async fn start(store: &Store, to: &Href, node: &Node) -> Result<TreeWriter> {
     let root = node.ancestors.first().map_or_else(alone, |root| root.body.clone());
     let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(href) = root_of(to)? {
+    if let Some(href) = root_of(store, to).await? {
         let found = outcrop_stac::read(store, &href).await?.id().to_owned();
         if found != wanted {
             return Err(Error::OtherCatalog { href, found, wanted });
         }
     }
-    Ok(TreeWriter::new(root, WriteOptions::new(to.clone()))?)
+    Ok(TreeWriter::new(root, WriteOptions::new(Site::of(store, to).documents()))?)
 }
 
 fn alone() -> Body {
@@ -126,7 +137,7 @@ fn alone() -> Body {
     root
 }
 
-fn write_in_place(node: &Node, copies: &[Copied]) -> Result<()> {
+async fn write_in_place(store: &Store, node: &Node, copies: &[Copied]) -> Result<()> {
     let href = node.document.href();
     let body = rewritten(&node.document, href, copies)?;
     if body == *node.document.body() {
@@ -135,5 +146,5 @@ fn write_in_place(node: &Node, copies: &[Copied]) -> Result<()> {
     let write = |source| Error::from(outcrop_stac::Error::Write { href: href.clone(), source });
     let io = |e: serde_json::Error| outcrop_store::Error::Io { action: "write", href: href.clone(), source: e.into() };
     let bytes = serde_json::to_vec_pretty(&body).map_err(|e| write(io(e)))?;
-    publish::write(&href.to_path().unwrap_or_default(), &bytes).map_err(write)
+    store.put(href, bytes.into()).await.map_err(write)
 }

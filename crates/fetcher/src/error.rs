@@ -139,14 +139,6 @@ pub enum Error {
         /// The link.
         href: Href,
     },
-    /// The items are remote and cannot be changed.
-    #[error("item `{item}` is at `{href}` and cannot be changed in place; give a folder with --to")]
-    NotLocal {
-        /// Id of the item.
-        item: String,
-        /// Where it is.
-        href: Href,
-    },
     /// The destination holds something else.
     #[error("`{href}` is the catalog `{found}`, not `{wanted}`; choose another folder with --to")]
     OtherCatalog {

@@ -1,7 +1,7 @@
 //! The run: items in, concurrent transfers, items with new hrefs out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::stream::{Stream, StreamExt};
 use outcrop_stac::Node;
@@ -20,11 +20,14 @@ use crate::{Algorithm, Error, Result, Selection};
 const WIDTH: usize = 256;
 /// Failures that a report holds; the ledger has all.
 const TOLD: usize = 1000;
+/// How often a journal is put to a place that is not local.
+const NOW_AND_THEN: Duration = Duration::from_mins(5);
 
 /// Where copies and their catalog go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A catalog in this local folder, with each copy beside its item. One that is there already is extended.
+    /// A catalog in this folder, with each copy beside its item: a local one, or one of a bucket or WebDAV server. A catalog
+    /// that is there already is extended.
     Folder(Href),
     /// Beside the items of the source catalog, which are rewritten.
     InPlace,
@@ -149,30 +152,34 @@ where
 {
     let start = Instant::now();
     options.assets.check()?;
-    let run = Arc::new(Run::new(store, options)?);
+    let run = Arc::new(Run::new(store, options).await?);
     let mut destination = Destination::new(options.target.clone());
     let mut report = FetchReport::default();
     let width = WIDTH.max(4 * options.jobs);
     let mut items = std::pin::pin!(items);
     let (mut working, mut has_more) = (JoinSet::new(), true);
+    let mut due = tokio::time::interval_at(tokio::time::Instant::now() + NOW_AND_THEN, NOW_AND_THEN);
     loop {
         tokio::select! {
             next = items.next(), if has_more && working.len() < width => match next {
                 Some(Ok(node)) => drop(working.spawn(run.clone().item(node))),
-                Some(Err(error)) => report.unreadable(&run, Error::Item(Box::new(error)))?,
+                Some(Err(error)) => report.unreadable(&run, Error::Item(Box::new(error))).await?,
                 None => has_more = false,
             },
             Some(done) = working.join_next(), if !working.is_empty() => {
                 let done = done.map_err(|_| Error::Interrupted)?;
                 settle(&run, &mut destination, &mut report, done).await?;
             }
+            _ = due.tick(), if has_more || !working.is_empty() => publish_journals(&run).await,
             else => break,
         }
     }
     destination.finish(store).await?;
-    for book in run.books() {
-        if let Some(ledger) = locked(&book.ledger).take() {
+    for book in run.books().await {
+        let ledger = locked(&book.ledger).take();
+        if let Some(ledger) = ledger {
             ledger.finish()?;
+            book.site.publish_books(store).await?;
         }
     }
     // They came as they ended.
@@ -180,6 +187,14 @@ where
     report.warnings.sort_unstable();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Puts the journals of places that are not local there, so that another machine could go on. One that cannot be put now
+/// is put at the end.
+async fn publish_journals(run: &Run) {
+    for book in run.books().await.iter().filter(|book| book.site.is_remote() && !run.options.dry_run) {
+        let _ = book.site.publish_book(&run.store, crate::journal::NAME).await;
+    }
 }
 
 /// Takes up what became of an item.
@@ -197,9 +212,7 @@ async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchRepo
         if let Some(tell) = &run.options.told.0 {
             tell(&line);
         }
-        if let Some(ledger) = book.as_ref().and_then(|book| locked(&book.ledger).as_mut().map(|l| l.add(&line))) {
-            ledger?;
-        }
+        book.as_ref().map_or(Ok(()), |book| book.note(&line))?;
     }
     let Some(node) = node.filter(|_| !run.options.dry_run && !is_left_out) else { return Ok(()) };
     match destination.add(&run.store, &node, &copies).await {
@@ -211,9 +224,7 @@ async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchRepo
             report.failures += 1;
             let (item, href) = (node.document.id().to_owned(), node.document.href().to_string());
             let line = line_of_failure(&owner_of(&node), "", &href, &why);
-            if let Some(ledger) = book.as_ref().and_then(|book| locked(&book.ledger).as_mut().map(|l| l.add(&line))) {
-                ledger?;
-            }
+            book.as_ref().map_or(Ok(()), |book| book.note(&line))?;
             report.failed.push(Failure { item, asset: String::new(), href, why });
         }
     }
@@ -222,13 +233,9 @@ async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchRepo
 
 impl FetchReport {
     /// An item that could not be read.
-    fn unreadable(&mut self, run: &Run, why: Error) -> Result<()> {
+    async fn unreadable(&mut self, run: &Run, why: Error) -> Result<()> {
         let line = line_of_failure("", "", "", &why);
-        if let Some(book) = run.books().first()
-            && let Some(ledger) = locked(&book.ledger).as_mut()
-        {
-            ledger.add(&line)?;
-        }
+        run.books().await.first().map_or(Ok(()), |book| book.note(&line))?;
         self.failures += 1;
         if self.failed.len() < TOLD {
             self.failed.push(Failure { item: String::new(), asset: String::new(), href: String::new(), why });

@@ -4,24 +4,26 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outcrop_stac::{Kind, Node, document_href};
-use outcrop_store::progress::Unit;
+use outcrop_store::progress::{Progress, Unit};
 use outcrop_store::{Href, Store};
 use tokio::sync::Semaphore;
 
 use crate::commit::Committer;
 use crate::cut::{self, Cut, Kind as FileKind};
 use crate::fetch::{Failure, FetchOptions, Target};
-use crate::journal::{Entry, Journal, Want};
+use crate::journal::{self, Entry, Journal, Want};
 use crate::ledger::{Ledger, Line, State};
 use crate::place::{Places, Plan, no_link_below};
+use crate::remote;
 use crate::rewrite::Copied;
+use crate::site::Site;
 use crate::transfer::{self, Copy, Reason};
 use crate::verify::Verified;
 use crate::{Error, Result};
 
 /// What is kept of a destination.
 pub(crate) struct Book {
-    pub(crate) root: Href,
+    pub(crate) site: Site,
     journal: Arc<Mutex<Journal>>,
     pub(crate) ledger: Mutex<Option<Ledger>>,
     /// What failed before, where only that is tried again: item and asset.
@@ -30,13 +32,24 @@ pub(crate) struct Book {
 
 impl Book {
     /// What is noted of a copy that is there, whole.
-    fn holds(&self, plan: &Plan) -> Option<Entry> {
+    async fn holds(&self, store: &Store, plan: &Plan) -> Option<Entry> {
         let path = plan.copy.copy.to_path().unwrap_or_default();
         let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
-        let journal = locked(&self.journal);
         let sources: Vec<String> =
             std::iter::once(&plan.copy.source).chain(&plan.mirrors).map(|source| plan.identity(source)).collect();
-        journal.holds((&path, &plan.file), &sources, &want)
+        // The others do not wait while a file is read.
+        let entry = locked(&self.journal).get(&plan.file);
+        if self.site.is_remote() {
+            let entry = entry.filter(|entry| sources.contains(&entry.href) && entry.agrees(&want))?;
+            let probe = remote::probe(&plan.copy.copy, plan.part.as_ref().map(|(_, kind)| *kind)).ok()?;
+            return remote::is_there(store, &probe, &entry).await.then_some(entry);
+        }
+        entry.filter(|entry| entry.is_met_by(&path, &sources, &want))
+    }
+
+    /// Adds a line to the ledger; a dry run has none.
+    pub(crate) fn note(&self, line: &Line) -> Result<()> {
+        locked(&self.ledger).as_mut().map_or(Ok(()), |ledger| ledger.add(line))
     }
 }
 
@@ -45,7 +58,7 @@ pub(crate) struct Run {
     pub(crate) store: Store,
     pub(crate) options: FetchOptions,
     slots: Semaphore,
-    books: Mutex<HashMap<String, Arc<Book>>>,
+    books: tokio::sync::Mutex<HashMap<String, Arc<Book>>>,
     committer: Committer,
     /// Folders that are taken, by their names in lower case, and by which item.
     folders: Mutex<HashMap<String, String>>,
@@ -71,37 +84,40 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Run {
-    pub(crate) fn new(store: &Store, options: &FetchOptions) -> Result<Self> {
+    pub(crate) async fn new(store: &Store, options: &FetchOptions) -> Result<Self> {
         let run = Self {
             store: store.clone(),
             options: options.clone(),
             slots: Semaphore::new(options.jobs.max(1)),
-            books: Mutex::default(),
+            books: tokio::sync::Mutex::default(),
             committer: Committer::default(),
             folders: Mutex::default(),
         };
         if let Target::Folder(to) = &options.target {
-            if !to.is_local() {
-                let source = outcrop_store::Error::ReadOnly { href: to.clone() };
-                return Err(outcrop_stac::Error::Write { href: to.clone(), source }.into());
-            }
-            run.book(to)?;
+            run.book(to).await?;
         }
         Ok(run)
     }
 
     /// The books of a destination, opened with the first of its items.
-    fn book(&self, root: &Href) -> Result<Arc<Book>> {
-        let mut books = locked(&self.books);
+    async fn book(&self, root: &Href) -> Result<Arc<Book>> {
+        let mut books = self.books.lock().await;
         if let Some(book) = books.get(root.as_str()) {
             return Ok(book.clone());
         }
+        let site = Site::of(&self.store, root);
         let (mut ledger, mut retry) = (None, None);
         let journal = if self.options.dry_run {
-            Journal::peek(root)
+            Journal::peek(&site.books)
         } else {
-            let journal = Journal::open(root)?;
-            let mut begun = Ledger::begin(root)?;
+            let mut journal = Journal::open(&site.books)?;
+            if site.is_remote() {
+                site.take_over(&self.store, &mut journal).await?;
+                site.clear_documents();
+                // Whether anything can be written there shows now, before the first byte.
+                site.publish_book(&self.store, journal::NAME).await?;
+            }
+            let mut begun = Ledger::begin(&site.books)?;
             if self.options.retry_failed {
                 retry = Some(begun.take_over().map_err(|_| Error::NoLedger { href: root.clone() })?);
             }
@@ -109,21 +125,21 @@ impl Run {
             journal
         };
         let (journal, ledger) = (Arc::new(Mutex::new(journal)), Mutex::new(ledger));
-        let book = Arc::new(Book { root: root.clone(), journal, ledger, retry });
+        let book = Arc::new(Book { site, journal, ledger, retry });
         books.insert(root.as_str().to_owned(), book.clone());
         Ok(book)
     }
 
     /// All books, for the end.
-    pub(crate) fn books(&self) -> Vec<Arc<Book>> {
-        locked(&self.books).values().cloned().collect()
+    pub(crate) async fn books(&self) -> Vec<Arc<Book>> {
+        self.books.lock().await.values().cloned().collect()
     }
 
     /// Fetches the selected assets of an item.
     pub(crate) async fn item(self: Arc<Self>, mut node: Node) -> Done {
         let mut done = Done::default();
         let owner = owner_of(&node);
-        match self.place(&node, &owner) {
+        match self.place(&node, &owner).await {
             Ok((book, folder)) => {
                 self.assets(&node, &book, &folder, &mut done).await;
                 done.book = Some(book);
@@ -134,7 +150,7 @@ impl Run {
             }
             Err(why) => {
                 fail(&mut done, (&node, &owner), "", why);
-                done.book = self.books().pop();
+                done.book = self.books().await.pop();
                 return done;
             }
         }
@@ -143,24 +159,21 @@ impl Run {
     }
 
     /// The destination and the folder of the item's copies.
-    fn place(&self, node: &Node, owner: &str) -> Result<(Arc<Book>, Href)> {
+    async fn place(&self, node: &Node, owner: &str) -> Result<(Arc<Book>, Href)> {
         let item = &node.document;
         if let Target::Folder(to) = &self.options.target {
             let path: Vec<&str> = node.path().into_iter().skip(1).chain([item.id()]).collect();
             let document = document_href(to, &path, Kind::Item)?;
             no_link_below(to, &document)?;
-            let book = self.book(to)?;
+            let book = self.book(to).await?;
             if let Some(first) = locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
                 return Err(Error::SameFolder { first, second: owner.to_owned() });
             }
             return Ok((book, document.folder()));
         }
-        if !item.href().is_local() {
-            return Err(Error::NotLocal { item: item.id().to_owned(), href: item.href().clone() });
-        }
         let root = node.ancestors.first().map_or_else(|| item.href().folder(), |root| root.href.folder());
         no_link_below(&root, item.href())?;
-        Ok((self.book(&root)?, item.href().folder()))
+        Ok((self.book(&root).await?, item.href().folder()))
     }
 
     async fn assets(&self, node: &Node, book: &Book, folder: &Href, done: &mut Done) {
@@ -176,7 +189,7 @@ impl Run {
         for (key, why) in lacking {
             fail(done, (node, &owner), &key, why);
         }
-        let mut places = Places::new(node, &book.root, folder);
+        let mut places = Places::new(node, &book.site.root, folder);
         places.on_conflict = self.options.on_conflict;
         places.cut = self.options.cut.as_deref();
         let mut wanted = Vec::new();
@@ -206,7 +219,7 @@ impl Run {
         let others: Vec<String> = node.document.assets().map(|(key, _)| key.to_owned()).collect();
         for key in others.iter().filter(|key| !keys.contains(key)) {
             if let Ok(plan) = places.plan(key)
-                && let Some(entry) = book.holds(&plan)
+                && let Some(entry) = book.holds(&self.store, &plan).await
             {
                 done.copies.push(copied(plan.copy, &entry));
             }
@@ -214,8 +227,8 @@ impl Run {
     }
 
     async fn transfer(&self, node: &Node, book: &Book, plan: &Plan) -> Result<(State, Entry)> {
-        no_link_below(&book.root, &plan.copy.copy)?;
-        if let Some(entry) = book.holds(plan) {
+        no_link_below(&book.site.root, &plan.copy.copy)?;
+        if let Some(entry) = book.holds(&self.store, plan).await {
             return Ok((State::Skipped, entry));
         }
         let slot = self.slots.acquire().await;
@@ -230,6 +243,9 @@ impl Run {
         }
         if let (Some(cut), Some((_, kind))) = (&self.options.cut, &plan.part) {
             return Ok((State::Done, self.part(node, book, plan, (cut, *kind)).await?));
+        }
+        if book.site.is_remote() {
+            return self.send(node, book, plan).await;
         }
         let mut failure = None;
         let mut copy = None;
@@ -254,10 +270,40 @@ impl Run {
         Ok((state, entry))
     }
 
+    /// Copies an asset to a place that is not local, and notes it.
+    async fn send(&self, node: &Node, book: &Book, plan: &Plan) -> Result<(State, Entry)> {
+        let mut failure = None;
+        for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
+            let progress = self.begin(node, plan);
+            let (ways, algorithm) = ((source, &plan.copy.copy), self.options.checksum);
+            match transfer::send(&self.store, ways, &plan.known, algorithm, &progress).await {
+                Ok(sent) => {
+                    let state = if sent.verified == Verified::Unverified { State::Unverified } else { State::Done };
+                    let mut entry = entry_of(plan, source, sent.size);
+                    entry.checksum = sent.checksum.map(|checksum| checksum.to_string());
+                    (entry.verified, entry.etag) = (sent.verified.to_string(), sent.etag);
+                    let entry = entry.now();
+                    locked(&book.journal).add(&entry)?;
+                    return Ok((state, entry));
+                }
+                // The first place is the one that people know.
+                Err(reason) => failure = failure.or(Some(of_reason(node, plan, reason))),
+            }
+        }
+        Err(failure.unwrap_or(Error::Interrupted))
+    }
+
+    fn begin(&self, node: &Node, plan: &Plan) -> Progress {
+        let name = format!("{} {}", node.document.id(), plan.copy.key);
+        self.options.progress.begin(name, plan.known.size, Unit::Bytes)
+    }
+
     /// Makes a part of an asset, and notes it.
     async fn part(&self, node: &Node, book: &Book, plan: &Plan, (cut, kind): (&Cut, FileKind)) -> Result<Entry> {
         let (item, asset) = (node.document.id(), plan.copy.key.as_str());
-        let to = plan.copy.copy.to_path().unwrap_or_default();
+        let is_remote = book.site.is_remote();
+        let path = if is_remote { Some(book.site.workshop().join(&plan.file)) } else { plan.copy.copy.to_path() };
+        let to = path.unwrap_or_default();
         let mut failure = None;
         for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
             let task = cut::Task {
@@ -273,6 +319,12 @@ impl Run {
                     let mut entry = entry_of(plan, source, made.size);
                     entry.checksum = made.checksum.map(|checksum| checksum.to_string());
                     cut::VERIFIED.clone_into(&mut entry.verified);
+                    if is_remote {
+                        entry.etag = remote::send_part(&self.store, &to, &plan.copy.copy, kind).await?;
+                        let entry = entry.now();
+                        locked(&book.journal).add(&entry)?;
+                        return Ok(entry);
+                    }
                     let write = |source| Error::Write { href: plan.copy.copy.clone(), source };
                     let entry = entry.dated(&std::fs::metadata(&to).map_err(write)?);
                     let mut journal = locked(&book.journal);
@@ -301,16 +353,20 @@ impl Run {
     }
 
     async fn copy(&self, node: &Node, plan: &Plan, source: &Href) -> Result<Copy> {
-        let (item, asset) = (node.document.id().to_owned(), plan.copy.key.clone());
-        let progress = self.options.progress.begin(format!("{item} {asset}"), plan.known.size, Unit::Bytes);
+        let progress = self.begin(node, plan);
         let path = plan.copy.copy.to_path().unwrap_or_default();
         let copied = transfer::copy(&self.store, (source, &path), &plan.known, self.options.checksum, &progress).await;
-        copied.map_err(|reason| match reason {
-            Reason::Store(source) => Error::Transfer { item, asset, source },
-            Reason::Digest { want, got, who } => {
-                Error::Digest { item, asset, algorithm: got.algorithm, got: got.hex(), want: want.hex(), who }
-            }
-        })
+        copied.map_err(|reason| of_reason(node, plan, reason))
+    }
+}
+
+fn of_reason(node: &Node, plan: &Plan, reason: Reason) -> Error {
+    let (item, asset) = (node.document.id().to_owned(), plan.copy.key.clone());
+    match reason {
+        Reason::Store(source) => Error::Transfer { item, asset, source },
+        Reason::Digest { want, got, who } => {
+            Error::Digest { item, asset, algorithm: got.algorithm, got: got.hex(), want: want.hex(), who }
+        }
     }
 }
 
@@ -321,7 +377,7 @@ pub(crate) fn owner_of(node: &Node) -> String {
 
 fn entry_of(plan: &Plan, source: &Href, size: u64) -> Entry {
     let (file, href) = (plan.file.clone(), plan.identity(source));
-    Entry { file, href, size, checksum: None, verified: String::new(), time: 0 }
+    Entry { file, href, size, checksum: None, verified: String::new(), time: 0, etag: String::new() }
 }
 
 fn copied(copy: Copied, entry: &Entry) -> Copied {

@@ -40,6 +40,9 @@ pub(crate) struct Entry {
     /// When it was last changed, in nanoseconds since 1970.
     #[serde(default)]
     pub(crate) time: i128,
+    /// Its ETag, of one that is not local.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) etag: String,
 }
 
 impl Entry {
@@ -83,11 +86,26 @@ impl Journal {
 
     /// The journal of a folder as it stands, without making or locking it.
     pub(crate) fn peek(folder: &Href) -> Self {
-        let path = folder.to_path().unwrap_or_default().join(NAME);
-        let file = File::open(&path).ok();
+        Self::read(&folder.to_path().unwrap_or_default().join(NAME))
+    }
+
+    /// The journal at a path, for its lines.
+    pub(crate) fn read(path: &Path) -> Self {
         let empty =
-            Self { href: Href::from_path(&path), file: None, places: HashMap::new(), hasher: RandomState::new() };
-        Self::of(empty.href.clone(), file).unwrap_or(empty)
+            Self { href: Href::from_path(path), file: None, places: HashMap::new(), hasher: RandomState::new() };
+        Self::of(empty.href.clone(), File::open(path).ok()).unwrap_or(empty)
+    }
+
+    /// Adds the lines of another journal for files of which it knows more, or something newer.
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
+        let mut places: Vec<u64> = other.places.values().copied().collect();
+        places.sort_unstable();
+        for entry in places.into_iter().filter_map(|at| other.at(at)) {
+            if self.get(&entry.file).is_none_or(|own| own.time < entry.time) {
+                self.add(&entry)?;
+            }
+        }
+        self.flush()
     }
 
     fn of(href: Href, file: Option<File>) -> std::io::Result<Self> {
@@ -113,14 +131,18 @@ impl Journal {
 
     /// What is noted of a file, by its path below the destination.
     pub(crate) fn get(&self, name: &str) -> Option<Entry> {
-        let at = *self.places.get(&self.hasher.hash_one(name))?;
+        // Another file's line, of the same hash, is none of this.
+        self.at(*self.places.get(&self.hasher.hash_one(name))?).filter(|entry| entry.file == name)
+    }
+
+    /// The line that begins there.
+    fn at(&self, at: u64) -> Option<Entry> {
         let mut bytes = vec![0; 1024];
         let file = self.file.as_ref()?;
         loop {
             let got = file.read_at(&mut bytes, at).ok()?;
             if let Some(end) = bytes[..got].iter().position(|byte| *byte == b'\n') {
-                // Another file's line, of the same hash, is none of this.
-                return entry_of(&bytes[..=end]).filter(|entry| entry.file == name);
+                return entry_of(&bytes[..=end]);
             }
             if got < bytes.len() || bytes.len() > LONGEST {
                 return None;
@@ -147,26 +169,39 @@ impl Journal {
         let failed = |source| Error::Journal { href: self.href.clone(), source };
         self.file.as_ref().map_or(Ok(()), |file| file.sync_data().map_err(failed))
     }
+}
 
+impl Entry {
     /// True if a file is there as its line says, and the line is of one of these sources (by their identities) and what
     /// the catalog knows of it. A folder is there if it has as many bytes.
-    pub(crate) fn holds(&self, (path, name): (&Path, &str), sources: &[String], want: &Want<'_>) -> Option<Entry> {
-        let entry = self.get(name)?;
-        if !sources.contains(&entry.href) {
-            return None;
-        }
-        let meta = std::fs::symlink_metadata(path).ok().filter(|meta| meta.is_file() || meta.is_dir())?;
+    pub(crate) fn is_met_by(&self, path: &Path, sources: &[String], want: &Want<'_>) -> bool {
+        let meta = std::fs::symlink_metadata(path).ok().filter(|meta| meta.is_file() || meta.is_dir());
+        let Some(meta) = meta.filter(|_| sources.contains(&self.href)) else { return false };
         let size = if meta.is_dir() { bytes_of(path) } else { meta.len() };
-        let same = size == entry.size && want.size.is_none_or(|size| size == entry.size);
-        let noted = entry.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
-        let agrees = match (want.checksum, &noted) {
+        let same = size == self.size;
+        let noted = self.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
+        let agrees = self.agrees(want);
+        // Somebody touched it: its digest decides.
+        let is_intact = || time_of(&meta) == self.time || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
+        same && agrees && is_intact()
+    }
+
+    /// True if what its line says is what the catalog knows, as far as both tell.
+    pub(crate) fn agrees(&self, want: &Want<'_>) -> bool {
+        let noted = self.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
+        let is_same_digest = match (want.checksum, &noted) {
             (Some(want), Some(noted)) if want.algorithm == noted.algorithm => want.is_of(&noted.digest),
             (Some(_), None) => false,
             _ => true,
         };
-        // Somebody touched it: its digest decides.
-        let intact = time_of(&meta) == entry.time || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
-        (same && agrees && intact).then_some(entry)
+        is_same_digest && want.size.is_none_or(|size| size == self.size)
+    }
+
+    /// With the time as it is now.
+    pub(crate) fn now(mut self) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        self.time = now.map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(i128::MAX));
+        self
     }
 }
 
@@ -203,7 +238,7 @@ mod tests {
 
     fn entry(file: &str) -> Entry {
         let (href, verified) = ("https://h/x.nc".into(), "size".into());
-        Entry { file: file.into(), href, size: 7, checksum: None, verified, time: 0 }
+        Entry { file: file.into(), href, size: 7, checksum: None, verified, time: 0, etag: String::new() }
     }
 
     #[test]

@@ -13,14 +13,16 @@ mod item;
 mod journal;
 mod ledger;
 mod place;
+mod remote;
 mod rewrite;
 mod selection;
 mod single;
+mod site;
 mod transfer;
 mod verify;
 
 pub use check::{Checked, check};
-pub use cut::{Cut, Describe, Portrait};
+pub use cut::{Cut, Describe};
 pub use error::{Error, Result};
 pub use fetch::{Failure, FetchOptions, FetchReport, Target, Told, fetch};
 pub use ledger::{LEDGER, Line, State};

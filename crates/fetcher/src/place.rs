@@ -2,6 +2,7 @@
 
 use outcrop_stac::{Document, Node};
 use outcrop_store::{Href, safe_name};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::cut::{Cut, Kind};
@@ -101,6 +102,9 @@ impl<'a> Places<'a> {
             name = other;
         }
         self.taken.push((name.to_lowercase(), asset));
+        if self.folder.to_url().is_some() {
+            name = name.replace('#', "%23");
+        }
         let copy = Href::parse(&format!("{}{name}", self.folder.as_folder().as_str()));
         let copy = copy.map_err(|source| Error::Name { item: id, asset: key.to_owned(), source })?;
         let below = self.root.as_folder().absolute();
@@ -148,7 +152,7 @@ fn known_of(item: &Document, key: &str) -> (Known, Option<String>) {
 pub fn name_of_copy(item: &str, asset: &str, source: &Href) -> Result<String> {
     let name = source.file_name().unwrap_or_default();
     let leads_away = |name: &str| name.contains(['/', '\\', '\0']) || matches!(name, "." | "..");
-    let decoded = percent_decoded(name);
+    let decoded = percent_decode_str(name).decode_utf8_lossy();
     let broken = match safe_name(name) {
         Ok(_) if name.len() <= LONGEST => return Ok(name.to_owned()),
         Ok(_) => None,
@@ -173,18 +177,6 @@ pub fn name_of_copy(item: &str, asset: &str, source: &Href) -> Result<String> {
         source,
     })?;
     Ok(made)
-}
-
-fn percent_decoded(name: &str) -> String {
-    let bytes = name.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let pair = name.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let code = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        out.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// `a.nc` of the asset `tmin` as `a-tmin.nc`.

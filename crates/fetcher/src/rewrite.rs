@@ -209,19 +209,17 @@ mod tests {
         Document::from_value(Href::parse(href).unwrap(), item).unwrap()
     }
 
+    fn copy_of(source: Href) -> Copied {
+        let (key, copy) = ("tmin".into(), Href::parse("/d/i/tmin.nc").unwrap());
+        Copied { key, source, copy, size: None, checksum: None, is_unverified: false }
+    }
+
     #[test]
     fn hrefs_follow_the_rule_of_the_reference() {
         let item = item("https://h/c/i/i.json");
         let at = Href::parse("/d/i/i.json").unwrap();
         let source = Href::parse("https://h/c/i/data/tmin.nc").unwrap();
-        let copy = Copied {
-            key: "tmin".into(),
-            source,
-            copy: Href::parse("/d/i/tmin.nc").unwrap(),
-            size: None,
-            checksum: None,
-            is_unverified: false,
-        };
+        let copy = copy_of(source);
         let body = rewritten(&item, &at, std::slice::from_ref(&copy)).unwrap();
         let want =
             json!({"href": "tmin.nc", "title": "T", "alternate": {"remote": {"href": "https://h/c/i/data/tmin.nc"}}});
@@ -239,14 +237,7 @@ mod tests {
     fn rewriting_in_place_touches_only_the_copied_asset() {
         let item = item("/d/i/i.json");
         let source = Href::parse("/d/i/data/tmin.nc").unwrap();
-        let copy = Copied {
-            key: "tmin".into(),
-            source,
-            copy: Href::parse("/d/i/tmin.nc").unwrap(),
-            size: None,
-            checksum: None,
-            is_unverified: false,
-        };
+        let copy = copy_of(source);
         let body = rewritten(&item, item.href(), &[copy]).unwrap();
         assert_eq!(body["assets"]["dayl"], item.body()["assets"]["dayl"]);
         assert_eq!(body["links"], item.body()["links"]);

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outcrop_fetcher::{Cut, Describe, Error, FetchOptions, FetchReport, Portrait, Selection, Target, fetch};
+use outcrop_fetcher::{Cut, Describe, Error, FetchOptions, FetchReport, Selection, Target, fetch};
 use outcrop_formats::convert::{ConvertOptions, Part, convert};
 use outcrop_formats::netcdf4::{VariableSpec, Writer};
 use outcrop_formats::{
     AttrValue, Attrs, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Opened, TiffCompression, place,
 };
 use outcrop_grid::{Crs, GeoKeys, RasterType};
-use outcrop_stac::{Document, Node};
+use outcrop_stac::{Document, Node, Portrait};
 use outcrop_store::{Href, Store, StoreOptions};
 use outcrop_testkit::{Archive, Object};
 use serde_json::{Value, json};

@@ -42,7 +42,7 @@ impl Loaded {
 
 /// Reads a STAC document of any kind and any version from 0.9 to 1.1.
 ///
-/// A folder stands for its `catalog.json`; lines of JSON (`.ndjson`, `.jsonl`) are read as an item collection.
+/// A folder stands for its `catalog.json`, or its `collection.json` if it only has that; lines of JSON (`.ndjson`, `.jsonl`) are read as an item collection.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::WebPage`], [`Error::Json`] with line and column, [`Error::NotStac`].
@@ -90,8 +90,18 @@ async fn bytes_of(store: &Store, href: &Href) -> Result<(Href, Bytes)> {
     if let Some(landing) = landing_page(store, href).await {
         return Ok((href.clone(), landing));
     }
-    let place = document_of(href)?;
-    match store.get(&place).await {
+    let mut place = document_of(href)?;
+    let mut read = store.get(&place).await;
+    if matches!(&read, Err(error) if error.is_not_found()) && !href.is_local() && href.as_str().ends_with('/') {
+        let collection = href.join(Kind::Collection.file_name());
+        let collection = collection.map_err(|source| Error::Reference { document: href.clone(), source })?;
+        match store.get(&collection).await {
+            // Of two that are not there the catalog is the one that is looked for.
+            Err(error) if error.is_not_found() => {}
+            other => (place, read) = (collection, other),
+        }
+    }
+    match read {
         Ok(bytes) => Ok((place, bytes)),
         Err(outcrop_store::Error::HtmlPage { .. }) => Err(Error::WebPage { href: place }),
         Err(source) => Err(Error::Read { href: place, source }),

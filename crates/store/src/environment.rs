@@ -30,6 +30,17 @@ impl Environment {
         value.is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on"))
     }
 
+    /// The folder for what is kept between runs: `OUTCROP_STATE`, else `outcrop` in `XDG_STATE_HOME` or `~/.local/state`,
+    /// else in the folder for temporary files.
+    pub fn state_folder(&self) -> PathBuf {
+        if let Some(named) = self.get(&["OUTCROP_STATE"]) {
+            return PathBuf::from(named);
+        }
+        let state = self.get(&["XDG_STATE_HOME"]).map(PathBuf::from);
+        let home = || self.get(&["HOME"]).map(|home| PathBuf::from(home).join(".local/state"));
+        state.or_else(home).unwrap_or_else(std::env::temp_dir).join("outcrop")
+    }
+
     /// A file named by a variable, else one below the home folder.
     pub(crate) fn file(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         let named = self.get(&[name]).map(PathBuf::from);

@@ -148,6 +148,14 @@ pub enum Error {
         /// The object.
         href: Href,
     },
+    /// A server or object store does not take the object.
+    #[error("cannot write `{href}`: {why}")]
+    NotWritten {
+        /// The object.
+        href: Href,
+        /// What it says.
+        why: String,
+    },
     /// A name from outside is not a portable file name.
     #[error("`{name}` cannot be a file name: {why}")]
     UnsafeName {

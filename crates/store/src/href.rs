@@ -109,6 +109,11 @@ impl Href {
         Url::parse(&self.text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     }
 
+    /// True for an object of a bucket (S3, Google Cloud Storage, Azure Blob Storage).
+    pub fn is_of_bucket(&self) -> bool {
+        self.bucket_and_key().is_some()
+    }
+
     /// Bucket with its scheme (`s3://bucket/`) and key, if it is an href of an object store.
     pub(crate) fn bucket_and_key(&self) -> Option<(&str, &str)> {
         split_root(&self.text).filter(|_| names_object(&self.text))

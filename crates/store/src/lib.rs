@@ -1,8 +1,9 @@
 //! Turns an href into bytes and bytes into an object, wherever they live.
 //!
 //! One handle, [`Store`], reads whole objects, byte ranges and listings of local files, HTTP(S) archives and object
-//! stores (S3, Google Cloud Storage, Azure Blob Storage), and publishes local files atomically. It knows nothing of file formats: a parser says which bytes it needs
-//! ([`Demand`]) and [`Store::drive`] brings them.
+//! stores (S3, Google Cloud Storage, Azure Blob Storage), and writes objects there, on WebDAV servers and on the disk, whole
+//! or not at all. It knows nothing of file formats: a parser says which bytes it needs ([`Demand`]) and [`Store::drive`]
+//! brings them.
 
 mod bucket;
 mod coalesce;
@@ -24,6 +25,7 @@ mod retry;
 mod sniff;
 mod store;
 mod stream;
+mod write;
 
 pub use coalesce::coalesce;
 pub use demand::{Demand, DriveError, Sparse, Step};
@@ -36,3 +38,4 @@ pub use name::safe_name;
 pub use request::Request;
 pub use store::{ObjectMeta, Stats, Store, StoreOptions};
 pub use stream::Streamed;
+pub use write::Upload;

@@ -1,5 +1,7 @@
 //! Names from outside that become file names.
 
+use percent_encoding::percent_decode_str;
+
 use crate::{Error, Result};
 
 const RESERVED: [&str; 22] = [
@@ -15,7 +17,7 @@ const RESERVED: [&str; 22] = [
 /// # Errors
 /// [`Error::UnsafeName`] with the rule that the name breaks.
 pub fn safe_name(name: &str) -> Result<&str> {
-    let escaped = || if name.contains('%') { broken_rule(&percent_decoded(name)) } else { None };
+    let escaped = || if name.contains('%') { broken_rule(&percent_decode_str(name).decode_utf8_lossy()) } else { None };
     match broken_rule(name).or_else(escaped) {
         Some(why) => Err(Error::UnsafeName { name: name.escape_debug().take(120).collect(), why }),
         None => Ok(name),
@@ -43,19 +45,6 @@ fn broken_rule(name: &str) -> Option<&'static str> {
     }
     let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     RESERVED.contains(&stem.as_str()).then_some("it is a device name on Windows")
-}
-
-fn percent_decoded(name: &str) -> String {
-    let bytes = name.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code =
-            name.get(at + 1..at + 3).filter(|_| bytes[at] == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        out.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

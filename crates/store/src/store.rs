@@ -1,4 +1,4 @@
-//! The one handle: whole objects, ranges, listings, downloads, atomic puts.
+//! The one handle: whole objects, ranges, listings.
 
 use std::future::Future;
 use std::ops::Range;
@@ -16,6 +16,7 @@ use crate::bucket::Ask;
 use crate::demand::{Demand, DriveError, Sparse, Step};
 use crate::http::{Guard, Http, Whole, is_public};
 use crate::listing::{self, Entry, webdav};
+use crate::write::Writing;
 use crate::{Environment, Error, Href, Request, Result, coalesce, local, publish};
 
 /// Limits and habits of a [`Store`].
@@ -131,6 +132,7 @@ pub struct Store {
     options: StoreOptions,
     pub(crate) counters: Arc<Counters>,
     in_flight: Arc<Semaphore>,
+    pub(crate) writing: Writing,
     runtime: Handle,
 }
 
@@ -143,7 +145,8 @@ impl Store {
         let _guard = runtime.enter();
         let http = Http::new(&options)?;
         let in_flight = Arc::new(Semaphore::new(options.concurrency.max(1)));
-        Ok(Self { http, options, counters: Arc::default(), in_flight, runtime })
+        let writing = Writing::new(options.concurrency);
+        Ok(Self { http, options, counters: Arc::default(), in_flight, writing, runtime })
     }
 
     /// The options the store was made with.
@@ -379,14 +382,7 @@ impl Store {
         }
     }
 
-    /// Writes a local object whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::ReadOnly`] for a URL.
-    pub async fn put(&self, href: &Href, bytes: Bytes) -> Result<()> {
-        if !href.is_local() {
-            return Err(Error::ReadOnly { href: href.clone() });
-        }
+    pub(crate) async fn put_local(&self, href: &Href, bytes: Bytes) -> Result<()> {
         blocking(href, move |_, path| publish::write(path, &bytes)).await
     }
 

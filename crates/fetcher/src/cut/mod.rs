@@ -14,9 +14,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use outcrop_grid::{BBox, Interval};
-use outcrop_stac::Body;
+use outcrop_stac::Portrait;
 use outcrop_store::{Href, Store};
-use serde_json::Value;
 
 use crate::{Error, Result};
 pub(crate) use narrow::{names, narrow};
@@ -38,23 +37,6 @@ pub struct Cut {
     pub bands: Vec<String>,
     /// Tells what the headers of the new files say of their item.
     pub describe: Describe,
-}
-
-/// What the headers of the files of an item say of it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Portrait {
-    /// Fields of the asset of each file: its type, its projection, its dimensions, its bands.
-    pub assets: Vec<Body>,
-    /// Outline of all cells, where they have a place.
-    pub geometry: Option<Value>,
-    /// Box around them.
-    pub bbox: Option<Value>,
-    /// The one moment of all files, RFC 3339.
-    pub moment: Option<String>,
-    /// First and last moment.
-    pub span: Option<(String, String)>,
-    /// Schemas of the extensions of these fields.
-    pub extensions: Vec<String>,
 }
 
 /// A failure of who describes.

@@ -1,9 +1,9 @@
 //! Pure rules: what an item says when some of its assets are parts of what they were.
 
-use outcrop_stac::{Body, Document};
+use outcrop_stac::{Body, Document, Portrait};
 use serde_json::{Map, Value, json};
 
-use super::{Cut, Portrait, bands};
+use super::{Cut, bands};
 
 /// Fields that are of the old file.
 const OLD: [&str; 6] = ["file:", "proj:", "cube:", "raster:histogram", "statistics", "outcrop:references"];

@@ -5,6 +5,7 @@
 
 mod part;
 mod segments;
+mod send;
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::verify::{Algorithm, Checksum, Hasher, Promise, Verified, promises};
 pub(crate) use part::Staged;
 use part::{Failed, Part};
 use segments::Segments;
+pub(crate) use send::send;
 
 /// Smaller objects are not gone on with, but read again: it costs less than to keep a record.
 const SMALL: u64 = 1 << 20;

@@ -8,6 +8,7 @@ use object_store::StaticCredentialProvider;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCredential, AwsCredentialProvider};
 use object_store::client::HttpRequest;
 
+use super::client::Client;
 use super::connector::Connector;
 use super::profile::Profile;
 use super::{endpoint, no_credentials};
@@ -59,6 +60,34 @@ impl Aws {
             Some(endpoint) => format!("{endpoint}/{}", self.name),
             None => format!("https://s3.{region}.amazonaws.com{china}/{}", self.name),
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True if both are of one service and asked with the same credentials.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.region() == other.region()
+    }
+
+    /// A client that writes.
+    pub(super) fn client(&self, connector: &Connector, region: &str) -> object_store::Result<Arc<dyn Client>> {
+        let base = self.base(region);
+        let endpoint = base.strip_suffix(&format!("/{}", self.name)).unwrap_or(&base);
+        let builder = AmazonS3Builder::new()
+            .with_bucket_name(&self.name)
+            .with_region(region)
+            .with_endpoint(endpoint)
+            .with_virtual_hosted_style_request(false)
+            .with_request_payer(self.requester_pays)
+            .with_retry(connector.retry())
+            .with_http_connector(connector.clone());
+        let builder = match &self.signer {
+            Some((provider, _)) => builder.with_credentials(provider.clone()),
+            None => builder.with_skip_signature(true),
+        };
+        Ok(Arc::new(builder.build()?))
     }
 
     /// Where the bucket is, as far as is known.

@@ -11,6 +11,7 @@ use object_store::azure::{
 use object_store::client::HttpRequest;
 use reqwest::header::{HeaderName, HeaderValue};
 
+use super::client::Client;
 use super::connector::Connector;
 use super::{endpoint, no_credentials};
 use crate::environment::Environment;
@@ -31,7 +32,8 @@ type Signer = (AzureCredentialProvider, &'static str);
 
 /// A container of Azure Blob Storage.
 pub(super) struct Azure {
-    base: String,
+    endpoint: String,
+    container: String,
     account: String,
     signer: Option<Signer>,
 }
@@ -61,7 +63,7 @@ impl Azure {
             None => format!("https://{account}{cloud}"),
         };
         let signer = signer(href, environment, is_own.then_some(environment), connector)?;
-        Ok(Self { base: format!("{url}/{container}"), account: account.to_owned(), signer })
+        Ok(Self { endpoint: url, container: container.to_owned(), account: account.to_owned(), signer })
     }
 
     pub(super) fn is_signed(&self) -> bool {
@@ -69,7 +71,23 @@ impl Azure {
     }
 
     pub(super) fn base(&self) -> String {
-        self.base.clone()
+        format!("{}/{}", self.endpoint, self.container)
+    }
+
+    /// A client that writes.
+    pub(super) fn client(&self, connector: &Connector) -> object_store::Result<Arc<dyn Client>> {
+        let builder = MicrosoftAzureBuilder::new()
+            .with_account(&self.account)
+            .with_container_name(&self.container)
+            .with_endpoint(self.endpoint.clone())
+            .with_allow_http(true)
+            .with_retry(connector.retry())
+            .with_http_connector(connector.clone());
+        let builder = match &self.signer {
+            Some((provider, _)) => builder.with_credentials(provider.clone()),
+            None => builder.with_skip_signature(true),
+        };
+        Ok(Arc::new(builder.build()?))
     }
 
     pub(super) async fn sign(&self, href: &Href, request: &mut HttpRequest) -> Result<()> {

@@ -2,10 +2,14 @@
 //!
 //! <https://cloud.google.com/storage/docs/xml-api/overview>
 
+use std::sync::Arc;
+
+use object_store::StaticCredentialProvider;
 use object_store::client::HttpRequest;
-use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
+use object_store::gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use super::client::Client;
 use super::connector::Connector;
 use super::{endpoint, no_credentials};
 use crate::environment::Environment;
@@ -14,9 +18,13 @@ use crate::{Error, Href, Result};
 /// Where the tokens are from.
 const FROM: &str = "the Google application credentials";
 
+/// The header of the project that pays.
+const PROJECT: &str = "x-goog-user-project";
+
 /// A bucket of Google Cloud Storage.
 pub(super) struct Gcs {
-    base: String,
+    host: String,
+    name: String,
     signer: Option<GcpCredentialProvider>,
     /// The project that pays.
     project: Option<HeaderValue>,
@@ -36,7 +44,7 @@ impl Gcs {
         let project = environment.get(&["GOOGLE_CLOUD_QUOTA_PROJECT"]).filter(|_| signer.is_some());
         let project = project.map(HeaderValue::try_from).transpose();
         let project = project.map_err(|_| Error::settings(href, "GOOGLE_CLOUD_QUOTA_PROJECT is not a project"))?;
-        Ok(Self { base: format!("{host}/{name}"), signer, project })
+        Ok(Self { host, name: name.to_owned(), signer, project })
     }
 
     pub(super) fn is_signed(&self) -> bool {
@@ -44,7 +52,33 @@ impl Gcs {
     }
 
     pub(super) fn base(&self) -> String {
-        self.base.clone()
+        format!("{}/{}", self.host, self.name)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True if both are of one service and asked with the same credentials.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.host == other.host
+    }
+
+    /// A client that writes.
+    pub(super) fn client(&self, connector: &Connector) -> object_store::Result<Arc<dyn Client>> {
+        let project = self.project.iter().map(|value| (HeaderName::from_static(PROJECT), value.clone()));
+        let builder = GoogleCloudStorageBuilder::new()
+            .with_bucket_name(&self.name)
+            .with_base_url(&self.host)
+            .with_retry(connector.retry())
+            .with_http_connector(connector.clone().with_headers(project.collect()));
+        let builder = match &self.signer {
+            Some(provider) => builder.with_credentials(provider.clone()),
+            // A token of no letters is not sent; `with_skip_signature` asks for one when it puts.
+            None => builder
+                .with_credentials(Arc::new(StaticCredentialProvider::new(GcpCredential { bearer: String::new() }))),
+        };
+        Ok(Arc::new(builder.build()?))
     }
 
     pub(super) async fn sign(&self, href: &Href, request: &mut HttpRequest) -> Result<()> {
@@ -55,7 +89,7 @@ impl Gcs {
         token.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, token);
         if let Some(project) = &self.project {
-            request.headers_mut().insert(HeaderName::from_static("x-goog-user-project"), project.clone());
+            request.headers_mut().insert(HeaderName::from_static(PROJECT), project.clone());
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Buckets of object stores: where their objects are over HTTP, and how requests to them are signed.
 //!
-//! Signatures and tokens are those of the crate `object_store`; requests are sent by `http`, so that retries, checks of
-//! ranges and limits are the same as for any other host. Not here: writing.
+//! Signatures and tokens are those of the crate `object_store`; requests that read are sent by `http`, so that retries,
+//! checks of ranges and limits are the same as for any other host. What is written goes through its clients.
 
 mod aws;
 mod azure;
+mod client;
 mod connector;
 mod gcs;
 mod page;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::client::{HttpRequest, HttpRequestBody};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, IF_MATCH, RANGE};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_MATCH, RANGE};
 use reqwest::{Client, Method, Request};
 use url::Url;
 
@@ -26,6 +27,7 @@ use crate::environment::Environment;
 use crate::request::Request as ServiceRequest;
 use crate::{Error, Href, Result};
 
+pub(crate) use client::{Client as BucketClient, not_written};
 pub(crate) use connector::Connector;
 use page::Dialect;
 pub(crate) use page::Pages;
@@ -49,12 +51,19 @@ pub(crate) struct Ask<'a> {
     pub(crate) members: bool,
     /// Digests of the object are welcome.
     pub(crate) digests: bool,
+    /// Of a bucket: the object is to be written from another one, which these headers name.
+    pub(crate) copy: Option<&'a HeaderMap>,
 }
 
 impl<'a> Ask<'a> {
     /// The whole object.
     pub(crate) fn whole(href: &'a Href) -> Self {
-        Self { href, query: None, range: None, etag: None, request: None, members: false, digests: false }
+        Self { href, query: None, range: None, etag: None, request: None, members: false, digests: false, copy: None }
+    }
+
+    /// The object written from another one of its service.
+    pub(crate) fn copy(href: &'a Href, headers: &'a HeaderMap) -> Self {
+        Self { copy: Some(headers), ..Self::whole(href) }
     }
 
     /// A page of the listing of a folder.
@@ -111,6 +120,8 @@ enum Service {
 /// One bucket or container.
 pub(crate) struct Bucket {
     service: Service,
+    /// What writes to it, and the region that it was made for.
+    client: Mutex<Option<(String, Arc<dyn BucketClient>)>>,
 }
 
 /// Credentials of `object_store` show themselves in `Debug`, therefore none of them is shown.
@@ -129,7 +140,7 @@ impl Bucket {
             "gs" => Service::Gcs(gcs::Gcs::new(href, name, environment, connector)?),
             _ => Service::Azure(azure::Azure::new(href, name, environment, connector)?),
         };
-        Ok(Self { service })
+        Ok(Self { service, client: Mutex::default() })
     }
 
     /// The URL of the bucket, without a slash at the end.
@@ -170,17 +181,65 @@ impl Bucket {
         let mut request = HttpRequest::new(HttpRequestBody::empty());
         *request.uri_mut() = url.parse().map_err(|_| broken())?;
         *request.headers_mut() = ask.headers();
+        if let Some(headers) = ask.copy {
+            *request.method_mut() = Method::PUT;
+            request.headers_mut().extend(headers.clone());
+        }
         match &self.service {
             Service::Aws(aws) => aws.sign(ask.href, region, &mut request).await?,
             Service::Gcs(gcs) => gcs.sign(ask.href, &mut request).await?,
             Service::Azure(azure) => azure.sign(ask.href, &mut request).await?,
         }
         let (parts, _) = request.into_parts();
-        let mut request = Request::new(Method::GET, Url::parse(&parts.uri.to_string()).map_err(|_| broken())?);
+        let mut request = Request::new(parts.method, Url::parse(&parts.uri.to_string()).map_err(|_| broken())?);
         *request.headers_mut() = parts.headers;
         // After the signature: proxies change it.
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(request)
+    }
+
+    /// The client that writes to it.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if the settings for it cannot be used.
+    pub(crate) fn client(
+        &self,
+        href: &Href,
+        connector: impl FnOnce() -> Result<Connector>,
+    ) -> Result<Arc<dyn BucketClient>> {
+        let region = self.region();
+        let mut known = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = known.as_ref().filter(|(of, _)| *of == region) {
+            return Ok(client.clone());
+        }
+        let connector = connector()?;
+        let made: object_store::Result<Arc<dyn BucketClient>> = match &self.service {
+            Service::Aws(aws) => aws.client(&connector, &region),
+            Service::Gcs(gcs) => gcs.client(&connector),
+            Service::Azure(azure) => azure.client(&connector),
+        };
+        let client = made.map_err(|_| Error::settings(href, "the settings do not make a client that writes"))?;
+        *known = Some((region, client.clone()));
+        Ok(client)
+    }
+
+    /// Headers of a request that writes an object from another one of this service, if that has this ETag; `None` if it
+    /// has no such request for a copy that is whole when it is answered.
+    pub(crate) fn copy_headers(&self, from: &Self, source: &Href, etag: Option<&str>) -> Option<HeaderMap> {
+        let (_, key) = source.bucket_and_key()?;
+        let key = utf8_percent_encode(key, PATH);
+        let (prefix, name) = match (&self.service, &from.service) {
+            (Service::Aws(to), Service::Aws(from)) if to.is_beside(from) => ("x-amz", from.name()),
+            (Service::Gcs(to), Service::Gcs(from)) if to.is_beside(from) => ("x-goog", from.name()),
+            _ => return None,
+        };
+        let header = |end: &str, value: &str| {
+            let name = HeaderName::try_from(format!("{prefix}-copy-source{end}")).ok()?;
+            Some((name, HeaderValue::try_from(value).ok()?))
+        };
+        let mut headers: HeaderMap = std::iter::once(header("", &format!("/{name}/{key}"))?).collect();
+        headers.extend(etag.and_then(|etag| header("-if-match", etag)));
+        Some(headers)
     }
 
     /// The pages of a listing of the folder.

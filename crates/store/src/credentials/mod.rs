@@ -130,8 +130,7 @@ impl Credentials {
 }
 
 /// Hosts of NASA that take the bearer tokens of Earthdata Login.
-const EARTHDATA: [&str; 3] =
-    ["https://*.earthdata.nasa.gov", "https://*.earthdatacloud.nasa.gov", "https://data.nsidc.earthdatacloud.nasa.gov"];
+const EARTHDATA: [&str; 2] = ["https://*.earthdata.nasa.gov", "https://*.earthdatacloud.nasa.gov"];
 
 impl Login {
     fn header(&self, href: &Href) -> Result<(HeaderName, HeaderValue)> {

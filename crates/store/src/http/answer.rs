@@ -30,7 +30,7 @@ pub(crate) struct Answer {
     /// What the headers say of digests of the bytes: names in lower case.
     pub(crate) digests: Vec<(String, String)>,
     /// A range was asked of an object of no bytes.
-    pub(super) is_empty: bool,
+    pub(crate) is_empty: bool,
 }
 
 /// An answer that cannot be used.

@@ -2,20 +2,21 @@
 
 mod answer;
 mod body;
+mod change;
 mod cookies;
 mod guard;
 mod hops;
 mod hosts;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 
-use crate::bucket::{Ask, Bucket, Buckets, Verdict};
+use crate::bucket::{Ask, Bucket, BucketClient, Buckets, Connector, Verdict};
 use crate::credentials::Credentials;
 use crate::store::{ObjectMeta, StoreOptions};
 use crate::{Error, Href, Result, request, retry};
@@ -23,6 +24,7 @@ use crate::{Error, Href, Result, request, retry};
 pub(crate) use answer::Answer;
 use answer::{Refusal, classify, content_range, plain};
 pub(crate) use body::Body;
+pub(crate) use change::{Change, execute, watched};
 use cookies::Cookies;
 pub(crate) use guard::{Guard, is_public};
 use hops::Sent;
@@ -47,6 +49,8 @@ pub(crate) struct Http {
     pub(crate) credentials: Credentials,
     hosts: Arc<Hosts>,
     guard: Option<Guard>,
+    /// The client for bodies that go out, from the first one on.
+    writer: Arc<OnceLock<Client>>,
     options: StoreOptions,
 }
 
@@ -58,13 +62,14 @@ impl Http {
         let buckets = Buckets::new(&options.environment);
         let credentials = Credentials::of(&options.environment)?;
         let hosts = Arc::new(Hosts::new(options.per_host));
-        Ok(Self { client, buckets, credentials, hosts, guard: None, options: options.clone() })
+        let writer = Arc::default();
+        Ok(Self { client, buckets, credentials, hosts, guard: None, writer, options: options.clone() })
     }
 
     /// The same, but it reaches no address that is not public, except of hosts that are trusted.
     pub(crate) fn guarded(&self, guard: Guard) -> Result<Self> {
         let client = built(builder(&self.options).dns_resolver(Arc::new(guard.clone())))?;
-        Ok(Self { client, guard: Some(guard), ..self.clone() })
+        Ok(Self { client, guard: Some(guard), writer: Arc::default(), ..self.clone() })
     }
 
     /// The host of an href.
@@ -75,6 +80,12 @@ impl Http {
     /// The bucket of an href of an object store.
     pub(crate) fn bucket(&self, href: &Href) -> Result<Option<Arc<Bucket>>> {
         self.buckets.of(href, || Ok(self.client.clone()))
+    }
+
+    /// The client that writes to a bucket.
+    pub(crate) fn bucket_client(&self, bucket: &Bucket, href: &Href) -> Result<Arc<dyn BucketClient>> {
+        let StoreOptions { retries, read_timeout, .. } = self.options;
+        bucket.client(href, || Ok(Connector::for_bodies(self.writer()?, retries, read_timeout)))
     }
 
     /// Sends a request until it is answered, with the retries of the options and the pauses of its host.
@@ -157,10 +168,7 @@ impl Http {
         if !answer.is_partial {
             return Err(Error::NoRanges { href: ask.href.clone() });
         }
-        match content_range(answer.response.headers()) {
-            Some((start, end, _)) if start == range.start && end == range.end => Ok(answer),
-            _ => check_content_range(ask.href, &answer.response, range).map(|()| answer),
-        }
+        check_content_range(ask.href, &answer.response, range).map(|()| answer)
     }
 
     /// True if the first request for an object carries credentials.
