@@ -45,6 +45,19 @@ need_postgis() {
   [ -n "$installed" ] || [ "${CI:-}" != true ]
 }
 
+# For the Azure destination of tests/python/test_destinations.py; without npm that test says `skipped`.
+need_azurite() {
+  [ ! -e target/azurite/node_modules/.bin/azurite-blob ] || return 0
+  if ! command -v npm >/dev/null; then
+    [ "${CI:-}" = true ] || return 0
+    install_packages nodejs npm
+  fi
+  say "azurite, the emulator of Azure Blob Storage"
+  mkdir -p target/azurite
+  npm install --silent --no-audit --no-fund --prefix target/azurite azurite@3.35.0 ||
+    [ "${CI:-}" != true ]
+}
+
 make_venv() {
   local stamp=target/venv/made-from
   mkdir -p target
@@ -60,6 +73,7 @@ make_venv() {
 
 need_packages
 need_postgis
+need_azurite
 make_venv
 
 say "crates: unit, contract, golden and black-box tests"

@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 
+use outcrop_compute::parse_bytes;
 use outcrop_store::{Store, StoreOptions};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, FetchArgs};
 use crate::failure::Failure;
 use crate::progress::Bars;
 
@@ -25,14 +27,19 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(arguments: &Arguments, runtime: Handle) -> Result<Self, Failure> {
-        let usual = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
+        let mut usual = StoreOptions { retries: arguments.retries, ..StoreOptions::default() };
+        if let Command::Fetch(FetchArgs { limit_rate: Some(text), .. }) = &arguments.command {
+            let wrong =
+                || Failure::usage(format!("--limit-rate: `{text}` is not a size"), "write it like 500kB or 10MB");
+            usual.rate = Some(parse_bytes(text).filter(|rate| *rate > 0).ok_or_else(wrong)?);
+        }
         // Who asks for more transfers at once means it, also from one host.
         let jobs = if let Command::Fetch(args) = &arguments.command { args.jobs } else { 0 };
         let (concurrency, per_host) = (usual.concurrency.max(jobs), usual.per_host.max(jobs));
         let options = StoreOptions { concurrency, per_host, ..usual };
         Ok(Self {
             store: Store::new(options, runtime.clone())?,
-            progress: Bars::new(arguments),
+            progress: Bars::new(arguments)?,
             json: arguments.json,
             quiet: arguments.quiet,
             interrupt: Arc::default(),
@@ -77,13 +84,16 @@ impl Context {
 
     /// Runs async work to its end or to a signal; what is unfinished then is dropped, which removes temporary files.
     pub(crate) fn wait<T, E: Into<Failure>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+        const PATIENCE: Duration = Duration::from_secs(3);
         let shared = self.signal.clone();
-        self.runtime.block_on(async move {
+        let done = self.runtime.block_on(async move {
             tokio::select! {
                 result = work => result.map_err(Into::into),
                 () = shared.1.notified() => Err(Failure::Signal(shared.0.load(Ordering::SeqCst))),
             }
-        })
+        });
+        self.runtime.block_on(self.store.settle(PATIENCE));
+        done
     }
 
     /// The failure of work that stopped because of a signal.

@@ -9,6 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use outcrop_store::progress::{Event, Sink, Unit};
 
 use crate::args::Arguments;
+use crate::events::Events;
+use crate::failure::Failure;
 use crate::print;
 
 /// Bars of all running pieces of work.
@@ -17,6 +19,7 @@ pub(crate) struct Bars {
     multi: MultiProgress,
     quiet: bool,
     terminal: bool,
+    events: Option<Events>,
 }
 
 /// Without a terminal, work that takes longer than this says so at its end.
@@ -38,17 +41,27 @@ struct Total {
 }
 
 impl Bars {
-    pub(crate) fn new(arguments: &Arguments) -> Self {
-        Self { multi: MultiProgress::new(), quiet: arguments.quiet, terminal: std::io::stderr().is_terminal() }
+    pub(crate) fn new(arguments: &Arguments) -> Result<Self, Failure> {
+        let events = arguments.events.as_deref().map(Events::create).transpose()?;
+        let terminal = std::io::stderr().is_terminal();
+        Ok(Self { multi: MultiProgress::new(), quiet: arguments.quiet, terminal, events })
+    }
+
+    /// The stream of events, where one is written.
+    pub(crate) fn events(&self) -> Option<&Events> {
+        self.events.as_ref()
     }
 
     /// A sink that draws.
     pub(crate) fn sink(&self) -> Sink {
         if self.quiet {
-            return Sink::default();
+            return self.events.clone().map_or_else(Sink::default, |all| Sink::new(move |event| all.progress(&event)));
         }
         let (bars, state) = (self.clone(), Arc::new(Mutex::new((HashMap::new(), Total::default()))));
         Sink::new(move |event| {
+            if let Some(events) = &bars.events {
+                events.progress(&event);
+            }
             if let Ok(mut state) = state.lock() {
                 let (pieces, total) = &mut *state;
                 if bars.terminal {

@@ -24,6 +24,7 @@ pub(crate) enum Conflict {
     outcrop fetch daymet --role data --datetime 1980/1981 --to local --dry-run\n  \
     outcrop fetch daymet --asset tmin,tmax --ids pr-1980 --to local --retry-failed\n  \
     outcrop fetch daymet --asset tmin --bbox=-67,18,-66,19 --datetime 1980-01/1980-03 --to part --cut\n  \
+    outcrop fetch s2 --asset-filter 'gsd <= 20' --to local --limit-rate 10MB\n  \
     outcrop fetch daymet --asset tmin --to s3://bucket/daymet\n  \
     outcrop fetch local --verify")]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
@@ -39,6 +40,9 @@ pub(crate) struct FetchArgs {
     /// Only assets of one of these media types: image/tiff, 'image/*' ...
     #[arg(long = "media-type", value_name = "TYPE", value_delimiter = ',')]
     pub(crate) media_types: Vec<String>,
+    /// Only assets that this CQL2 text holds for: its own fields, then the properties of its item, and `key`.
+    #[arg(long, value_name = "CQL2")]
+    pub(crate) asset_filter: Option<String>,
     /// Where the copies and the new catalog go: a folder, or a URL of s3, gs, az or a WebDAV server.
     #[arg(long, value_name = "HREF", required_unless_present_any = ["in_place", "verify"])]
     pub(crate) to: Option<String>,
@@ -59,6 +63,9 @@ pub(crate) struct FetchArgs {
     /// Files copied at once.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) jobs: usize,
+    /// Most bytes in a second of all transfers together, like 500kB or 10MB.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) limit_rate: Option<String>,
     /// Say what would be copied, copy nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -66,7 +73,7 @@ pub(crate) struct FetchArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) retry_failed: bool,
     /// Hold the local files of the source against the sizes and digests of their items; copy nothing.
-    #[arg(long, conflicts_with_all = ["to", "in_place", "assets", "roles", "media_types", "dry_run", "retry_failed"])]
+    #[arg(long, conflicts_with_all = ["to", "in_place", "assets", "roles", "media_types", "asset_filter", "dry_run", "retry_failed"])]
     pub(crate) verify: bool,
     /// Digest of copies whose catalog tells none, for `file:checksum`: blake3, sha2-256, sha2-512, sha3-256, md5 ... or none.
     #[arg(long, value_name = "NAME", default_value = "blake3")]

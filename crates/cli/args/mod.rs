@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Say nothing but results and errors.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Write what happens to this file, a line of JSON each: begin, progress, end, asset.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) events: Option<String>,
     /// Further tries of a request that may pass.
     #[arg(long, global = true, value_name = "N", default_value_t = 4)]
     pub(crate) retries: u32,

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use outcrop_catalog::{SearchOptions, portrait, search};
+use outcrop_catalog::{Cql, SearchOptions, portrait, search};
 use outcrop_compute::human;
 use outcrop_fetcher::{
-    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, LEDGER, OnConflict, Selection, State, Target,
-    Told, check, fetch,
+    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, Filter, LEDGER, OnConflict, Selection, State,
+    Target, Told, check, fetch,
 };
+use outcrop_stac::RawItem;
 use outcrop_store::{Href, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{search_options, source};
 use crate::args::{Conflict, FetchArgs};
@@ -18,8 +19,12 @@ use crate::failure::{Failure, Outcome};
 use crate::print;
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failure> {
-    let selection =
-        Selection { keys: args.assets.clone(), roles: args.roles.clone(), media_types: args.media_types.clone() };
+    let selection = Selection {
+        keys: args.assets.clone(),
+        roles: args.roles.clone(),
+        media_types: args.media_types.clone(),
+        filter: args.asset_filter.as_deref().map(filter).transpose()?,
+    };
     let all = [&selection.keys, &selection.roles, &selection.media_types];
     if all.iter().any(|texts| texts.iter().any(String::is_empty)) {
         return Err(Failure::usage("an asset key, role or media type is empty", "`outcrop describe` lists the keys"));
@@ -96,16 +101,34 @@ fn store_for(context: &Context, args: &FetchArgs) -> Result<Store, Failure> {
     {
         return Ok(store.clone());
     }
-    Ok(store.guarded(&[href])?)
+    let to = args.to.as_deref().map(Href::parse).transpose()?;
+    Ok(store.guarded(&[Some(href), to].into_iter().flatten().collect::<Vec<_>>())?)
 }
 
-/// A dry run lists what it would copy.
+/// Assets that an expression holds for, as if their fields were properties of the item.
+fn filter(text: &str) -> Result<Filter, Failure> {
+    let cql = Cql::parse(text)?;
+    Ok(Filter::new(move |item, key, asset| {
+        let mut properties = item.body().get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        properties.extend(asset.clone());
+        properties.insert("key".into(), key.into());
+        let one = json!({"type": "Feature", "id": item.id(), "geometry": null, "links": [], "assets": {},
+            "properties": properties});
+        Ok(cql.fits(&RawItem::parse(item.href().clone(), serde_json::to_vec(&one)?.into())?)?)
+    }))
+}
+
+/// A dry run lists what it would copy; events tell each line of the ledger.
 fn told(context: &Context, args: &FetchArgs) -> Told {
-    if !args.dry_run || context.json {
+    let (is_listed, events) = (args.dry_run && !context.json, context.progress.events().cloned());
+    if !is_listed && events.is_none() {
         return Told::default();
     }
-    Told::new(|line| {
-        if line.state == State::Done {
+    Told::new(move |line| {
+        if let Some(events) = &events {
+            events.tell("asset", serde_json::to_value(line).unwrap_or_default());
+        }
+        if is_listed && line.state == State::Done {
             let size = line.size.filter(|size| *size > 0).map_or_else(|| "?".to_owned(), human);
             print::data(&format!("{:>10}  {} {}  {}\n", size, line.item, line.asset, line.href));
         }
@@ -121,7 +144,7 @@ fn tell_failed(args: &FetchArgs, failed: &[Failed]) {
     }
 }
 
-fn as_json(failed: &[Failed]) -> Vec<serde_json::Value> {
+fn as_json(failed: &[Failed]) -> Vec<Value> {
     let one =
         |f: &Failed| json!({"item": f.item, "asset": f.asset, "href": f.href, "why": print::chain(&f.why).join(": ")});
     failed.iter().map(one).collect()

@@ -22,6 +22,17 @@ pub enum Error {
         /// The keys there are.
         known: String,
     },
+    /// The test of an asset cannot be made.
+    #[error("cannot tell whether asset `{asset}` of item `{item}` is wanted")]
+    Filter {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Two files of one item would have one name.
     #[error(
         "`{first}` and `{second}` would both be the file `{name}` of item `{item}`; fetch them into different folders"

@@ -28,6 +28,6 @@ pub use fetch::{Failure, FetchOptions, FetchReport, Target, Told, fetch};
 pub use ledger::{LEDGER, Line, State};
 pub use place::{OnConflict, name_of_copy};
 pub use rewrite::href_of_copy;
-pub use selection::Selection;
+pub use selection::{Filter, Selection};
 pub use single::{CopiedObject, CopyOptions, copy};
 pub use verify::{Algorithm, Checksum, Verified};

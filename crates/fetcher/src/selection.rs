@@ -1,7 +1,9 @@
 //! Which assets of an item are wanted.
 
+use std::sync::Arc;
+
 use outcrop_stac::Document;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
@@ -16,7 +18,40 @@ pub struct Selection {
     pub roles: Vec<String>,
     /// Media types, of which one must fit; parameters count only where they are given.
     pub media_types: Vec<String>,
+    /// A test of item and asset.
+    pub filter: Option<Filter>,
 }
+
+type Fits = dyn Fn(&Document, &str, &Map<String, Value>) -> std::result::Result<bool, Cause> + Send + Sync;
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A test of an asset, by its item, its key and its fields.
+#[derive(Clone)]
+pub struct Filter(Arc<Fits>);
+
+impl Filter {
+    /// The assets for which `fits` is true.
+    pub fn new(
+        fits: impl Fn(&Document, &str, &Map<String, Value>) -> std::result::Result<bool, Cause> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(fits))
+    }
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
+/// One is equal to its clones only.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Filter {}
 
 impl Selection {
     /// The assets of these keys.
@@ -26,22 +61,34 @@ impl Selection {
 
     /// True if nothing is chosen.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.roles.is_empty() && self.media_types.is_empty()
+        self.keys.is_empty() && self.roles.is_empty() && self.media_types.is_empty() && self.filter.is_none()
     }
 
-    /// The keys that are wanted of an item, in its order, and an error for each key that it lacks.
+    /// The keys that are wanted of an item, in its order, and an error for each key that it lacks or that cannot be judged.
     pub(crate) fn of(&self, item: &Document) -> (Vec<String>, Vec<(String, Error)>) {
-        let wanted = item.assets().filter(|(key, asset)| self.wants(key, asset)).map(|(key, _)| key.to_owned());
+        let mut failed = Vec::new();
+        let mut fits = |key: &str, asset: &Map<String, Value>| match self.filter.as_ref().map(|f| f.0(item, key, asset))
+        {
+            None => true,
+            Some(Ok(fits)) => fits,
+            Some(Err(source)) => {
+                let (item, asset) = (item.id().to_owned(), key.to_owned());
+                failed.push((key.to_owned(), Error::Filter { item, asset, source }));
+                false
+            }
+        };
+        let wanted = item.assets().filter(|(key, asset)| self.wants(key, asset) && fits(key, asset));
+        let wanted: Vec<String> = wanted.map(|(key, _)| key.to_owned()).collect();
         let has = |key: &str| item.asset(key).is_some();
         let lacking = self.keys.iter().filter(|key| !key.contains(['*', '?']) && !has(key));
         let lacking = lacking.map(|key| {
             let known = item.assets().map(|(key, _)| key).collect::<Vec<_>>().join(", ");
             (key.clone(), Error::NoAsset { item: item.id().to_owned(), asset: key.clone(), known })
         });
-        (wanted.collect(), lacking.collect())
+        (wanted, failed.into_iter().chain(lacking).collect())
     }
 
-    fn wants(&self, key: &str, asset: &serde_json::Map<String, Value>) -> bool {
+    fn wants(&self, key: &str, asset: &Map<String, Value>) -> bool {
         let any = |patterns: &[String], text: &str| patterns.iter().any(|pattern| fits(pattern, text));
         let roles = asset.get("roles").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let media = asset.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -95,7 +142,8 @@ mod tests {
         let item = Document::from_value(Href::parse("/i.json").unwrap(), item).unwrap();
         let of = |keys: &[&str], roles: &[&str], types: &[&str]| {
             let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-            let selection = Selection { keys: texts(keys), roles: texts(roles), media_types: texts(types) };
+            let selection =
+                Selection { keys: texts(keys), roles: texts(roles), media_types: texts(types), filter: None };
             let (wanted, lacking) = selection.of(&item);
             (wanted.join(" "), lacking.len())
         };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod cut;
+mod destinations;
 mod faults;
 mod fetch;
 mod origins;

@@ -19,6 +19,7 @@ mod local;
 mod name;
 pub mod progress;
 pub mod publish;
+mod rate;
 mod redirect;
 mod request;
 mod retry;

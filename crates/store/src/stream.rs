@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::bucket::Ask;
 use crate::http::Body;
+use crate::rate::Rate;
 use crate::store::{Counters, Permit, joined};
 use crate::{Error, Href, ObjectMeta, Result, Store, local, sniff};
 
@@ -36,6 +37,7 @@ pub struct Streamed {
     end: Option<u64>,
     source: Source,
     counters: Arc<Counters>,
+    rate: Rate,
     _permit: Permit,
 }
 
@@ -69,6 +71,7 @@ impl Store {
             end: answer.size,
             source: Source::Remote(Box::new(Body::new(href, answer.response, self.http.options()))),
             counters: self.counters.clone(),
+            rate: self.rate.clone(),
             _permit: permit,
         })
     }
@@ -109,6 +112,7 @@ impl Store {
             end: Some(range.end),
             source: Source::Remote(Box::new(Body::new(href, answer.response, self.http.options()))),
             counters: self.counters.clone(),
+            rate: self.rate.clone(),
             _permit: permit,
         })
     }
@@ -134,6 +138,7 @@ impl Store {
             end: Some(size.min(range.end)),
             source: Source::Local(Some(file)),
             counters: self.counters.clone(),
+            rate: self.rate.clone(),
             _permit: permit,
         })
     }
@@ -160,6 +165,7 @@ impl Streamed {
     /// [`Error::Transport`] with `tries` 0 where the body broke off, so that another request may bring the rest;
     /// [`Error::Truncated`] if more comes than there is; [`Error::HtmlPage`].
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        self.rate.ready().await;
         let part = match &mut self.source {
             Source::Remote(body) => body.next().await?,
             Source::Local(file) => read_on(&self.href, file, self.end.unwrap_or(0).saturating_sub(self.at)).await?,
@@ -179,6 +185,7 @@ impl Streamed {
             Source::Local(_) => &self.counters.local,
         };
         counter.fetch_add(part.len() as u64, Ordering::Relaxed);
+        self.rate.spend(part.len());
         self.at += part.len() as u64;
         match self.end.filter(|end| self.at > *end) {
             Some(want) => Err(Error::Truncated { href: self.href.clone(), got: self.at, want }),

@@ -344,10 +344,3 @@ fn settings_that_cannot_be_used_are_named() {
         assert!(matches!(error, Error::Settings { .. }) && error.to_string().contains(want), "{href}: {error}");
     }
 }
-
-#[test]
-fn object_stores_are_not_written() {
-    let place = Place::new("s3");
-    let error = place.store.wait(place.store.put(&place.href("n.nc"), content().into())).unwrap_err();
-    assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
-}

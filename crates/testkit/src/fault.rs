@@ -158,7 +158,7 @@ impl Answer {
         answer
     }
 
-    fn with_body(&mut self, body: Vec<u8>) {
+    pub(crate) fn with_body(&mut self, body: Vec<u8>) {
         self.set("Content-Length", &body.len().to_string());
         self.body = body;
     }

@@ -3,6 +3,7 @@
 
 mod archive;
 mod bucket;
+mod depot;
 mod fault;
 mod service;
 
@@ -13,6 +14,7 @@ use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::{NpzReader, ReadableElement};
 
 pub use archive::{Archive, Object, Request};
+pub use depot::{Deed, Depot, Trouble};
 pub use fault::{Fault, Times};
 pub use service::{Answer, Asked, Service};
 

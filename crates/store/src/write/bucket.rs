@@ -8,6 +8,7 @@ use object_store::path::Path;
 use object_store::{MultipartId, ObjectStoreExt, PutPayload};
 use tokio::task::JoinSet;
 
+use super::Open;
 use crate::bucket::{Bucket, BucketClient, not_written};
 use crate::{Error, Href, Result, Store};
 
@@ -23,6 +24,7 @@ pub(super) struct Parts {
     id: Option<MultipartId>,
     done: Vec<Option<PartId>>,
     going: JoinSet<Result<(usize, PartId)>>,
+    _open: Open,
 }
 
 impl std::fmt::Debug for Parts {
@@ -82,8 +84,8 @@ impl Parts {
             id = client.create_multipart(&path).await;
         }
         let id = Some(id.map_err(|error| not_written(href, &error))?);
-        let (store, href) = (store.clone(), href.clone());
-        Ok(Self { store, href, client, path, id, done: Vec::new(), going: JoinSet::new() })
+        let (store, href, open) = (store.clone(), href.clone(), store.writing.open());
+        Ok(Self { store, href, client, path, id, done: Vec::new(), going: JoinSet::new(), _open: open })
     }
 
     /// Sends the next part, after it has waited for one of those on their way if they are many.
@@ -132,6 +134,7 @@ impl Drop for Parts {
         let Some(id) = self.id.take() else { return };
         let (client, path) = (self.client.clone(), self.path.clone());
         // The parts would be paid for until somebody removes them.
-        self.store.runtime().spawn(async move { client.abort_multipart(&path, &id).await });
+        let give_up = async move { drop(client.abort_multipart(&path, &id).await) };
+        self.store.writing.clean(self.store.runtime(), give_up);
     }
 }

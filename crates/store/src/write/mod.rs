@@ -6,13 +6,18 @@
 mod bucket;
 mod webdav;
 
+use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use crate::bucket::Ask;
 use crate::http::Change;
@@ -48,17 +53,45 @@ enum Way {
     WebDav(Flow),
 }
 
-/// Requests that write, at once; each holds at most a part in memory.
+/// Requests that write, at once, each with at most a part in memory; and those that take back what was given up.
 #[derive(Debug, Clone)]
-pub(crate) struct Writing(Arc<Semaphore>);
+pub(crate) struct Writing {
+    turns: Arc<Semaphore>,
+    /// Uploads that are neither finished nor given up.
+    open: Arc<AtomicUsize>,
+    cleaning: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// An upload that is neither finished nor given up.
+#[derive(Debug)]
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Writing {
     pub(crate) fn new(most: usize) -> Self {
-        Self(Arc::new(Semaphore::new(most.max(1))))
+        Self { turns: Arc::new(Semaphore::new(most.max(1))), open: Arc::default(), cleaning: Arc::default() }
     }
 
     async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.clone().acquire_owned().await.ok()
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
+    /// Counts an upload until the answer is dropped.
+    fn open(&self) -> Open {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        Open(self.open.clone())
+    }
+
+    /// Takes back, in the background, what an upload left.
+    fn clean(&self, runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
+        let mut cleaning = self.cleaning.lock().unwrap_or_else(PoisonError::into_inner);
+        while cleaning.try_join_next().is_some() {}
+        cleaning.spawn_on(work, runtime);
     }
 }
 
@@ -153,6 +186,23 @@ impl Store {
         let size = size.ok_or_else(|| Error::answer(href, "it does not say the size of the file"))?;
         let meta = ObjectMeta { etag: answer.etag, modified: answer.modified, ..ObjectMeta::new(href.clone(), size) };
         Ok((meta, answer.digests))
+    }
+
+    /// Waits until what was given up is taken back, at most so long: before a program ends.
+    pub async fn settle(&self, patience: Duration) {
+        let all = async {
+            // Tasks that were ended drop what they held a little later.
+            while self.writing.open.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let mut cleaning = {
+                let mut cleaning = self.writing.cleaning.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *cleaning)
+            };
+            while cleaning.join_next().await.is_some() {}
+        };
+        // What is not taken back then, the rules of the bucket remove, or the next upload.
+        let _ = tokio::time::timeout(patience, all).await;
     }
 
     /// Removes an object elsewhere, if it is there.

@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::Open;
 use crate::http::Change;
 use crate::{Error, Href, Result, Store};
 
@@ -22,6 +23,7 @@ pub(super) struct Flow {
     parts: Option<mpsc::Sender<std::io::Result<Bytes>>>,
     task: Option<JoinHandle<Result<()>>>,
     is_done: bool,
+    _open: Open,
 }
 
 /// The name of a file before it is whole.
@@ -79,6 +81,17 @@ async fn make_folders(store: &Store, href: &Href) -> Result<()> {
     Ok(())
 }
 
+/// A failure by the name that people know.
+fn named(href: &Href, error: Error) -> Error {
+    let href = href.clone();
+    match error {
+        Error::NotWritten { why, .. } => Error::NotWritten { href, why },
+        Error::Status { status, .. } => Error::Status { href, status },
+        Error::Transport { tries, source, .. } => Error::Transport { href, tries, source },
+        other => other,
+    }
+}
+
 /// Gives a file its name, in the place of what has it now.
 async fn rename(store: &Store, hidden: &Href, href: &Href) -> Result<()> {
     let target = store.http.url_of(href)?;
@@ -87,19 +100,18 @@ async fn rename(store: &Store, hidden: &Href, href: &Href) -> Result<()> {
     headers.insert("destination", HeaderValue::try_from(target.as_str()).map_err(broken)?);
     headers.insert("overwrite", HeaderValue::from_static("T"));
     let change = Change { href: hidden, method: method("MOVE"), headers, body: None };
-    match store.http.change(&change, |_| false).await {
-        Err(Error::NotWritten { why, .. }) => {
-            Err(Error::NotWritten { href: href.clone(), why: format!("MOVE: {why}") })
-        }
-        other => other.map(|_| ()),
-    }
+    let renamed = store.http.change(&change, |_| false).await.map(|_| ());
+    renamed.map_err(|error| match named(href, error) {
+        Error::NotWritten { href, why } => Error::NotWritten { href, why: format!("MOVE: {why}") },
+        other => other,
+    })
 }
 
 /// Writes a file by one request under a hidden name, and renames it.
 pub(super) async fn put(store: &Store, href: &Href, bytes: Bytes) -> Result<()> {
     let hidden = hidden(href)?;
     let change = Change { href: &hidden, method: Method::PUT, headers: HeaderMap::new(), body: Some(bytes) };
-    in_folders(store, &change).await?;
+    in_folders(store, &change).await.map_err(|error| named(href, error))?;
     rename(store, &hidden, href).await
 }
 
@@ -130,13 +142,13 @@ impl Flow {
         let hidden = hidden(href)?;
         // An empty file first: it makes the folders, and tells what the server thinks of it before the bytes are gone.
         let change = Change { href: &hidden, method: Method::PUT, headers: HeaderMap::new(), body: Some(Bytes::new()) };
-        in_folders(store, &change).await?;
+        in_folders(store, &change).await.map_err(|error| named(href, error))?;
         let (parts, from) = mpsc::channel(WAITING);
         let body = stream::unfold(from, |mut from| async move { Some((from.recv().await?, from)) });
         let (owner, place) = (store.clone(), hidden.clone());
         let task = store.runtime().spawn(async move { owner.http.send_stream(&place, size, body).await });
-        let (store, href) = (store.clone(), href.clone());
-        Ok(Self { store, href, hidden, parts: Some(parts), task: Some(task), is_done: false })
+        let (store, href, open) = (store.clone(), href.clone(), store.writing.open());
+        Ok(Self { store, href, hidden, parts: Some(parts), task: Some(task), is_done: false, _open: open })
     }
 
     pub(super) async fn send(&mut self, part: Bytes) -> Result<()> {
@@ -152,7 +164,7 @@ impl Flow {
         self.parts = None;
         let ended = || Error::NotWritten { href: self.href.clone(), why: "the server ended the request".to_owned() };
         match self.task.take() {
-            Some(task) => task.await.map_err(|_| ended())?,
+            Some(task) => task.await.map_err(|_| ended())?.map_err(|error| named(&self.href, error)),
             None => Err(ended()),
         }
     }
@@ -175,6 +187,6 @@ impl Drop for Flow {
         }
         let (store, hidden) = (self.store.clone(), self.hidden.clone());
         // What stays does no harm: the next one takes its place.
-        self.store.runtime().spawn(async move { store.delete(&hidden).await });
+        self.store.writing.clean(self.store.runtime(), async move { drop(store.delete(&hidden).await) });
     }
 }
