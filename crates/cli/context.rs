@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 use outcrop_compute::parse_bytes;
-use outcrop_store::{Store, StoreOptions};
+use outcrop_store::{Store, StoreOptions, Voice};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -37,9 +37,13 @@ impl Context {
         let jobs = if let Command::Fetch(args) = &arguments.command { args.jobs } else { 0 };
         let (concurrency, per_host) = (usual.concurrency.max(jobs), usual.per_host.max(jobs));
         let options = StoreOptions { concurrency, per_host, ..usual };
+        let progress = Bars::new(arguments)?;
+        let shown = progress.clone();
+        let voice = Voice::new(move |text| shown.line(text));
+        let options = StoreOptions { voice, ..options };
         Ok(Self {
             store: Store::new(options, runtime.clone())?,
-            progress: Bars::new(arguments)?,
+            progress,
             json: arguments.json,
             quiet: arguments.quiet,
             interrupt: Arc::default(),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use outcrop_catalog::{Cql, SearchOptions, portrait, search};
+use futures::StreamExt;
+use outcrop_catalog::{Cql, SearchOptions, portrait, search, search_raw};
 use outcrop_compute::human;
 use outcrop_fetcher::{
     Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, Filter, LEDGER, OnConflict, Selection, State,
@@ -54,7 +55,8 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
         told: told(context, args),
         ..FetchOptions::new(selection, target)
     };
-    let mut report = context.wait(fetch(&store, search(&store, &from, &options), &fetching))?;
+    let items = search_raw(&store, &from, &options).map(|found| found.map(|found| (found.item, found.ancestors)));
+    let mut report = context.wait(fetch(&store, items, &fetching))?;
     if report.items == 0
         && report.failed.len() == 1
         && report.failed[0].item.is_empty()

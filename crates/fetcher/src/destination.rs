@@ -5,11 +5,13 @@
 use std::collections::HashSet;
 use std::pin::pin;
 
+use bytes::Bytes;
 use futures::StreamExt;
-use outcrop_stac::{Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
+use outcrop_stac::{Ancestors, Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
 use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
 
+use crate::again::{Kept, path_of};
 use crate::fetch::Target;
 use crate::rewrite::{Copied, rewritten};
 use crate::site::Site;
@@ -39,25 +41,42 @@ impl Destination {
         Self { target, writer: None, seen: HashSet::new() }
     }
 
-    /// Writes an item with the hrefs of its copies.
-    pub(crate) async fn add(&mut self, store: &Store, node: &Node, copies: &[Copied]) -> Result<()> {
+    /// Writes an item with the hrefs of its copies. Where its new document is, and its bytes.
+    pub(crate) async fn add(&mut self, store: &Store, node: &Node, copies: &[Copied]) -> Result<Option<(Href, Bytes)>> {
         let Target::Folder(to) = self.target.clone() else {
-            return if copies.is_empty() { Ok(()) } else { write_in_place(store, node, copies).await };
+            if !copies.is_empty() {
+                write_in_place(store, node, copies).await?;
+            }
+            return Ok(None);
         };
-        if self.writer.is_none() {
-            self.writer = Some(start(store, &to, node).await?);
-        }
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        let path: Vec<String> = node.ancestors.iter().skip(1).map(|above| above.id().to_owned()).collect();
-        for (depth, above) in node.ancestors.iter().enumerate().skip(1) {
-            writer.add_catalog(&path[..depth], above.body.clone())?;
-        }
+        let path = path_of(&node.ancestors);
+        let writer = self.writer(store, &to, &node.ancestors).await?;
         let own = [&path[..], &[node.document.id().to_owned()]].concat();
         let ids: Vec<&str> = own.iter().map(String::as_str).collect();
         let at = document_href(&to, &ids, Kind::Item)?;
-        writer.add_at(&path, rewritten(&node.document, &at, copies)?)?;
+        let bytes = writer.add_at(&path, rewritten(&node.document, &at, copies)?)?;
         self.seen.insert(mark(&at));
+        Ok(Some((at, bytes)))
+    }
+
+    /// Names an item whose document is there and stays.
+    pub(crate) async fn keep(&mut self, store: &Store, kept: &Kept) -> Result<()> {
+        let Target::Folder(to) = self.target.clone() else { return Ok(()) };
+        let writer = self.writer(store, &to, &kept.ancestors).await?;
+        writer.add_existing(&kept.path(), &kept.id)?;
+        self.seen.insert(mark(&kept.at));
         Ok(())
+    }
+
+    /// The writer, with the catalogs above an item.
+    async fn writer(&mut self, store: &Store, to: &Href, ancestors: &Ancestors) -> Result<&mut TreeWriter> {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => start(store, to, ancestors).await?,
+        };
+        let added = add_catalogs(&mut writer, ancestors);
+        let writer = self.writer.insert(writer);
+        added.map(|()| writer)
     }
 
     /// Adds what the destination held before, then publishes the catalogs, each with its members by name.
@@ -72,11 +91,8 @@ impl Destination {
                 if node.document.kind() != Kind::Item || self.seen.contains(&mark(node.document.href())) {
                     continue;
                 }
-                let path: Vec<String> = node.ancestors.iter().skip(1).map(|above| above.id().to_owned()).collect();
-                for (depth, above) in node.ancestors.iter().enumerate().skip(1) {
-                    writer.add_catalog(&path[..depth], above.body.clone())?;
-                }
-                writer.add_at(&path, node.document.into_body())?;
+                add_catalogs(&mut writer, &node.ancestors)?;
+                writer.add_at(&path_of(&node.ancestors), node.document.into_body())?;
             }
         }
         writer.sort();
@@ -115,8 +131,19 @@ async fn root_of(store: &Store, to: &Href) -> Result<Option<Href>> {
     Ok(None)
 }
 
-async fn start(store: &Store, to: &Href, node: &Node) -> Result<TreeWriter> {
-    let root = node.ancestors.first().map_or_else(alone, |root| root.body.clone());
+/// Adds the catalogs above an item that are not there yet.
+fn add_catalogs(writer: &mut TreeWriter, ancestors: &Ancestors) -> Result<()> {
+    let path = path_of(ancestors);
+    for (depth, above) in ancestors.iter().enumerate().skip(1) {
+        if writer.catalog_mut(&path[..depth]).is_none() {
+            writer.add_catalog(&path[..depth], above.body.clone())?;
+        }
+    }
+    Ok(())
+}
+
+async fn start(store: &Store, to: &Href, ancestors: &Ancestors) -> Result<TreeWriter> {
+    let root = ancestors.first().map_or_else(alone, |root| root.body.clone());
     let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(href) = root_of(store, to).await? {
         let found = outcrop_stac::read(store, &href).await?.id().to_owned();

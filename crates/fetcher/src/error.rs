@@ -82,6 +82,19 @@ pub enum Error {
         #[source]
         source: outcrop_store::Error,
     },
+    /// A host does not give an asset, and its item says what it wants.
+    #[error("cannot fetch asset `{asset}` of item `{item}`, which says that it wants {wants}")]
+    Refused {
+        /// Id of the item.
+        item: String,
+        /// The key.
+        asset: String,
+        /// A login, or that the reader pays.
+        wants: String,
+        /// The reason.
+        #[source]
+        source: outcrop_store::Error,
+    },
     /// A part of an asset cannot be made.
     #[error("cannot cut asset `{asset}` of item `{item}`")]
     Cut {

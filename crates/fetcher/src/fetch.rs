@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::stream::{Stream, StreamExt};
-use outcrop_stac::Node;
 use outcrop_store::progress::Sink;
 use outcrop_store::{Href, Store};
 use tokio::task::JoinSet;
 
+use crate::again::{self, Wanted};
 use crate::cut::Cut;
 use crate::destination::Destination;
 use crate::item::{Done, Run, line_of_failure, locked, owner_of};
@@ -142,12 +142,13 @@ pub struct FetchReport {
 /// # Errors
 /// [`Error::NoAssets`], [`Error::OtherCatalog`], [`Error::Busy`] and [`Error::NoLedger`] for the destination,
 /// [`Error::Journal`] and [`Error::Stac`] if it cannot be written.
-pub async fn fetch<E>(
+pub async fn fetch<N, E>(
     store: &Store,
-    items: impl Stream<Item = std::result::Result<Node, E>>,
+    items: impl Stream<Item = std::result::Result<N, E>>,
     options: &FetchOptions,
 ) -> Result<FetchReport>
 where
+    N: Into<Wanted>,
     E: std::error::Error + Send + Sync + 'static,
 {
     let start = Instant::now();
@@ -162,7 +163,7 @@ where
     loop {
         tokio::select! {
             next = items.next(), if has_more && working.len() < width => match next {
-                Some(Ok(node)) => drop(working.spawn(run.clone().item(node))),
+                Some(Ok(item)) => drop(working.spawn(run.clone().item(item.into()))),
                 Some(Err(error)) => report.unreadable(&run, Error::Item(Box::new(error))).await?,
                 None => has_more = false,
             },
@@ -199,39 +200,58 @@ async fn publish_journals(run: &Run) {
 
 /// Takes up what became of an item.
 async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchReport, done: Done) -> Result<()> {
-    let Done { node, copies, lines, failed, warnings, book, bytes, is_left_out } = done;
-    report.items += u64::from(node.is_some() && !is_left_out);
-    report.bytes += bytes;
-    report.failures += failed.len() as u64;
-    report.failed.extend(failed.into_iter().take(TOLD.saturating_sub(report.failed.len())));
-    report.warnings.extend(warnings.into_iter().take(TOLD.saturating_sub(report.warnings.len())));
-    for line in lines {
+    report.items += u64::from(done.kept.is_some() || (done.node.is_some() && !done.is_left_out));
+    report.bytes += done.bytes;
+    for line in &done.lines {
         report.copied += u64::from(matches!(line.state, State::Done | State::Unverified));
         report.skipped += u64::from(line.state == State::Skipped);
         report.unverified += u64::from(line.state == State::Unverified);
         if let Some(tell) = &run.options.told.0 {
-            tell(&line);
+            tell(line);
         }
-        book.as_ref().map_or(Ok(()), |book| book.note(&line))?;
+        done.book.as_ref().map_or(Ok(()), |book| book.note(line))?;
     }
-    let Some(node) = node.filter(|_| !run.options.dry_run && !is_left_out) else { return Ok(()) };
-    match destination.add(&run.store, &node, &copies).await {
-        Ok(()) => {}
+    let is_written = !run.options.dry_run && !done.is_left_out;
+    let added = match (&done.kept, done.node.as_ref().filter(|_| is_written)) {
+        (Some(kept), _) => destination.keep(&run.store, kept).await.map(|()| None),
+        (None, Some(node)) => destination.add(&run.store, node, &done.copies).await,
+        (None, None) => Ok(None),
+    };
+    match added {
+        Ok(Some((at, bytes))) => {
+            if let Some(book) = &done.book
+                && let Some(entry) = again::line_of(book, &done, &at, &bytes)
+            {
+                locked(&book.journal).add(&entry)?;
+            }
+        }
+        Ok(None) => {}
         Err(error @ (Error::OtherCatalog { .. } | Error::Stac(outcrop_stac::Error::Write { .. }))) => {
             return Err(error);
         }
-        Err(why) => {
-            report.failures += 1;
-            let (item, href) = (node.document.id().to_owned(), node.document.href().to_string());
-            let line = line_of_failure(&owner_of(&node), "", &href, &why);
-            book.as_ref().map_or(Ok(()), |book| book.note(&line))?;
-            report.failed.push(Failure { item, asset: String::new(), href, why });
-        }
+        Err(why) => report.not_written(&done, why)?,
     }
+    let Done { failed, warnings, .. } = done;
+    report.failures += failed.len() as u64;
+    report.failed.extend(failed.into_iter().take(TOLD.saturating_sub(report.failed.len())));
+    report.warnings.extend(warnings.into_iter().take(TOLD.saturating_sub(report.warnings.len())));
     Ok(())
 }
 
 impl FetchReport {
+    /// An item whose document could not be written.
+    fn not_written(&mut self, done: &Done, why: Error) -> Result<()> {
+        let node = done.node.as_ref();
+        let owner = node.map_or_else(String::new, owner_of);
+        let id = node.map_or_else(String::new, |node| node.document.id().to_owned());
+        let href = node.map_or_else(String::new, |node| node.document.href().to_string());
+        let line = line_of_failure(&owner, "", &href, &why);
+        done.book.as_ref().map_or(Ok(()), |book| book.note(&line))?;
+        self.failures += 1;
+        self.failed.push(Failure { item: id, asset: String::new(), href, why });
+        Ok(())
+    }
+
     /// An item that could not be read.
     async fn unreadable(&mut self, run: &Run, why: Error) -> Result<()> {
         let line = line_of_failure("", "", "", &why);

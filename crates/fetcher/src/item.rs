@@ -8,6 +8,7 @@ use outcrop_store::progress::{Progress, Unit};
 use outcrop_store::{Href, Store};
 use tokio::sync::Semaphore;
 
+use crate::again::{self, Kept, Wanted, mark_of, path_of};
 use crate::commit::Committer;
 use crate::cut::{self, Cut, Kind as FileKind};
 use crate::fetch::{Failure, FetchOptions, Target};
@@ -19,12 +20,13 @@ use crate::rewrite::Copied;
 use crate::site::Site;
 use crate::transfer::{self, Copy, Reason};
 use crate::verify::Verified;
+use crate::wants::wants;
 use crate::{Error, Result};
 
 /// What is kept of a destination.
 pub(crate) struct Book {
     pub(crate) site: Site,
-    journal: Arc<Mutex<Journal>>,
+    pub(crate) journal: Arc<Mutex<Journal>>,
     pub(crate) ledger: Mutex<Option<Ledger>>,
     /// What failed before, where only that is tried again: item and asset.
     retry: Option<HashSet<(String, String)>>,
@@ -74,6 +76,10 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
     pub(crate) book: Option<Arc<Book>>,
     pub(crate) bytes: u64,
+    /// It is there already, and stays as it is.
+    pub(crate) kept: Option<Kept>,
+    /// What its document is made of, where a later run may keep it.
+    pub(crate) mark: Option<String>,
     /// Nothing of it was to be tried again.
     pub(crate) is_left_out: bool,
 }
@@ -135,9 +141,29 @@ impl Run {
         self.books.lock().await.values().cloned().collect()
     }
 
-    /// Fetches the selected assets of an item.
-    pub(crate) async fn item(self: Arc<Self>, mut node: Node) -> Done {
-        let mut done = Done::default();
+    /// Fetches the selected assets of an item, unless it is there as it would be.
+    pub(crate) async fn item(self: Arc<Self>, wanted: Wanted) -> Done {
+        let mark = mark_of(&wanted, &self.options);
+        if let (Some(mark), Target::Folder(to)) = (&mark, &self.options.target)
+            && let Ok(book) = self.book(to).await
+            && let Some(mut done) = again::kept(&book, &wanted, mark)
+            && done.kept.as_ref().is_some_and(|kept| self.claim(&owner(&kept.path(), &kept.id)).is_ok())
+        {
+            done.book = Some(book);
+            return done;
+        }
+        let mut done = Done { mark, ..Done::default() };
+        let mut node = match wanted.into_node() {
+            Ok(node) => node,
+            Err(error) => {
+                done.book = self.books().await.pop();
+                let why = Error::from(error);
+                done.lines.push(line_of_failure("", "", "", &why));
+                let (item, asset, href) = Default::default();
+                done.failed.push(Failure { item, asset, href, why });
+                return done;
+            }
+        };
         let owner = owner_of(&node);
         match self.place(&node, &owner).await {
             Ok((book, folder)) => {
@@ -166,14 +192,20 @@ impl Run {
             let document = document_href(to, &path, Kind::Item)?;
             no_link_below(to, &document)?;
             let book = self.book(to).await?;
-            if let Some(first) = locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
-                return Err(Error::SameFolder { first, second: owner.to_owned() });
-            }
+            self.claim(owner)?;
             return Ok((book, document.folder()));
         }
         let root = node.ancestors.first().map_or_else(|| item.href().folder(), |root| root.href.folder());
         no_link_below(&root, item.href())?;
         Ok((self.book(&root).await?, item.href().folder()))
+    }
+
+    /// Takes the folder of an item, which no other may have.
+    fn claim(&self, owner: &str) -> Result<()> {
+        match locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
+            Some(first) => Err(Error::SameFolder { first, second: owner.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     async fn assets(&self, node: &Node, book: &Book, folder: &Href, done: &mut Done) {
@@ -363,7 +395,10 @@ impl Run {
 fn of_reason(node: &Node, plan: &Plan, reason: Reason) -> Error {
     let (item, asset) = (node.document.id().to_owned(), plan.copy.key.clone());
     match reason {
-        Reason::Store(source) => Error::Transfer { item, asset, source },
+        Reason::Store(source) => match wants(&node.document, &asset).filter(|_| source.may_want_login()) {
+            Some(wants) => Error::Refused { item, asset, wants, source },
+            None => Error::Transfer { item, asset, source },
+        },
         Reason::Digest { want, got, who } => {
             Error::Digest { item, asset, algorithm: got.algorithm, got: got.hex(), want: want.hex(), who }
         }
@@ -372,12 +407,15 @@ fn of_reason(node: &Node, plan: &Plan, reason: Reason) -> Error {
 
 /// Ids of the catalogs below the root and of the item.
 pub(crate) fn owner_of(node: &Node) -> String {
-    node.path().into_iter().skip(1).chain([node.document.id()]).collect::<Vec<_>>().join("/")
+    owner(&path_of(&node.ancestors), node.document.id())
+}
+
+fn owner(path: &[String], id: &str) -> String {
+    path.iter().map(String::as_str).chain([id]).collect::<Vec<_>>().join("/")
 }
 
 fn entry_of(plan: &Plan, source: &Href, size: u64) -> Entry {
-    let (file, href) = (plan.file.clone(), plan.identity(source));
-    Entry { file, href, size, checksum: None, verified: String::new(), time: 0, etag: String::new() }
+    Entry::new(plan.file.clone(), plan.identity(source), size)
 }
 
 fn copied(copy: Copied, entry: &Entry) -> Copied {

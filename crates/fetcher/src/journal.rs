@@ -23,7 +23,7 @@ pub(crate) const NAME: &str = ".outcrop-fetch.journal";
 const LONGEST: usize = 1 << 16;
 
 /// A file that was copied whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// Path below the destination.
     pub(crate) file: String,
@@ -40,12 +40,27 @@ pub(crate) struct Entry {
     /// When it was last changed, in nanoseconds since 1970.
     #[serde(default)]
     pub(crate) time: i128,
+    /// Of the document of an item: the assets that were wanted, with their files, and further files that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) assets: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) others: Vec<String>,
     /// Its ETag, of one that is not local.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) etag: String,
 }
 
 impl Entry {
+    /// A file from a source, of which no more is known.
+    pub(crate) fn new(file: String, href: String, size: u64) -> Self {
+        Self { file, href, size, ..Self::default() }
+    }
+
+    /// True if the file was last changed when the line says.
+    pub(crate) fn is_dated(&self, meta: &Metadata) -> bool {
+        time_of(meta) == self.time
+    }
+
     /// With the time of the file as it is now.
     pub(crate) fn dated(mut self, meta: &Metadata) -> Self {
         self.time = time_of(meta);
@@ -182,7 +197,7 @@ impl Entry {
         let noted = self.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
         let agrees = self.agrees(want);
         // Somebody touched it: its digest decides.
-        let is_intact = || time_of(&meta) == self.time || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
+        let is_intact = || self.is_dated(&meta) || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
         same && agrees && is_intact()
     }
 
@@ -237,8 +252,7 @@ mod tests {
     use super::*;
 
     fn entry(file: &str) -> Entry {
-        let (href, verified) = ("https://h/x.nc".into(), "size".into());
-        Entry { file: file.into(), href, size: 7, checksum: None, verified, time: 0, etag: String::new() }
+        Entry { verified: "size".into(), ..Entry::new(file.into(), "https://h/x.nc".into(), 7) }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`fetch`] takes a stream of items and writes copies of some of their assets with a catalog that knows them. Which
 //! items, is for others to say. Not here: search (crate catalog), retries and ranges (crate store).
 
+mod again;
 mod check;
 mod commit;
 mod cut;
@@ -20,7 +21,9 @@ mod single;
 mod site;
 mod transfer;
 mod verify;
+mod wants;
 
+pub use again::Wanted;
 pub use check::{Checked, check};
 pub use cut::{Cut, Describe};
 pub use error::{Error, Result};

@@ -202,6 +202,11 @@ impl Error {
         }
     }
 
+    /// True where other credentials may have another answer.
+    pub fn may_want_login(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::HtmlPage { .. }) || matches!(self.status(), Some(401 | 403))
+    }
+
     /// True where there is nothing at the href (also HTTP 404 and 410).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

@@ -26,6 +26,9 @@ mod retry;
 mod sniff;
 mod store;
 mod stream;
+#[cfg(test)]
+mod testing;
+mod voice;
 mod write;
 
 pub use coalesce::coalesce;
@@ -39,4 +42,5 @@ pub use name::safe_name;
 pub use request::Request;
 pub use store::{ObjectMeta, Stats, Store, StoreOptions};
 pub use stream::Streamed;
+pub use voice::Voice;
 pub use write::Upload;

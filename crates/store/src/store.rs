@@ -18,7 +18,7 @@ use crate::http::{Guard, Http, Whole, is_public};
 use crate::listing::{self, Entry, webdav};
 use crate::rate::Rate;
 use crate::write::Writing;
-use crate::{Environment, Error, Href, Request, Result, coalesce, local, publish};
+use crate::{Environment, Error, Href, Request, Result, Voice, coalesce, local, publish};
 
 /// Limits and habits of a [`Store`].
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct StoreOptions {
     pub per_host: usize,
     /// Most bytes in a second of all transfers together (default no limit).
     pub rate: Option<u64>,
+    /// Who is told what a person has to do, to log in for example.
+    pub voice: Voice,
     /// Settings and credentials of object stores (default those of the process).
     pub environment: Environment,
 }
@@ -66,6 +68,7 @@ impl Default for StoreOptions {
             concurrency: 16,
             per_host: 8,
             rate: None,
+            voice: Voice::default(),
             environment: Environment::of_process(),
         }
     }

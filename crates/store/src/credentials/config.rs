@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use reqwest::header::HeaderName;
 use serde::Deserialize;
 
+use super::oidc::Oidc;
 use super::origin::Pattern;
 use super::sign::Signer;
 use super::{Known, Login, Rule, Secret, Token};
@@ -35,6 +36,17 @@ struct HostTable {
     token_env: Option<String>,
     token_file: Option<String>,
     token_command: Option<Vec<String>>,
+    oidc: Option<OidcTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct OidcTable {
+    issuer: String,
+    client_id: String,
+    client_secret_env: Option<String>,
+    client_secret_file: Option<String>,
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +137,13 @@ impl Config {
     }
 
     fn token(&self, table: &HostTable) -> Result<Token> {
+        if let Some(oidc) = &table.oidc {
+            let others = [table.token_env.is_some(), table.token_file.is_some(), table.token_command.is_some()];
+            if others.contains(&true) {
+                return Err(self.broken(format!("`{}` has more than one source of its token", table.origin)));
+            }
+            return self.oidc(oidc).map(|oidc| Token::Oidc(Box::new(oidc)));
+        }
         match (&table.token_env, &table.token_file, &table.token_command) {
             (Some(name), None, None) => match self.environment.get(&[name]) {
                 Some(text) => Ok(Token::Text(Secret::new(text))),
@@ -133,10 +152,45 @@ impl Config {
             (None, Some(path), None) => Ok(Token::File(self.path_of(path))),
             (None, None, Some(words)) => Ok(Token::Command(words.clone(), Mutex::default())),
             (None, None, None) => {
-                Err(self.broken(format!("`{}` has no token-env, token-file or token-command", table.origin)))
+                Err(self.broken(format!("`{}` has no token-env, token-file, token-command or oidc", table.origin)))
             }
             _ => Err(self.broken(format!("`{}` has more than one source of its token", table.origin))),
         }
+    }
+
+    fn oidc(&self, table: &OidcTable) -> Result<Oidc> {
+        let OidcTable { issuer, client_id, client_secret_env, client_secret_file, scope } = table;
+        let url = Href::parse(issuer).ok().and_then(|issuer| issuer.to_url());
+        let is_near = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        // What is sent there is a secret.
+        let is_safe = url.is_some_and(|url| url.scheme() == "https" || url.host_str().is_some_and(is_near));
+        if !is_safe {
+            return Err(self.broken(format!("the issuer `{issuer}` is not a URL of https")));
+        }
+        let secret = match (client_secret_env, client_secret_file) {
+            (None, None) => None,
+            (Some(name), None) => {
+                let text = self.environment.get(&[name]);
+                Some(Secret::new(text.ok_or_else(|| self.broken(format!("the variable {name} is not set")))?))
+            }
+            (None, Some(path)) => {
+                let path = self.path_of(path);
+                let failed = |e: std::io::Error| self.broken(format!("`{}` cannot be read: {e}", path.display()));
+                Some(Secret::new(&std::fs::read_to_string(&path).map_err(failed)?))
+            }
+            (Some(_), Some(_)) => {
+                return Err(self.broken(format!("`{issuer}` has more than one source of its client-secret")));
+            }
+        };
+        let mark = blake3::hash(format!("{issuer} {client_id} {scope:?}").as_bytes()).to_hex();
+        Ok(Oidc {
+            issuer: issuer.clone(),
+            client_id: client_id.clone(),
+            client_secret: secret,
+            scope: scope.clone(),
+            kept: self.environment.state_folder().join("oidc").join(&mark[..32]),
+            token: tokio::sync::Mutex::default(),
+        })
     }
 
     /// A path of the file: below the home folder, or beside the file.

@@ -4,6 +4,7 @@
 //! files and commands are read again when they may have changed. Not here: object stores (`bucket`).
 
 mod config;
+mod oidc;
 mod origin;
 mod sign;
 mod token;
@@ -18,6 +19,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::environment::Environment;
+use crate::voice::Voice;
 use crate::{Error, Href, Result};
 
 use config::Config;
@@ -64,7 +66,7 @@ impl fmt::Debug for Logins {
 
 /// What is known of hosts; `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Credentials(Arc<Known>);
+pub(crate) struct Credentials(Arc<Known>, Voice);
 
 impl Credentials {
     /// Those that the environment names: `OUTCROP_CONFIG`, else `~/.config/outcrop/config.toml`; `NETRC`, else `~/.netrc`;
@@ -72,7 +74,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Error::Config`] if a file cannot be read or understood; one of the usual places may be missing.
-    pub(crate) fn of(environment: &Environment) -> Result<Self> {
+    pub(crate) fn of(environment: &Environment, voice: &Voice) -> Result<Self> {
         let mut known = Config::load(environment)?.map_or_else(|| Ok(Known::default()), Config::into_known)?;
         if let Some(token) = environment.get(&["EARTHDATA_TOKEN"]) {
             let origins = EARTHDATA.iter().filter_map(|text| Pattern::parse(text)).collect();
@@ -88,7 +90,7 @@ impl Credentials {
             };
             known.netrc = Some(Logins(Netrc::from_file(&path).map_err(broken)?));
         }
-        Ok(Self(Arc::new(known)))
+        Ok(Self(Arc::new(known), voice.clone()))
     }
 
     /// The URL that is meant by an href: of an alias such as `dcache://` its place at the door, else itself.
@@ -102,9 +104,15 @@ impl Credentials {
     }
 
     /// The header for a hop of a request.
-    pub(crate) fn header(&self, href: &Href, url: &Url) -> Result<Option<(HeaderName, HeaderValue)>> {
-        if let Some(rule) = self.0.rules.iter().find(|rule| rule.origins.iter().any(|origin| origin.is_of(url))) {
-            return rule.login.header(href).map(Some);
+    pub(crate) async fn header(
+        &self,
+        href: &Href,
+        url: &Url,
+        client: &Client,
+    ) -> Result<Option<(HeaderName, HeaderValue)>> {
+        if let Some(rule) = self.rule(url) {
+            let told = |text: &str| self.1.tell(text);
+            return rule.login.header(href, client, &told).await.map(Some);
         }
         // As for curl and requests: a machine by its name; but only where nobody can listen.
         let host = url.host_str().unwrap_or_default();
@@ -113,6 +121,17 @@ impl Credentials {
         let machine = self.0.netrc.as_ref().filter(|_| is_safe && !has_own).and_then(|logins| logins.0.hosts.get(host));
         let Some(machine) = machine else { return Ok(None) };
         basic(href, &machine.login, &machine.password).map(Some)
+    }
+
+    fn rule(&self, url: &Url) -> Option<&Rule> {
+        self.0.rules.iter().find(|rule| rule.origins.iter().any(|origin| origin.is_of(url)))
+    }
+
+    /// True if a request for this URL carries something.
+    pub(crate) fn has(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let is_known = |logins: &Logins| logins.0.hosts.contains_key(host);
+        self.rule(url).is_some() || self.signs(url) || self.0.netrc.as_ref().is_some_and(is_known)
     }
 
     /// True if a service signs this URL.
@@ -133,11 +152,18 @@ impl Credentials {
 const EARTHDATA: [&str; 2] = ["https://*.earthdata.nasa.gov", "https://*.earthdatacloud.nasa.gov"];
 
 impl Login {
-    fn header(&self, href: &Href) -> Result<(HeaderName, HeaderValue)> {
+    async fn header(
+        &self,
+        href: &Href,
+        client: &Client,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(HeaderName, HeaderValue)> {
+        let (Self::Bearer(token) | Self::Basic(_, token) | Self::Header(_, token)) = self;
+        let token = token.get(href, client, tell).await?;
         match self {
-            Self::Bearer(token) => Ok((AUTHORIZATION, value(href, format!("Bearer {}", token.get(href)?.reveal()))?)),
-            Self::Basic(user, token) => basic(href, user, token.get(href)?.reveal()),
-            Self::Header(name, token) => Ok((name.clone(), value(href, token.get(href)?.reveal().to_owned())?)),
+            Self::Bearer(_) => Ok((AUTHORIZATION, value(href, format!("Bearer {}", token.reveal()))?)),
+            Self::Basic(user, _) => basic(href, user, token.reveal()),
+            Self::Header(name, _) => Ok((name.clone(), value(href, token.reveal().to_owned())?)),
         }
     }
 }
@@ -159,7 +185,8 @@ mod tests {
     use super::*;
 
     fn header_of(credentials: &Credentials, url: &str) -> Option<String> {
-        let found = credentials.header(&Href::parse("https://h/").unwrap(), &Url::parse(url).unwrap()).unwrap();
+        let (href, url) = (Href::parse("https://h/").unwrap(), Url::parse(url).unwrap());
+        let found = crate::testing::wait(credentials.header(&href, &url, &crate::testing::client())).unwrap();
         found.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
     }
 
@@ -170,7 +197,7 @@ mod tests {
         std::fs::write(&login, netrc).unwrap();
         let pairs =
             [("OUTCROP_CONFIG", at.display().to_string()), ("NETRC", login.display().to_string()), ("T", "one".into())];
-        Credentials::of(&pairs.into_iter().collect()).unwrap()
+        Credentials::of(&pairs.into_iter().collect(), &Voice::default()).unwrap()
     }
 
     #[test]
@@ -219,7 +246,7 @@ mod tests {
             let at = folder.path().join("c.toml");
             std::fs::write(&at, text).unwrap();
             let pairs = [("OUTCROP_CONFIG", at.display().to_string())];
-            let error = Credentials::of(&pairs.into_iter().collect()).unwrap_err();
+            let error = Credentials::of(&pairs.into_iter().collect(), &Voice::default()).unwrap_err();
             assert!(error.to_string().contains(part) && error.to_string().contains("c.toml"), "{error}");
         }
     }

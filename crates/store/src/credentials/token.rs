@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
+use reqwest::Client;
 
+use super::oidc::Oidc;
 use crate::{Error, Href, Result};
 
 /// How long the token of a command is used that does not say when it ends.
@@ -44,12 +46,28 @@ pub(super) enum Token {
     File(PathBuf),
     /// The first line that a program prints, until it ends.
     Command(Vec<String>, Mutex<Option<(Secret, Instant)>>),
+    /// A provider of OpenID Connect.
+    Oidc(Box<Oidc>),
 }
 
 impl Token {
     /// The token as it is now, for a request for `href`.
-    pub(super) fn get(&self, href: &Href) -> Result<Secret> {
+    pub(super) async fn get(
+        &self,
+        href: &Href,
+        client: &Client,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<Secret> {
         match self {
+            Self::Oidc(oidc) => oidc.get(href, client, tell).await,
+            other => other.at_hand(href),
+        }
+    }
+
+    /// A token that no server is asked for.
+    fn at_hand(&self, href: &Href) -> Result<Secret> {
+        match self {
+            Self::Oidc(_) => Err(Error::settings(href, "its token comes from a provider")),
             Self::Text(secret) => Ok(secret.clone()),
             Self::File(path) => {
                 let failed = |e: std::io::Error| {
@@ -127,7 +145,7 @@ mod tests {
         let runs = |token: &Token| {
             let _ = std::fs::remove_file(&count);
             for _ in 0..3 {
-                token.get(&href()).unwrap();
+                token.at_hand(&href()).unwrap();
             }
             std::fs::read_to_string(&count).unwrap().lines().count()
         };
@@ -135,7 +153,7 @@ mod tests {
         assert_eq!(runs(&token("opaque")), 1);
         assert_eq!(runs(&token(&jwt(now + 600))), 1);
         assert_eq!(runs(&token(&jwt(now + 30))), 3);
-        let error = Token::Command(vec!["false".into()], Mutex::default()).get(&href()).unwrap_err();
+        let error = Token::Command(vec!["false".into()], Mutex::default()).at_hand(&href()).unwrap_err();
         assert!(error.to_string().contains("`false` for its token failed"), "{error}");
     }
 
@@ -144,10 +162,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let token = Token::File(path.clone());
-        assert!(token.get(&href()).unwrap_err().to_string().contains("cannot be read"));
+        assert!(token.at_hand(&href()).unwrap_err().to_string().contains("cannot be read"));
         for text in ["one\n", "two"] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(token.get(&href()).unwrap().reveal(), text.trim());
+            assert_eq!(token.at_hand(&href()).unwrap().reveal(), text.trim());
         }
     }
 }

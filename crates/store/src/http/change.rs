@@ -188,7 +188,7 @@ impl Http {
         if let Some(Err(why)) = self.guard.as_ref().map(|guard| guard.check(url)) {
             return Ok(Tried::Failed(Box::new(why), false));
         }
-        let request = self.request_of_change(change, url, body)?;
+        let request = self.request_of_change(change, url, body).await?;
         let sent = execute(&self.writer()?, request, gone, self.options.read_timeout).await;
         Ok(match sent {
             Ok(Ok(response)) => Tried::Answer(response),
@@ -202,10 +202,15 @@ impl Http {
         })
     }
 
-    fn request_of_change(&self, change: &Change<'_>, url: &Url, body: Option<(Body, u64)>) -> Result<reqwest::Request> {
+    async fn request_of_change(
+        &self,
+        change: &Change<'_>,
+        url: &Url,
+        body: Option<(Body, u64)>,
+    ) -> Result<reqwest::Request> {
         let mut headers = change.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some((name, value)) = self.credentials.header(change.href, url)? {
+        if let Some((name, value)) = self.credentials.header(change.href, url, &self.client).await? {
             headers.insert(name, value);
         }
         let mut request = self.writer()?.request(change.method.clone(), url.clone()).headers(headers);
@@ -226,7 +231,7 @@ impl Http {
         let url = self.url_of(href)?;
         let change = Change { href, method: Method::PUT, headers: HeaderMap::new(), body: None };
         let (body, gone) = counted(parts);
-        let mut request = self.request_of_change(&change, &url, None)?;
+        let mut request = self.request_of_change(&change, &url, None).await?;
         if let Some(size) = size {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
         }

@@ -81,7 +81,7 @@ impl Http {
             None => headers.extend(ask.headers()),
         }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-        if let Some((name, value)) = self.credentials.header(ask.href, url)? {
+        if let Some((name, value)) = self.credentials.header(ask.href, url, &self.client).await? {
             headers.insert(name, value);
         }
         let mut request = self.client.request(method.clone(), target).headers(headers);

@@ -60,7 +60,7 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = built(builder(options))?;
         let buckets = Buckets::new(&options.environment);
-        let credentials = Credentials::of(&options.environment)?;
+        let credentials = Credentials::of(&options.environment, &options.voice)?;
         let hosts = Arc::new(Hosts::new(options.per_host));
         let writer = Arc::default();
         Ok(Self { client, buckets, credentials, hosts, guard: None, writer, options: options.clone() })
@@ -177,7 +177,7 @@ impl Http {
             return Ok(bucket.is_signed());
         }
         match self.credentials.locate(href)?.to_url() {
-            Some(url) => Ok(self.credentials.header(href, &url)?.is_some() || self.credentials.signs(&url)),
+            Some(url) => Ok(self.credentials.has(&url)),
             None => Ok(false),
         }
     }
