@@ -47,10 +47,10 @@ they take.
 | 143 | ended by `TERM` | |
 
 Errors are written as `error:`, the causes as `because:`, and the next step, where there is a usual one, as `hint:`.
-After a signal the same command goes on where it stopped: whole files are kept, unfinished ones are gone.
+After a signal the same command goes on where it stopped: whole files are kept, unfinished ones are gone on with.
 HEAD
   help_of outcrop ""
-  for command in build describe search collections index harvest validate migrate fetch info convert run plot serve demo; do
+  for command in build describe search collections index harvest validate migrate fetch doctor info convert run plot serve demo; do
     help_of "outcrop $command" "$command"
   done
 } >"$part"
