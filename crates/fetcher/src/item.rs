@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outcrop_stac::{Kind, Node, document_href};
 use outcrop_store::progress::{Progress, Unit};
-use outcrop_store::{Href, Store};
+use outcrop_store::{Href, Store, twin_key};
 use tokio::sync::Semaphore;
 
 use crate::commit::Committer;
@@ -60,7 +60,7 @@ pub(crate) struct Run {
     slots: Semaphore,
     books: tokio::sync::Mutex<HashMap<String, Arc<Book>>>,
     committer: Committer,
-    /// Folders that are taken, by their names in lower case, and by which item.
+    /// Folders that are taken, by what tells their names apart, and by which item.
     folders: Mutex<HashMap<String, String>>,
 }
 
@@ -166,7 +166,7 @@ impl Run {
             let document = document_href(to, &path, Kind::Item)?;
             no_link_below(to, &document)?;
             let book = self.book(to).await?;
-            if let Some(first) = locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
+            if let Some(first) = locked(&self.folders).insert(twin_key(owner), owner.to_owned()) {
                 return Err(Error::SameFolder { first, second: owner.to_owned() });
             }
             return Ok((book, document.folder()));
@@ -231,6 +231,7 @@ impl Run {
         if let Some(entry) = book.holds(&self.store, plan).await {
             return Ok((State::Skipped, entry));
         }
+        let _room = self.committer.room().await;
         let slot = self.slots.acquire().await;
         if self.options.dry_run {
             let size = match plan.known.size {
@@ -250,7 +251,7 @@ impl Run {
         let mut failure = None;
         let mut copy = None;
         for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
-            match self.copy(node, plan, source).await {
+            match self.copy(node, book, plan, source).await {
                 Ok(made) => {
                     copy = Some((made, source));
                     break;
@@ -352,10 +353,12 @@ impl Run {
         Ok(())
     }
 
-    async fn copy(&self, node: &Node, plan: &Plan, source: &Href) -> Result<Copy> {
+    async fn copy(&self, node: &Node, book: &Book, plan: &Plan, source: &Href) -> Result<Copy> {
         let progress = self.begin(node, plan);
         let path = plan.copy.copy.to_path().unwrap_or_default();
-        let copied = transfer::copy(&self.store, (source, &path), &plan.known, self.options.checksum, &progress).await;
+        let root = book.site.root.to_path().unwrap_or_default();
+        let ways = (source, root.as_path(), path.as_path());
+        let copied = transfer::copy(&self.store, ways, &plan.known, self.options.checksum, &progress).await;
         copied.map_err(|reason| of_reason(node, plan, reason))
     }
 }
