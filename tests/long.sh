@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The long tests of `tests/run.sh --full`: every fuzz target for FUZZ_SECONDS (default 60), and fetches that are killed.
+# The long tests of `tests/run.sh --full`: every fuzz target for FUZZ_SECONDS (default 60), and fetches
+# that are killed or tortured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -26,3 +27,4 @@ done
 unset RUSTC_BOOTSTRAP
 
 bash tests/kill.sh 100
+bash tests/torture.sh

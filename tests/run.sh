@@ -2,7 +2,7 @@
 # All set-up and all tests, on a fresh Debian machine with Rust and a C compiler.
 #
 #   bash tests/run.sh          the tests of the crates, then foreign programs that judge what outcrop writes
-#   bash tests/run.sh --full   also the fuzz targets (60 s each) and the kill test (100 rounds)
+#   bash tests/run.sh --full   also the fuzz targets (60 s each), the kill test (100 rounds) and the torture of fetches
 #
 # The venv is target/venv, made from tests/python/requirements.lock. Data beside the checkout (../shared/data) is
 # used where it is; without it the tests that need it say `skipped`, with CI=true they fail.

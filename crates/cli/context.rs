@@ -15,6 +15,9 @@ use crate::args::{Arguments, Command, FetchArgs};
 use crate::failure::Failure;
 use crate::progress::Bars;
 
+/// Its number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
 pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) progress: Bars,
@@ -67,6 +70,10 @@ impl Context {
 
     /// The first Ctrl-C or TERM asks the work to stop, the second stops at once.
     pub(crate) fn watch_signals(&self) {
+        // With a handler, a file that grows past `ulimit -f` is a failure to write it, not the end of the process.
+        let runtime = self.runtime.enter();
+        drop(signal(SignalKind::from_raw(SIGXFSZ)));
+        drop(runtime);
         let (interrupt, shared) = (self.interrupt.clone(), self.signal.clone());
         self.runtime.spawn(async move {
             let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {

@@ -103,6 +103,7 @@ fn of_io(error: &std::io::Error) -> Option<&'static str> {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             Some("check the permissions of the file and its folder")
         }
+        ErrorKind::FileTooLarge => Some("raise the limit on the size of files (`ulimit -f`), or choose another disk"),
         ErrorKind::ConnectionRefused => Some("check the host and port, and that the server runs"),
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Some("a file is in the way; name another folder"),
         ErrorKind::IsADirectory => Some("name a file, not a folder"),

@@ -98,3 +98,143 @@ fn a_destination_that_cannot_be_written_is_named() {
     }
     bench.run("fetch items.json --asset k --to a.nc").could_not_run(&["a.nc"]);
 }
+
+/// What lies below a folder: paths and bytes.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    files(folder).into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap_or_default())).collect()
+}
+
+/// A destination with an older catalog, and the line that fetches a new version into it.
+fn older(bench: &Bench, archive: &Archive) -> &'static str {
+    for (path, size) in [("old/a.nc", 50_000), ("new/a.nc", 60_000)] {
+        archive.put(path, Object::new(vec![path.as_bytes()[0]; size]));
+        bench.items("items.json", &[Bench::item("i", &[("k", &archive.url(path))])]);
+        if path == "old/a.nc" {
+            assert_eq!(bench.run("fetch items.json --asset k --to copy").code, 0);
+        }
+    }
+    "fetch items.json --asset k --to copy"
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_named_and_stays() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    let line = older(&bench, &archive);
+    let before = contents(&bench.path("copy"));
+    let in_the_way = [
+        "i/a.nc",
+        "i/.a.nc.outcrop.part",
+        "i/i.json",
+        "catalog.json",
+        ".outcrop-fetch.journal",
+        ".outcrop-fetch.ledger.ndjson",
+        ".outcrop-fetch.ledger.ndjson.part",
+    ];
+    for name in in_the_way {
+        let at = bench.path("copy").join(name);
+        let _ = std::fs::remove_file(&at);
+        std::fs::create_dir_all(at.join("kept")).unwrap();
+        let asked = archive.requests("new/a.nc");
+        let said = bench.run(line);
+        assert!(said.code == 1 || said.code == 2, "{name}: {said:?}");
+        assert!(said.err.contains(bench.path("copy").to_str().unwrap()), "{name}: {}", said.err);
+        assert!(["directory", "exist"].iter().any(|why| said.err.contains(why)), "{name}: {}", said.err);
+        assert!(at.join("kept").is_dir() && !said.err.contains("panicked"), "{name}: {}", said.err);
+        if name.ends_with("a.nc") {
+            assert_eq!(archive.requests("new/a.nc"), asked, "it could be known before");
+        }
+        std::fs::remove_dir_all(bench.path("copy")).unwrap();
+        for (name, bytes) in &before {
+            bench.write(&format!("copy/{name}"), bytes);
+        }
+    }
+    assert_eq!(bench.run(line).code, 0);
+    assert_eq!(std::fs::read(bench.path("copy/i/a.nc")).unwrap(), vec![b'n'; 60_000]);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_named_and_the_old_ones_stay() {
+    let (bench, archive) = (Bench::new(), Archive::start());
+    let line = older(&bench, &archive);
+    archive.put("new/a.nc", Object::new(vec![b'n'; 900_000]));
+    let before = contents(&bench.path("copy"));
+    let limited = |bytes: u64| -> Said {
+        let words = line.split(' ').collect::<Vec<_>>();
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--fsize={bytes}")).arg(crate::bench::BIN).args(words).current_dir(bench.folder.path());
+        command.output().unwrap().into()
+    };
+    let said = limited(300_000);
+    assert_eq!(said.code, 1, "{said:?}");
+    let copy = bench.path("copy/i/a.nc");
+    assert!(said.err.contains("File too large") && said.err.contains(copy.to_str().unwrap()), "{}", said.err);
+    assert_tidy(&bench.path("copy"));
+    assert_eq!(std::fs::read(&copy).unwrap(), vec![b'o'; 50_000]);
+    // So small a limit leaves no room for a journal either.
+    let said = limited(10);
+    assert!(said.code == 1 || said.code == 2, "{said:?}");
+    assert!(said.err.contains("File too large"), "{}", said.err);
+    assert_tidy(&bench.path("copy"));
+    let same = |name: &str| {
+        contents(&bench.path("copy")).iter().find(|(n, _)| n == name) == before.iter().find(|(n, _)| n == name)
+    };
+    assert!(same("i/a.nc") && same("catalog.json"));
+    assert_eq!(bench.run(line).code, 0);
+    assert_eq!(std::fs::read(&copy).unwrap(), vec![b'n'; 900_000]);
+}
+
+#[test]
+fn folders_without_permission_are_named_before_a_byte_is_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path, mode: u32| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    if is_root && !Command::new(nobody[0]).args(&nobody[1..]).arg("true").status().is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: root cannot become another user here");
+        return;
+    }
+    let (bench, archive) = (Bench::new(), Archive::start());
+    let line = older(&bench, &archive);
+    let program = bench.path("outcrop");
+    std::fs::copy(crate::bench::BIN, &program).unwrap();
+    mode(bench.folder.path(), 0o755);
+    if is_root {
+        let own = Command::new("chown").args(["-R", "65534:65534"]).arg(bench.folder.path()).status();
+        assert!(own.unwrap().success());
+    }
+    let run = || -> Said {
+        let words = line.split(' ').collect::<Vec<_>>();
+        let mut command = Command::new(if is_root { nobody[0] } else { "env" });
+        command.args(if is_root { &nobody[1..] } else { &[] }).arg(&program).args(words);
+        command.current_dir(bench.folder.path()).env("HOME", bench.folder.path()).output().unwrap().into()
+    };
+    let before = contents(&bench.path("copy"));
+    // The folder of the item, the destination without its journal, the folder above a new destination.
+    for folder in ["copy/i", "copy"] {
+        mode(&bench.path(folder), 0o555);
+        let asked = archive.requests("new/a.nc");
+        let said = run();
+        mode(&bench.path(folder), 0o755);
+        assert!(said.code == 1 || said.code == 2, "{folder}: {said:?}");
+        assert!(said.err.contains("Permission denied"), "{folder}: {}", said.err);
+        assert!(said.err.contains(bench.path("copy").to_str().unwrap()), "{folder}: {}", said.err);
+        assert_eq!(archive.requests("new/a.nc"), asked, "{folder}");
+        let now = contents(&bench.path("copy"));
+        let of = |all: &[(String, Vec<u8>)]| {
+            all.iter().filter(|(name, _)| !name.ends_with("ndjson")).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(of(&now), of(&before), "{folder}");
+    }
+    // Old documents that cannot be read now are not forgotten.
+    let item = |id: &str| Bench::item(id, &[("k", &archive.url("new/a.nc"))]);
+    bench.items("items.json", &[item("j")]);
+    mode(&bench.path("copy/i/i.json"), 0o000);
+    let said = run();
+    mode(&bench.path("copy/i/i.json"), 0o644);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("copy/i/i.json"), "{}", said.err);
+    assert_eq!(run().code, 0);
+    let root = std::fs::read_to_string(bench.path("copy/catalog.json")).unwrap();
+    assert!(root.contains("./i/i.json") && root.contains("./j/j.json"), "{root}");
+}

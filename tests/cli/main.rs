@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod calls;
 mod catalogs;
 mod converting;
 mod disk;
@@ -13,4 +14,6 @@ mod kill;
 mod limits;
 mod object_stores;
 mod references;
+mod saving;
+mod secrets;
 mod sources;

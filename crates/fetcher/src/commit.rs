@@ -2,12 +2,12 @@
 //!
 //! Copies that are ready while others are being flushed are flushed together, so that many small files cost few flushes.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outcrop_store::Href;
-use tokio::sync::oneshot;
+use rustix::io::retry_on_intr;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::journal::{Entry, Journal};
 use crate::transfer::Staged;
@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// More files than this are flushed with all of their file system.
 const FEW: usize = 3;
+/// Copies that are on their way or wait for their names: each keeps a file open.
+const MOST: usize = 128;
 
 /// A copy that waits for its name.
 struct Pending {
@@ -26,13 +28,24 @@ struct Pending {
 }
 
 /// Gives names, to those that are ready at the same time together.
-#[derive(Default)]
 pub(crate) struct Committer {
     waiting: Mutex<Vec<Pending>>,
     turn: tokio::sync::Mutex<()>,
+    room: Semaphore,
+}
+
+impl Default for Committer {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), turn: tokio::sync::Mutex::default(), room: Semaphore::new(MOST) }
+    }
 }
 
 impl Committer {
+    /// The right to begin a copy and to commit it; a slow disk thus ends in waiting, not in too many open files.
+    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.room.acquire().await.ok()
+    }
+
     /// Gives a copy its name and notes it in the journal.
     ///
     /// # Errors
@@ -71,7 +84,7 @@ fn publish(batch: Vec<Pending>) {
     let mut named = Vec::with_capacity(batch.len());
     for (mut pending, flushed) in batch.into_iter().zip(flushed) {
         let failed = |source| Error::Write { href: Href::from_path(&pending.target), source };
-        let named_now = flushed.and_then(|()| pending.staged.publish(&pending.target));
+        let named_now = flushed.and_then(|()| pending.staged.publish(pending.target.file_name().unwrap_or_default()));
         let dated = named_now.and_then(|()| pending.staged.file.metadata());
         match dated {
             Ok(meta) => {
@@ -110,7 +123,7 @@ fn publish(batch: Vec<Pending>) {
 /// The bytes of each copy go to the disk.
 fn flush(batch: &[Pending]) -> Vec<std::io::Result<()>> {
     if let Some(first) = batch.first().filter(|_| batch.len() > FEW) {
-        let all = rustix::fs::syncfs(&first.staged.file).map_err(std::io::Error::from);
+        let all = retry_on_intr(|| rustix::fs::syncfs(&first.staged.file));
         // Of one that failed, each file says for itself.
         if all.is_ok() {
             return batch.iter().map(|_| Ok(())).collect();
@@ -123,11 +136,11 @@ fn flush(batch: &[Pending]) -> Vec<std::io::Result<()>> {
 fn sync_folders(named: &[(Pending, Result<()>)]) -> std::result::Result<(), std::io::ErrorKind> {
     let kind = |e: std::io::Error| e.kind();
     if let Some((first, _)) = named.first().filter(|_| named.len() > FEW) {
-        return rustix::fs::syncfs(&first.staged.file).map_err(|e| kind(e.into()));
+        return retry_on_intr(|| rustix::fs::syncfs(&first.staged.file)).map_err(|e| kind(e.into()));
     }
     for (pending, result) in named {
-        if let (Ok(()), Some(folder)) = (result, pending.target.parent()) {
-            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(kind)?;
+        if result.is_ok() {
+            pending.staged.sync_folder().map_err(kind)?;
         }
     }
     Ok(())

@@ -86,8 +86,14 @@ impl Destination {
         if root_of(store, &to).await?.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
             while let Some(node) = old.next().await {
-                // What cannot be read there is not named again.
-                let Ok(node) = node else { continue };
+                let node = match node {
+                    Ok(node) => node,
+                    // What cannot be read now must not be forgotten; what is gone, or no document, is not named again.
+                    Err(outcrop_stac::Error::Read { href, source }) if !source.is_not_found() => {
+                        return Err(outcrop_stac::Error::Read { href, source }.into());
+                    }
+                    Err(_) => continue,
+                };
                 if node.document.kind() != Kind::Item || self.seen.contains(&mark(node.document.href())) {
                     continue;
                 }
@@ -105,7 +111,8 @@ impl Destination {
 async fn holds_others(store: &Store, to: &Href, seen: &HashSet<[u8; 16]>) -> bool {
     let mut catalogs = pin!(walk(store, to, WalkOptions { items: false, ..WalkOptions::default() }));
     while let Some(node) = catalogs.next().await {
-        let Ok(node) = node else { continue };
+        // That it names others must be ruled out.
+        let Ok(node) = node else { return true };
         if node.document.item_hrefs().any(|href| href.is_ok_and(|href| !seen.contains(&mark(&href)))) {
             return true;
         }
@@ -118,7 +125,7 @@ async fn root_of(store: &Store, to: &Href) -> Result<Option<Href>> {
     for kind in [Kind::Catalog, Kind::Collection] {
         let href = document_href(to, &[], kind)?;
         let is_there = match href.to_path() {
-            Some(path) => path.exists(),
+            Some(path) => path.try_exists().map_err(|source| Error::Write { href: href.clone(), source })?,
             None => match store.head(&href, 1).await {
                 Err(error) if error.is_not_found() => false,
                 other => other.map(|_| true)?,

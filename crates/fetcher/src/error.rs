@@ -132,7 +132,9 @@ pub enum Error {
         who: &'static str,
     },
     /// Two items would have one folder.
-    #[error("items `{first}` and `{second}` would share a folder where names know no case; fetch them apart")]
+    #[error(
+        "items `{first}` and `{second}` would share a folder where names know no case or form of an accent; fetch them apart"
+    )]
     SameFolder {
         /// Id of the item that has it first.
         first: String,

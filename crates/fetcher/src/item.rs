@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outcrop_stac::{Kind, Node, document_href};
 use outcrop_store::progress::{Progress, Unit};
-use outcrop_store::{Href, Store};
+use outcrop_store::{Href, Store, twin_key};
 use tokio::sync::Semaphore;
 
 use crate::again::{self, Kept, Wanted, mark_of, path_of};
@@ -62,7 +62,7 @@ pub(crate) struct Run {
     slots: Semaphore,
     books: tokio::sync::Mutex<HashMap<String, Arc<Book>>>,
     committer: Committer,
-    /// Folders that are taken, by their names in lower case, and by which item.
+    /// Folders that are taken, by what tells their names apart, and by which item.
     folders: Mutex<HashMap<String, String>>,
 }
 
@@ -202,7 +202,7 @@ impl Run {
 
     /// Takes the folder of an item, which no other may have.
     fn claim(&self, owner: &str) -> Result<()> {
-        match locked(&self.folders).insert(owner.to_lowercase(), owner.to_owned()) {
+        match locked(&self.folders).insert(twin_key(owner), owner.to_owned()) {
             Some(first) => Err(Error::SameFolder { first, second: owner.to_owned() }),
             None => Ok(()),
         }
@@ -263,6 +263,7 @@ impl Run {
         if let Some(entry) = book.holds(&self.store, plan).await {
             return Ok((State::Skipped, entry));
         }
+        let _room = self.committer.room().await;
         let slot = self.slots.acquire().await;
         if self.options.dry_run {
             let size = match plan.known.size {
@@ -282,7 +283,7 @@ impl Run {
         let mut failure = None;
         let mut copy = None;
         for source in std::iter::once(&plan.copy.source).chain(&plan.mirrors) {
-            match self.copy(node, plan, source).await {
+            match self.copy(node, book, plan, source).await {
                 Ok(made) => {
                     copy = Some((made, source));
                     break;
@@ -384,10 +385,12 @@ impl Run {
         Ok(())
     }
 
-    async fn copy(&self, node: &Node, plan: &Plan, source: &Href) -> Result<Copy> {
+    async fn copy(&self, node: &Node, book: &Book, plan: &Plan, source: &Href) -> Result<Copy> {
         let progress = self.begin(node, plan);
         let path = plan.copy.copy.to_path().unwrap_or_default();
-        let copied = transfer::copy(&self.store, (source, &path), &plan.known, self.options.checksum, &progress).await;
+        let root = book.site.root.to_path().unwrap_or_default();
+        let ways = (source, root.as_path(), path.as_path());
+        let copied = transfer::copy(&self.store, ways, &plan.known, self.options.checksum, &progress).await;
         copied.map_err(|reason| of_reason(node, plan, reason))
     }
 }

@@ -4,13 +4,13 @@
 //! only where each file's line is: 16 bytes a file.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use outcrop_store::Href;
+use outcrop_store::{Href, OpenFolder, Opening};
 use serde::{Deserialize, Serialize};
 
 use crate::cut::bytes_of;
@@ -89,8 +89,8 @@ impl Journal {
         let path = root.join(NAME);
         let href = Href::from_path(&path);
         let failed = |source| Error::Journal { href: href.clone(), source };
-        std::fs::create_dir_all(&root).map_err(failed)?;
-        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(failed)?;
+        let opened = OpenFolder::below(&root, &root).and_then(|root| root.file(NAME.as_ref(), Opening::Append));
+        let file = opened.map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { href: folder.clone() }),

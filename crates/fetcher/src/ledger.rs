@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
 use outcrop_store::Href;
+use outcrop_store::publish::remove_abandoned_below;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -71,6 +72,10 @@ impl Ledger {
     pub(crate) fn begin(folder: &Href) -> Result<Self> {
         let path = folder.to_path().unwrap_or_default().join(LEDGER);
         let part = path.with_file_name(format!("{LEDGER}.part"));
+        // A run that was killed left it, and perhaps documents under hidden names.
+        if part.symlink_metadata().is_ok() {
+            remove_abandoned_below(&folder.to_path().unwrap_or_default());
+        }
         // A link would lead elsewhere.
         let _ = std::fs::remove_file(&part);
         let file = File::create_new(&part).map_err(|source| failed(&path, source))?;

@@ -1,7 +1,7 @@
 //! Where the copies of an item go: their names, which no other has, below folders that are no links.
 
 use outcrop_stac::{Document, Node};
-use outcrop_store::{Href, safe_name};
+use outcrop_store::{Href, safe_name, twin_key};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -71,12 +71,12 @@ pub(crate) struct Places<'a> {
 impl<'a> Places<'a> {
     pub(crate) fn new(node: &'a Node, root: &'a Href, folder: &'a Href) -> Self {
         // The item's own document is one of the files.
-        let document = format!("{}.json", node.document.id().to_lowercase());
+        let document = twin_key(&format!("{}.json", node.document.id()));
         let taken = vec![(document, "the item's document".to_owned())];
         Self { node, root, folder, on_conflict: OnConflict::Error, cut: None, taken }
     }
 
-    /// The plan for an asset; names differ also where file names know no case.
+    /// The plan for an asset; names differ also where file names know no case and no forms of an accent.
     pub(crate) fn plan(&mut self, key: &str) -> Result<Plan> {
         let item = &self.node.document;
         let beside = |href: &Href| self.folder.as_folder().join(href.file_name()?).ok();
@@ -92,7 +92,7 @@ impl<'a> Places<'a> {
         if let Some(kind) = kind {
             name = kind.rename(&name);
         }
-        let twin = |name: &str| self.taken.iter().find(|(known, _)| *known == name.to_lowercase());
+        let twin = |name: &str| self.taken.iter().find(|(known, _)| *known == twin_key(name));
         if let Some((_, first)) = twin(&name) {
             let first = first.clone();
             let other = with_key(&name, key);
@@ -101,7 +101,7 @@ impl<'a> Places<'a> {
             }
             name = other;
         }
-        self.taken.push((name.to_lowercase(), asset));
+        self.taken.push((twin_key(&name), asset));
         if self.folder.to_url().is_some() {
             name = name.replace('#', "%23");
         }

@@ -83,6 +83,11 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
     let assets = body.get_mut("assets").and_then(Value::as_object_mut);
     for (key, asset) in assets.into_iter().flatten() {
         let Some(asset) = asset.as_object_mut() else { continue };
+        let alternates = asset.get_mut("alternate").and_then(Value::as_object_mut).filter(|_| moved);
+        for alternate in alternates.into_iter().flatten().filter_map(|(_, fields)| fields.as_object_mut()) {
+            // What is no href is no reason to lose the item.
+            let _ = make_absolute(item, alternate);
+        }
         if let Some(copy) = copies.iter().find(|copy| copy.key == *key) {
             asset.insert("href".into(), href_of_copy(at, &copy.copy).into());
             // References are of the old file, by its href.
@@ -124,7 +129,7 @@ pub(crate) fn rewritten(item: &Document, at: &Href, copies: &[Copied]) -> Result
 fn make_absolute(item: &Document, fields: &mut Body) -> Result<()> {
     if let Some(Value::String(href)) = fields.get("href") {
         match item.resolve(href) {
-            Ok(href) => drop(fields.insert("href".into(), href.absolute().as_str().into())),
+            Ok(href) => drop(fields.insert("href".into(), unsigned(&href.absolute()).into())),
             // A file of this machine that an item from elsewhere names stays what it is: a name.
             Err(outcrop_stac::Error::LocalFromRemote { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -152,6 +157,7 @@ pub(crate) fn unsigned(href: &Href) -> String {
         return href.as_str().to_owned();
     }
     let Some(mut url) = href.to_url() else { return href.as_str().to_owned() };
+    let has_login = !url.username().is_empty() || url.password().is_some();
     // Neither can fail for URLs of http.
     let _ = url.set_username("");
     let _ = url.set_password(None);
@@ -166,7 +172,11 @@ pub(crate) fn unsigned(href: &Href) -> String {
             || known.contains(&name.as_str())
             || has_sas && SIGNING.contains(&name.as_str())
     };
-    if pairs.iter().any(|(name, _)| is_signing(name)) {
+    let is_signed = pairs.iter().any(|(name, _)| is_signing(name));
+    if !is_signed && !has_login {
+        return href.as_str().to_owned();
+    }
+    if is_signed {
         let kept: Vec<&(String, String)> = pairs.iter().filter(|(name, _)| !is_signing(name)).collect();
         if kept.is_empty() {
             url.set_query(None);
@@ -245,6 +255,23 @@ mod tests {
         let beside = |href: &Href| Href::parse(&format!("/d/i/{}", href.file_name()?)).ok();
         assert_eq!(sources_of(&again, "tmin", beside).unwrap()[0].as_str(), "/d/i/data/tmin.nc");
         assert!(matches!(sources_of(&again, "dayl", |href| Some(href.clone())), Err(Error::NoSource { .. })));
+    }
+
+    #[test]
+    fn what_is_not_copied_is_saved_unsigned_and_absolute_too() {
+        let signed = "https://me:pw@h/x.nc?sv=1&sig=S";
+        let item = json!({"type": "Feature", "id": "i", "geometry": null, "properties": {},
+            "links": [{"rel": "derived_from", "href": signed}],
+            "assets": {"tmin": {"href": signed, "alternate": {"near": {"href": "../tmin.nc"}, "far": {"href": signed}}},
+                "dayl": {"href": signed, "alternate": {"far": {"href": signed}}}}});
+        let item = Document::from_value(Href::parse("https://h/c/i/i.json").unwrap(), item).unwrap();
+        let at = Href::parse("/d/i/i.json").unwrap();
+        let body = rewritten(&item, &at, &[copy_of(Href::parse(signed).unwrap())]).unwrap();
+        let (near, bare) = ("https://h/c/tmin.nc", "https://h/x.nc");
+        let tmin = json!({"near": {"href": near}, "far": {"href": bare}, "remote": {"href": bare}});
+        assert_eq!(body["assets"]["tmin"]["alternate"], tmin);
+        assert_eq!(body["assets"]["dayl"], json!({"href": bare, "alternate": {"far": {"href": bare}}}));
+        assert_eq!(body["links"][0]["href"], bare);
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub struct CopiedObject {
 pub async fn copy(store: &Store, source: &Href, to: &Path, options: &CopyOptions) -> Result<CopiedObject> {
     let known = Known { size: options.size, checksum: options.checksum.clone() };
     let progress = options.progress.begin(source.file_name().unwrap_or_default(), options.size, Unit::Bytes);
-    let copied = transfer::copy(store, (source, to), &known, options.algorithm, &progress).await;
+    let root = to.parent().unwrap_or(Path::new(""));
+    let copied = transfer::copy(store, (source, root, to), &known, options.algorithm, &progress).await;
     let copied = copied.map_err(|reason| match reason {
         Reason::Store(error) => Error::Object(error),
         Reason::Digest { want, got, who } => {
@@ -53,8 +54,8 @@ pub async fn copy(store: &Store, source: &Href, to: &Path, options: &CopyOptions
     let (target, mut staged) = (to.to_owned(), copied.staged);
     let named = tokio::task::spawn_blocking(move || {
         staged.file.sync_all()?;
-        staged.publish(&target)?;
-        target.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+        staged.publish(target.file_name().unwrap_or_default())?;
+        staged.sync_folder()
     });
     let write = |source| Error::Write { href: Href::from_path(to), source };
     named.await.map_err(|_| Error::Interrupted)?.map_err(write)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{Stream, StreamExt};
-use outcrop_fetcher::{Error, FetchOptions, FetchReport, Selection, Target, fetch};
+use outcrop_fetcher::{Error, FetchOptions, FetchReport, OnConflict, Selection, Target, fetch};
 use outcrop_stac::{Kind, Layout, Node, TreeWriter, WalkOptions, WriteOptions, walk};
 use outcrop_store::{Href, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -212,6 +212,40 @@ fn twins_are_found_before_the_first_byte_and_a_dry_run_writes_nothing() {
     assert!(matches!(error, Error::OtherCatalog { .. }));
     let none = store.wait(fetch(&store, items(&store, &catalog, ""), &options(&[], &to)));
     assert!(matches!(none, Err(Error::NoAssets)));
+}
+
+#[test]
+fn names_that_differ_in_the_form_of_an_accent_are_twins() {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, sent) = serve(folder.path().to_owned());
+    let catalog = archive(folder.path(), &base);
+    let (composed, apart) = ("\u{e9}t\u{e9}.nc", "e\u{301}te\u{301}.nc");
+    for name in [composed, apart] {
+        std::fs::write(folder.path().join("files").join(name), content(name)).unwrap();
+    }
+    let path = catalog.join("na/na-1980/na-1980.json");
+    let mut item = json_of(&path);
+    for (key, name) in [("tmin", composed), ("dayl", apart)] {
+        item["assets"][key]["href"] = folder.path().join("files").join(name).to_str().unwrap().into();
+    }
+    std::fs::write(&path, item.to_string()).unwrap();
+    let (_runtime, store) = store();
+    let report = run(&store, &catalog, "na-1980", &options(&["tmin", "dayl"], &folder.path().join("copy")));
+    let why = report.failed[0].why.to_string();
+    assert!(why.starts_with("`tmin` and `dayl` would both be the file"), "{why}");
+    assert_eq!(sent.load(Ordering::Relaxed), 0);
+    let both =
+        FetchOptions { on_conflict: OnConflict::Suffix, ..options(&["tmin", "dayl"], &folder.path().join("both")) };
+    assert_eq!(run(&store, &catalog, "na-1980", &both).copied, 2);
+    // Items too: their folders would be one.
+    for (at, id) in [("na/na-1980/na-1980.json", composed), ("na/na-1981/na-1981.json", apart)] {
+        let mut item = json_of(&catalog.join(at));
+        item["id"] = id.into();
+        std::fs::write(catalog.join(at), item.to_string()).unwrap();
+    }
+    let report = run(&store, &catalog, "", &options(&["dayl"], &folder.path().join("items")));
+    let failed: Vec<String> = report.failed.iter().map(|failure| failure.why.to_string()).collect();
+    assert!(failed.len() == 1 && failed[0].contains(composed) && failed[0].contains(apart), "{failed:?}");
 }
 
 #[test]

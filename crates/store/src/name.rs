@@ -1,6 +1,7 @@
 //! Names from outside that become file names.
 
 use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{Error, Result};
 
@@ -22,6 +23,15 @@ pub fn safe_name(name: &str) -> Result<&str> {
         Some(why) => Err(Error::UnsafeName { name: name.escape_debug().take(120).collect(), why }),
         None => Ok(name),
     }
+}
+
+/// What names have alike that are one name on some system: where names know no case, or only one form of an accent.
+pub fn twin_key(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    // An accent can be alone again in lower case.
+    name.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 fn broken_rule(name: &str) -> Option<&'static str> {
@@ -49,7 +59,17 @@ fn broken_rule(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::safe_name;
+    use super::{safe_name, twin_key};
+
+    #[test]
+    fn twins_are_told_whatever_their_case_and_accents() {
+        for (one, other) in
+            [("A.nc", "a.nc"), ("\u{e9}.nc", "e\u{301}.nc"), ("\u{c9}", "e\u{301}"), ("\u{212b}", "\u{e5}")]
+        {
+            assert_eq!(twin_key(one), twin_key(other), "{one} {other}");
+        }
+        assert_ne!(twin_key("e"), twin_key("\u{e9}"));
+    }
 
     #[test]
     fn only_portable_components_pass() {

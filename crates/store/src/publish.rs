@@ -3,12 +3,13 @@
 //! Bytes go to `.name.<run>.part` in the same folder, are flushed to the disk and renamed. Many small files of one
 //! catalog are flushed together ([`Batch`]) before the document that names them is published.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, Href, Result};
+use crate::{Error, Href, OpenFolder, Opening, Result};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -21,21 +22,40 @@ pub fn part_path(path: &Path) -> PathBuf {
 /// Removes what processes that have ended left of `path`: files and folders under its hidden names.
 pub fn remove_abandoned(path: &Path) {
     let start = part_start(path);
-    let left = |name: &str| {
-        let run = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".part"))?;
-        let (process, serial) = run.split_once('-')?;
-        serial.parse::<u64>().ok()?;
-        process.parse::<u32>().ok()
-    };
+    let run_of = |name: &str| name.strip_prefix(&start)?.strip_suffix(".part").map(str::to_owned);
     let entries = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     for entry in entries.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten() {
-        let Some(process) = entry.file_name().to_str().and_then(left) else { continue };
-        // Where the system does not list processes, nothing is known to have ended.
-        if Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{process}")).exists() {
-            // What cannot be removed does no harm.
-            let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
+        if entry.file_name().to_str().and_then(run_of).is_some_and(|run| has_ended(&run)) {
+            remove(&entry.path());
         }
     }
+}
+
+/// Removes what processes that have ended left anywhere below a folder, of files of any name. Links are not followed.
+pub fn remove_abandoned_below(folder: &Path) {
+    let run_of = |name: &str| Some(name.strip_prefix('.')?.strip_suffix(".part")?.rsplit_once('.')?.1.to_owned());
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().and_then(run_of).is_some_and(|run| has_ended(&run)) {
+                remove(&entry.path());
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+}
+
+/// True of `process-serial` if the process has ended. Where the system does not list processes, none is known to have.
+fn has_ended(run: &str) -> bool {
+    let numbers = run.split_once('-').map(|(process, serial)| (process.parse::<u32>(), serial.parse::<u64>()));
+    let Some((Ok(process), Ok(_))) = numbers else { return false };
+    Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{process}")).exists()
+}
+
+fn remove(path: &Path) {
+    // What cannot be removed does no harm.
+    let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
 }
 
 fn part_start(path: &Path) -> String {
@@ -65,7 +85,9 @@ pub fn remove_parts(path: &Path) {
 #[derive(Debug)]
 pub struct Staged {
     file: Option<File>,
-    part: PathBuf,
+    folder: OpenFolder,
+    /// Its hidden name, until it has the final one.
+    part: Option<OsString>,
     target: PathBuf,
 }
 
@@ -75,10 +97,17 @@ impl Staged {
     /// # Errors
     /// [`Error::Io`] if a folder or the file cannot be made.
     pub fn create(target: &Path) -> Result<Self> {
-        make_folder(target)?;
-        let part = part_path(target);
-        let file = File::create_new(&part).map_err(|e| io("write", target, e))?;
-        Ok(Self { file: Some(file), part, target: target.to_owned() })
+        let folder = target.parent().unwrap_or(Path::new(""));
+        Self::create_below(folder, target)
+    }
+
+    /// Starts a file that no link below `root` leads elsewhere, whoever plants it meanwhile.
+    fn create_below(root: &Path, target: &Path) -> Result<Self> {
+        let at = target.parent().unwrap_or(Path::new(""));
+        let folder = OpenFolder::below(root, at).map_err(|e| io("write folder", at, e))?;
+        let part = part_path(target).file_name().unwrap_or_default().to_owned();
+        let file = folder.file(&part, Opening::New).map_err(|e| io("write", target, e))?;
+        Ok(Self { file: Some(file), folder, part: Some(part), target: target.to_owned() })
     }
 
     /// Appends bytes.
@@ -113,7 +142,7 @@ impl Staged {
             file.sync_all().map_err(|e| io("write", &self.target, e))?;
         }
         self.rename()?;
-        sync_folder(&self.target)
+        self.folder.sync().map_err(|e| io("flush", &self.target, e))
     }
 
     /// Gives the file its final name; the flush is left to a [`Batch`].
@@ -123,8 +152,11 @@ impl Staged {
     }
 
     fn rename(&mut self) -> Result<()> {
-        fs::rename(&self.part, &self.target).map_err(|e| io("write", &self.target, e))?;
-        self.part = PathBuf::new();
+        if let Some(part) = &self.part {
+            let name = self.target.file_name().unwrap_or_default();
+            self.folder.rename(part, name).map_err(|e| io("write", &self.target, e))?;
+        }
+        self.part = None;
         Ok(())
     }
 }
@@ -132,9 +164,9 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         self.file.take();
-        if !self.part.as_os_str().is_empty() {
+        if let Some(part) = &self.part {
             // What cannot be removed does no harm.
-            let _ = fs::remove_file(&self.part);
+            let _ = self.folder.remove(part);
         }
     }
 }
@@ -162,6 +194,8 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Debug, Default)]
 pub struct Batch {
     folder: Option<PathBuf>,
+    /// No link below it is followed.
+    root: Option<PathBuf>,
     is_staged: bool,
 }
 
@@ -169,7 +203,12 @@ impl Batch {
     /// For files of a folder that nobody sees before it is whole ([`StagedFolder`]): they are written in place, which costs
     /// a third of what renaming each does.
     pub fn in_staged_folder() -> Self {
-        Self { folder: None, is_staged: true }
+        Self { is_staged: true, ..Self::default() }
+    }
+
+    /// For files of a folder below which no link is followed, also if it is planted meanwhile.
+    pub fn below(root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..Self::default() }
     }
 
     /// Writes a file atomically; it is on the disk after [`Batch::flush`].
@@ -182,7 +221,10 @@ impl Batch {
             make_folder(target)?;
             return fs::write(target, bytes).map_err(|e| io("write", target, e));
         }
-        let mut staged = Staged::create(target)?;
+        let mut staged = match &self.root {
+            Some(root) => Staged::create_below(root, target)?,
+            None => Staged::create(target)?,
+        };
         staged.write(bytes)?;
         staged.finish_unsynced()
     }
@@ -224,7 +266,7 @@ impl Batch {
     pub fn flush(&mut self) -> Result<()> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
         let file = File::open(&folder).map_err(|e| io("flush", &folder, e))?;
-        rustix::fs::syncfs(&file).map_err(|e| io("flush", &folder, e.into()))
+        rustix::io::retry_on_intr(|| rustix::fs::syncfs(&file)).map_err(|e| io("flush", &folder, e.into()))
     }
 }
 
@@ -367,6 +409,11 @@ mod tests {
         remove_abandoned(&dir.path().join("a.nc"));
         assert!(gone.iter().all(|name| !dir.path().join(name).exists()));
         assert!(stay.iter().all(|name| dir.path().join(name).exists()));
+        fs::create_dir(dir.path().join("below")).unwrap();
+        fs::rename(dir.path().join(&stay[2]), dir.path().join("below").join(&stay[2])).unwrap();
+        remove_abandoned_below(dir.path());
+        assert_eq!(fs::read_dir(dir.path().join("below")).unwrap().count(), 0);
+        assert!(stay.iter().all(|name| dir.path().join(name).exists() != name.contains("4194999")));
     }
 
     #[test]

@@ -2,18 +2,28 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
 /// Statuses that may pass: 408, 429 and server errors.
 pub(crate) fn may_pass(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), as a wait from now.
-pub(crate) fn retry_after(value: &str) -> Option<Duration> {
+/// The wait that an answer asks for.
+pub(crate) fn told(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    retry_after(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), as a wait from now: by the clock of the server, where it tells
+/// that, since ours may be wrong.
+fn retry_after(value: &str, now: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value.trim()).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    let now = now.and_then(|now| httpdate::parse_http_date(now.trim()).ok()).unwrap_or_else(SystemTime::now);
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The wait before try number `tries + 1`: as told by the server, else doubling from 200 ms with jitter; capped.
@@ -34,11 +44,14 @@ mod tests {
     #[test]
     fn waits_are_as_told_and_capped() {
         let cap = Duration::from_mins(2);
-        assert_eq!(pause(1, retry_after("3"), cap), Duration::from_secs(3));
-        assert_eq!(pause(1, retry_after("86400"), cap), cap);
-        assert_eq!(retry_after("soon"), None);
-        assert_eq!(retry_after("-1"), None);
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(pause(1, retry_after("3", None), cap), Duration::from_secs(3));
+        assert_eq!(pause(1, retry_after("86400", None), cap), cap);
+        assert_eq!(retry_after("soon", None), None);
+        assert_eq!(retry_after("-1", None), None);
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT", None), Some(Duration::ZERO));
+        // A clock that is years ahead or behind makes no wait longer or shorter.
+        let (now, then) = ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:05 GMT");
+        assert_eq!(retry_after(then, Some(now)), Some(Duration::from_secs(5)));
         assert!(pause(1, None, cap) >= Duration::from_millis(200));
         assert!(pause(40, None, cap) <= cap);
     }

@@ -182,7 +182,12 @@ fn send(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     if answer.ending == Ending::BeforeHeaders {
         return Ok(());
     }
-    stream.write_all(answer.head().as_bytes())?;
+    let head = answer.head();
+    match answer.ending {
+        Ending::Silent => std::thread::sleep(NEVER),
+        Ending::DripHeaders(every) => drip(stream, head.as_bytes(), (1, every))?,
+        _ => stream.write_all(head.as_bytes())?,
+    }
     match answer.ending {
         Ending::Chunked | Ending::ChunkedWithoutEnd => {
             stream.write_all(format!("{:x}\r\n", body.len()).as_bytes())?;
@@ -190,16 +195,20 @@ fn send(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
             let end: &[u8] = if answer.ending == Ending::Chunked { b"\r\n0\r\n\r\n" } else { b"\r\n" };
             stream.write_all(end)
         }
-        Ending::Drip { piece, every } => body.chunks(piece.max(1)).try_for_each(|part| {
-            stream.write_all(part)?;
-            std::thread::sleep(every);
-            Ok(())
-        }),
+        Ending::Drip { piece, every } => drip(stream, body, (piece, every)),
         Ending::Stall => {
             stream.write_all(body)?;
             std::thread::sleep(NEVER);
             Ok(())
         }
-        Ending::Close | Ending::BeforeHeaders => stream.write_all(body),
+        Ending::Close | Ending::BeforeHeaders | Ending::Silent | Ending::DripHeaders(_) => stream.write_all(body),
     }
+}
+
+fn drip(stream: &mut TcpStream, bytes: &[u8], (piece, every): (usize, Duration)) -> std::io::Result<()> {
+    bytes.chunks(piece.max(1)).try_for_each(|part| {
+        stream.write_all(part)?;
+        std::thread::sleep(every);
+        Ok(())
+    })
 }

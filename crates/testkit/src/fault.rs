@@ -59,6 +59,10 @@ pub enum Fault {
     Reset,
     /// Headers and (cut) body come, then nothing, while the connection stays open.
     Stall,
+    /// Nothing comes, while the connection stays open.
+    Silent,
+    /// The headers come byte by byte, with this pause after each.
+    DripHeaders(Duration),
     /// The body comes in small pieces.
     Drip {
         /// Bytes of a piece.
@@ -93,6 +97,8 @@ impl Fault {
             }
             Self::Reset => answer.ending = Ending::BeforeHeaders,
             Self::Stall => answer.ending = Ending::Stall,
+            Self::Silent => answer.ending = Ending::Silent,
+            Self::DripHeaders(every) => answer.ending = Ending::DripHeaders(*every),
             Self::Drip { piece, every } => answer.ending = Ending::Drip { piece: *piece, every: *every },
         }
     }
@@ -106,6 +112,8 @@ pub(crate) enum Ending {
     Chunked,
     ChunkedWithoutEnd,
     Stall,
+    Silent,
+    DripHeaders(Duration),
     Drip { piece: usize, every: Duration },
 }
 

@@ -81,10 +81,10 @@ struct Patience {
     most: u32,
 }
 
-/// Copies an object to the hidden name of `target`.
+/// Copies an object to the hidden name of `target`, which is below `root`.
 pub(crate) async fn copy(
     store: &Store,
-    (source, target): (&Href, &Path),
+    (source, root, target): (&Href, &Path, &Path),
     known: &Known,
     algorithm: Option<Algorithm>,
     progress: &Progress,
@@ -92,7 +92,7 @@ pub(crate) async fn copy(
     // What was gone on with without an ETag, and proves to be of another version, is read once from the start.
     let mut may_repeat = true;
     loop {
-        let part = Part::open(target).map_err(|failed| io(target, failed))?;
+        let part = Part::open(root, target).map_err(|failed| io(target, failed))?;
         let digests = Digests::new(known.checksum.as_ref().map(|checksum| checksum.algorithm).or(algorithm));
         let mut is_blind = false;
         let transfer = Transfer {

@@ -4,13 +4,15 @@
 //! which bytes are there with their digest. A piece counts when its digest is right, so neither a power cut nor a flipped
 //! bit can make a bad byte part of a copy. Dropped unfinished, both stay if they hold enough to be worth it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use outcrop_store::{Href, ObjectMeta};
+use outcrop_store::{Href, ObjectMeta, OpenFolder, Opening};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{checked_line, line_of};
@@ -46,8 +48,9 @@ struct Piece {
 #[derive(Debug)]
 pub(super) struct Part {
     file: File,
-    path: PathBuf,
-    record_path: PathBuf,
+    folder: Arc<OpenFolder>,
+    name: OsString,
+    record_name: OsString,
     record: Option<File>,
     /// What can be gone on with, if anything can.
     source: Option<Source>,
@@ -62,7 +65,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Failed(pub(super) &'static str, pub(super) std::io::Error);
 
-fn names(target: &Path) -> (PathBuf, PathBuf) {
+fn names(target: &Path) -> (OsString, OsString) {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let cut: String = name.chars().take(60).collect();
     // Names that begin alike must not share a part.
@@ -71,25 +74,32 @@ fn names(target: &Path) -> (PathBuf, PathBuf) {
     } else {
         String::new()
     };
-    let with = |end: &str| target.with_file_name(format!(".{cut}{mark}.outcrop.{end}"));
+    let with = |end: &str| OsString::from(format!(".{cut}{mark}.outcrop.{end}"));
     (with("part"), with("record"))
 }
 
 impl Part {
-    /// Opens the part of a copy; what an earlier run left of it can be taken with [`Part::good`].
-    pub(super) fn open(target: &Path) -> Result<Self, Failed> {
-        let (path, record_path) = names(target);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).map_err(|e| Failed("write folder", e))?;
+    /// Opens the part of a copy below a folder; what an earlier run left of it can be taken with [`Part::good`].
+    pub(super) fn open(root: &Path, target: &Path) -> Result<Self, Failed> {
+        let (name, record_name) = names(target);
+        let at = target.parent().unwrap_or(Path::new(""));
+        let folder = Arc::new(OpenFolder::below(root, at).map_err(|e| Failed("write folder", e))?);
+        // Better now than after all bytes have come.
+        if folder.has_folder(target.file_name().unwrap_or_default()) {
+            return Err(Failed("write", ErrorKind::IsADirectory.into()));
         }
-        let (file, length) = open_plain(&path)?;
-        Ok(Self { file, path, record_path, record: None, source: None, recorded: 0, length, finished: false })
+        let file = folder.file(&name, Opening::Any).map_err(|e| Failed("write", e))?;
+        let length = file.metadata().map_err(|e| Failed("write", e))?.len();
+        let (record, source) = (None, None);
+        Ok(Self { file, folder, name, record_name, record, source, recorded: 0, length, finished: false })
     }
 
     /// The good pieces that an earlier run left of this source, each checked by its digest; their bytes go to `each` in
     /// order, as far as they follow each other from the first byte.
     pub(super) fn good(&mut self, href: &Href, mut each: impl FnMut(&[u8])) -> Option<(ObjectMeta, Vec<Range<u64>>)> {
-        let text = fs::read_to_string(&self.record_path).ok()?;
+        let mut record = self.folder.file(&self.record_name, Opening::Old).ok()?;
+        let mut text = String::new();
+        record.read_to_string(&mut text).ok()?;
         let mut lines = text.lines().filter_map(checked_line);
         let source: Source = serde_json::from_str(lines.next()?).ok()?;
         if source.href != identity(href) {
@@ -120,9 +130,8 @@ impl Part {
         let mut meta = ObjectMeta::new(href.clone(), source.size);
         meta.etag = etag;
         self.recorded = good.iter().map(|range| range.end - range.start).sum();
-        self.record = OpenOptions::new().append(true).open(&self.record_path).ok();
-        self.source = self.record.is_some().then_some(source);
-        (self.recorded > 0 && self.source.is_some()).then_some((meta, good))
+        (self.record, self.source) = (Some(record), Some(source));
+        (self.recorded > 0).then_some((meta, good))
     }
 
     /// Starts from nothing; of a source that can be gone on with later, if it is given.
@@ -130,7 +139,7 @@ impl Part {
         (self.record, self.recorded) = (None, 0);
         if self.length > 0 {
             // The record goes first: it must not speak of bytes that are gone.
-            let _ = fs::remove_file(&self.record_path);
+            let _ = self.folder.remove(&self.record_name);
             self.file.set_len(0).map_err(|e| Failed("write", e))?;
             self.length = 0;
         }
@@ -150,7 +159,7 @@ impl Part {
             return Ok(());
         }
         let why = format!("No space left on device: {size} bytes are needed, {free} are free");
-        Err(Failed("write", std::io::Error::new(std::io::ErrorKind::StorageFull, why)))
+        Err(Failed("write", std::io::Error::new(ErrorKind::StorageFull, why)))
     }
 
     pub(super) fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), Failed> {
@@ -162,7 +171,7 @@ impl Part {
     pub(super) fn note(&mut self, range: &Range<u64>, digest: &blake3::Hash) {
         let Some(source) = &self.source else { return };
         if self.record.is_none() {
-            let Ok((mut file, _)) = open_plain(&self.record_path) else { return };
+            let Ok(mut file) = self.folder.file(&self.record_name, Opening::Any) else { return };
             let start = serde_json::to_string(source).unwrap_or_default();
             let begun = file.set_len(0).and_then(|()| file.write_all(line_of(&start).as_bytes()));
             self.record = begun.is_ok().then_some(file);
@@ -198,8 +207,8 @@ impl Part {
         }
         self.finished = true;
         let file = self.file.try_clone().map_err(|e| Failed("write", e))?;
-        let record = self.record.take().map(|_| self.record_path.clone());
-        Ok(Staged { file, part: self.path.clone(), record, is_named: false })
+        let record = self.record.take().map(|_| self.record_name.clone());
+        Ok(Staged { file, folder: self.folder.clone(), part: self.name.clone(), record, is_named: false })
     }
 
     /// Throws all of it away.
@@ -213,9 +222,9 @@ impl Drop for Part {
         if self.finished || self.recorded >= WORTH {
             return;
         }
-        for path in [&self.record_path, &self.path] {
+        for name in [&self.record_name, &self.name] {
             // What cannot be removed does no harm.
-            let _ = fs::remove_file(path);
+            let _ = self.folder.remove(name);
         }
     }
 }
@@ -224,21 +233,27 @@ impl Drop for Part {
 #[derive(Debug)]
 pub(crate) struct Staged {
     pub(crate) file: File,
-    part: PathBuf,
-    record: Option<PathBuf>,
+    folder: Arc<OpenFolder>,
+    part: OsString,
+    record: Option<OsString>,
     is_named: bool,
 }
 
 impl Staged {
     /// Gives it its name; nothing else of it is left then.
-    pub(crate) fn publish(&mut self, target: &Path) -> std::io::Result<()> {
-        fs::rename(&self.part, target)?;
+    pub(crate) fn publish(&mut self, name: &OsStr) -> std::io::Result<()> {
+        self.folder.rename(&self.part, name)?;
         self.is_named = true;
         if let Some(record) = self.record.take() {
             // One that stays speaks of bytes that are gone; it is not believed.
-            let _ = fs::remove_file(record);
+            let _ = self.folder.remove(&record);
         }
         Ok(())
+    }
+
+    /// Waits until its name is on the disk.
+    pub(crate) fn sync_folder(&self) -> std::io::Result<()> {
+        self.folder.sync()
     }
 }
 
@@ -246,29 +261,26 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.is_named && self.record.is_none() {
             // What cannot be removed does no harm.
-            let _ = fs::remove_file(&self.part);
+            let _ = self.folder.remove(&self.part);
         }
     }
 }
 
-/// Opens a file for reading and writing, and tells its length; a link, a folder or a device under its name is an error.
-fn open_plain(path: &Path) -> Result<(File, u64), Failed> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map(File::from);
-    let file = opened.map_err(|e| Failed("write", e.into()))?;
-    let meta = file.metadata().map_err(|e| Failed("write", e))?;
-    if !meta.is_file() || std::os::unix::fs::MetadataExt::nlink(&meta) > 1 {
-        let why =
-            std::io::Error::new(std::io::ErrorKind::AlreadyExists, format!("`{}` is not a plain file", path.display()));
-        return Err(Failed("write", why));
-    }
-    Ok((file, meta.len()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
+
+    fn paths(target: &Path) -> (PathBuf, PathBuf) {
+        let (part, record) = names(target);
+        (target.with_file_name(part), target.with_file_name(record))
+    }
+
+    fn opened(target: &Path) -> Result<Part, Failed> {
+        Part::open(target.parent().unwrap(), target)
+    }
 
     fn meta(size: u64) -> ObjectMeta {
         let href = Href::parse("https://h/a.nc?sig=SECRET").unwrap();
@@ -279,7 +291,7 @@ mod tests {
 
     /// A part with two pieces of a mebibyte, dropped.
     fn left_behind(target: &Path) {
-        let mut part = Part::open(target).unwrap();
+        let mut part = opened(target).unwrap();
         part.restart(Some(&meta(4 << 20))).unwrap();
         for (at, byte) in [(0, 1u8), (2 << 20, 2)] {
             let bytes = vec![byte; 1 << 20];
@@ -294,7 +306,7 @@ mod tests {
         let target = folder.path().join("a.nc");
         let found = |href: &str| {
             let mut seen = 0;
-            let mut part = Part::open(&target).unwrap();
+            let mut part = opened(&target).unwrap();
             let good = part.good(&Href::parse(href).unwrap(), |bytes| seen += bytes.len());
             part.recorded = u64::MAX;
             good.map(|(meta, good)| (meta.size, good, seen))
@@ -303,7 +315,7 @@ mod tests {
         let (one, two) = (0..1 << 20, 2 << 20..3 << 20);
         assert_eq!(found("https://h/a.nc?sig=OTHER"), Some((4 << 20, vec![one.clone(), two.clone()], 1 << 20)));
         assert_eq!(found("https://h/b.nc?sig=SECRET"), None);
-        let (path, record) = names(&target);
+        let (path, record) = paths(&target);
         assert!(!fs::read_to_string(&record).unwrap().contains("SECRET"));
         let mut bytes = fs::read(&path).unwrap();
         bytes[7] ^= 1;
@@ -319,13 +331,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.nc");
         left_behind(&target);
-        let record = names(&target).1;
+        let record = paths(&target).1;
         let whole = fs::read(&record).unwrap();
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1 << (at % 8);
             fs::write(&record, &changed).unwrap();
-            let mut part = Part::open(&target).unwrap();
+            let mut part = opened(&target).unwrap();
             if let Some((meta, good)) = part.good(&meta(0).href, |bytes| assert!(bytes.iter().all(|b| *b == 1))) {
                 assert_eq!((meta.size, meta.etag.as_deref()), (4 << 20, Some("\"e\"")));
                 assert!(good.iter().all(|range| [0, 2 << 20].contains(&range.start)), "{at}");
@@ -338,7 +350,7 @@ mod tests {
     fn little_is_not_kept_and_links_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.nc");
-        let mut part = Part::open(&target).unwrap();
+        let mut part = opened(&target).unwrap();
         part.restart(Some(&meta(10))).unwrap();
         part.write(0, b"12345").unwrap();
         part.note(&(0..5), &blake3::hash(b"12345"));
@@ -346,11 +358,26 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let victim = folder.path().join("victim");
         fs::write(&victim, "x").unwrap();
-        std::os::unix::fs::symlink(&victim, names(&target).0).unwrap();
-        assert!(Part::open(&target).is_err());
-        fs::remove_file(names(&target).0).unwrap();
-        fs::hard_link(&victim, names(&target).0).unwrap();
-        assert!(Part::open(&target).is_err());
-        assert_eq!(fs::read(&victim).unwrap(), b"x");
+        std::os::unix::fs::symlink(&victim, paths(&target).0).unwrap();
+        assert!(opened(&target).is_err());
+        fs::remove_file(paths(&target).0).unwrap();
+        fs::hard_link(&victim, paths(&target).0).unwrap();
+        assert!(opened(&target).is_err());
+        fs::remove_file(paths(&target).0).unwrap();
+        // Nor is a record that leads elsewhere gone on with.
+        left_behind(&target);
+        let record = paths(&target).1;
+        fs::rename(&record, &victim).unwrap();
+        let before = fs::read(&victim).unwrap();
+        std::os::unix::fs::symlink(&victim, &record).unwrap();
+        let mut part = opened(&target).unwrap();
+        assert!(part.good(&meta(0).href, |_| ()).is_none());
+        part.restart(Some(&meta(4 << 20))).unwrap();
+        part.write(0, b"1").unwrap();
+        part.note(&(0..1), &blake3::hash(b"1"));
+        drop(part);
+        assert_eq!(fs::read(&victim).unwrap(), before);
+        fs::create_dir(&target).unwrap();
+        assert!(opened(&target).is_err(), "a folder has the name");
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use outcrop_store::publish::Batch;
-use outcrop_store::{Href, safe_name};
+use outcrop_store::{Href, safe_name, twin_key};
 use serde_json::{Value, json};
 
 use documents::Common;
@@ -117,7 +117,8 @@ impl TreeWriter {
             return Err(Error::Write { href: options.to, source });
         }
         let base = options.root_href.clone().unwrap_or_else(|| options.to.absolute());
-        let batch = || if options.staged { Batch::in_staged_folder() } else { Batch::default() };
+        let folder = options.to.to_path().unwrap_or_default();
+        let batch = || if options.staged { Batch::in_staged_folder() } else { Batch::below(&folder) };
         let batches = (0..THREADS).map(|_| batch()).collect();
         Ok(Self {
             base,
@@ -289,9 +290,9 @@ impl TreeWriter {
         Ok(at)
     }
 
-    /// A file belongs to one document, also where file names know no case.
+    /// A file belongs to one document, also where file names know no case, or one form of an accent.
     fn claim(&mut self, folder: usize, id: &str, kind: Kind) -> Result<()> {
-        let lower = id.to_lowercase();
+        let lower = twin_key(id);
         let hash = |hasher: &RandomState| u128::from(hasher.hash_one((folder, kind == Kind::Item, &lower)));
         if self.claimed.insert(hash(&self.hashers[0]) << 64 | hash(&self.hashers[1])) {
             return Ok(());
@@ -303,7 +304,7 @@ impl TreeWriter {
                 Member::Catalog(at) if kind != Kind::Item => self.folders[at].path.last().map(String::as_str),
                 _ => None,
             }
-            .filter(|other| other.to_lowercase() == lower)
+            .filter(|other| twin_key(other) == lower)
         });
         let name = |id: &str| here.path.iter().map(String::as_str).chain([id]).collect::<Vec<_>>().join("/");
         let path = name(if kind == Kind::Item && !self.options.flat { &lower } else { id });

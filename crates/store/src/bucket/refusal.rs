@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_RANGE, RETRY_AFTER};
+use reqwest::header::CONTENT_RANGE;
 
 use super::page::element;
 use super::{Ask, Bucket, Service};
@@ -35,7 +35,7 @@ impl Bucket {
         if status == 416 && header(CONTENT_RANGE.as_str()).is_some_and(|value| value.trim() == "bytes */0") {
             return Verdict::Use(response);
         }
-        let told = header(RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(&value));
+        let told = retry::told(response.headers());
         let (region, code) = (header("x-amz-bucket-region"), header("x-ms-error-code"));
         let body = start(response).await;
         let region = region.or_else(|| element(&body, "Region"));

@@ -7,7 +7,6 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED,
-    RETRY_AFTER,
 };
 
 use super::guard::NotPublic;
@@ -75,7 +74,7 @@ pub(super) fn classify(ask: &Ask<'_>, response: Response) -> Result<Answer, Box<
         207 if ask.members => {}
         416 if is_empty && range.is_some() => {}
         _ => {
-            let told = text(headers, RETRY_AFTER).and_then(retry::retry_after);
+            let told = retry::told(headers);
             let error = Error::Status { href: href.clone(), status };
             return Err(Box::new(Refusal { error, told, may_pass: retry::may_pass(status) }));
         }

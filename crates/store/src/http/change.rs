@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Client, Method, Response};
 use url::Url;
 
@@ -117,8 +117,7 @@ impl Http {
                         host.answered(&pass);
                         return Ok(response);
                     }
-                    let told = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                    let told = told.and_then(retry::retry_after);
+                    let told = retry::told(response.headers());
                     (refused(change.href, status), told, retry::may_pass(status))
                 }
                 Tried::Failed(source, may_pass) => {

@@ -24,11 +24,31 @@ impl std::error::Error for NotPublic {}
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     trusted: Arc<HashSet<String>>,
+    names: Names,
+}
+
+/// Who tells the addresses of a host.
+#[derive(Debug, Clone)]
+enum Names {
+    System,
+    /// The next of these answers, to whatever question.
+    #[cfg(test)]
+    Script(Arc<std::sync::Mutex<std::collections::VecDeque<Vec<SocketAddr>>>>),
+}
+
+impl Names {
+    async fn of(&self, host: &str) -> std::io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((host, 0)).await?.collect()),
+            #[cfg(test)]
+            Self::Script(answers) => Ok(answers.lock().ok().and_then(|mut left| left.pop_front()).unwrap_or_default()),
+        }
+    }
 }
 
 impl Guard {
     pub(crate) fn new(trusted: impl IntoIterator<Item = String>) -> Self {
-        Self { trusted: Arc::new(trusted.into_iter().collect()) }
+        Self { trusted: Arc::new(trusted.into_iter().collect()), names: Names::System }
     }
 
     /// Checks an address that stands in the URL itself; names are checked when they are resolved.
@@ -49,7 +69,7 @@ impl Resolve for Guard {
         let guard = self.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found = guard.names.of(&host).await?;
             // One that is not public among them is enough: which one is connected to is not ours to say.
             if !guard.trusted.contains(&host) && found.iter().any(|address| !is_public(address.ip())) {
                 return Err(NotPublic(host).into());
@@ -137,6 +157,59 @@ mod tests {
         for good in ["http://8.8.8.8/", "http://[2606:4700::1111]/", "http://10.0.0.7/", "http://name.org/"] {
             assert!(passes(good), "{good}");
         }
+    }
+
+    fn scripted(trusted: &[&str], answers: &[&[&str]]) -> Guard {
+        let address = |text: &&str| SocketAddr::new(text.parse().unwrap(), 0);
+        let answers = answers.iter().map(|one| one.iter().map(address).collect()).collect();
+        let names = Names::Script(Arc::new(std::sync::Mutex::new(answers)));
+        Guard { names, ..Guard::new(trusted.iter().map(|host| (*host).to_owned())) }
+    }
+
+    #[test]
+    fn each_answer_about_a_name_is_checked_anew() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let private = [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "192.168.0.1",
+            "::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+        ];
+        for address in private {
+            let guard = scripted(&[], &[&["8.8.8.8"], &[address], &["8.8.8.8", address], &[address, "8.8.8.8"]]);
+            let next = || runtime.block_on(guard.resolve("rebinds.example".parse().unwrap())).is_ok();
+            let passed = [next(), next(), next(), next()];
+            assert_eq!(passed, [true, false, false, false], "{address}");
+        }
+    }
+
+    #[test]
+    fn nothing_connects_to_where_a_name_leads_later() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let asked = |guard: Guard| {
+            let options = crate::StoreOptions { retries: 2, ..crate::StoreOptions::default() };
+            let options = crate::StoreOptions { read_timeout: std::time::Duration::from_millis(300), ..options };
+            let http = super::super::Http::new(&options).unwrap().guarded(guard).unwrap();
+            let href = crate::Href::parse(&format!("http://rebinds.example:{port}/a.nc")).unwrap();
+            runtime.block_on(http.head(&href, 10)).map(|_| ()).unwrap_err()
+        };
+        for answer in [&["127.0.0.1"][..], &["8.8.8.8", "127.0.0.1"], &["127.0.0.1", "8.8.8.8"]] {
+            let error = asked(scripted(&[], &[answer, answer, answer]));
+            let why = format!("{error:?}");
+            assert!(why.contains("NotPublic") && matches!(error, crate::Error::Transport { tries: 1, .. }), "{why}");
+            assert!(listener.accept().is_err(), "no packet");
+        }
+        // A host that the user named may be anywhere: this listener would have seen one.
+        asked(scripted(&["rebinds.example"], &[&["127.0.0.1"]]));
+        assert!(listener.accept().is_ok());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 
@@ -356,7 +356,7 @@ async fn judge(
 async fn refused(href: &Href, response: Response) -> Refusal {
     const MOST: usize = 1 << 16;
     let status = response.status().as_u16();
-    let told = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry::retry_after);
+    let told = retry::told(response.headers());
     let mut response = response;
     let mut body = Vec::new();
     while let Ok(Some(part)) = response.chunk().await {
