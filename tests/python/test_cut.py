@@ -111,3 +111,32 @@ def test_geotiff_is_a_window_of_rasterio(tmp_path, epsg):
     fields = item.assets["a"].to_dict()
     assert (fields["proj:shape"], fields["proj:code"], len(fields["bands"])) == (shape, f"EPSG:{epsg}", 2)
     assert fields["type"] == pystac.MediaType.COG
+
+
+@pytest.mark.parametrize("name", ["NL.HGN.mseed", "NL.HGN.D.2020.001"])
+def test_miniseed_is_slice_of_obspy(tmp_path, name):
+    """Two channels, one with a gap, at rates that are no whole numbers of nanoseconds."""
+    import obspy
+    start = obspy.UTCDateTime(2020, 1, 1, 0, 0, 0, 123456)
+    traces = []
+    for channel, rate, first, count in [("BHZ", 40.0, 0, 9000), ("BHZ", 40.0, 400, 9000), ("LHZ", 3.0, 0, 2000), ("HHZ", 100.0, 5000, 50)]:
+        header = {"network": "NL", "station": "HGN", "location": "", "channel": channel, "sampling_rate": rate, "starttime": start + first}
+        traces.append(obspy.Trace(RANDOM.integers(-9000, 9000, count).astype("i4"), header))
+    obspy.Stream(traces).write(str(tmp_path / name), format="MSEED", encoding="STEIM2")
+    media = "application/vnd.fdsn.mseed"
+    item = pystac.Item("i", None, None, None, {}, start_datetime=datetime.datetime(2020, 1, 1), end_datetime=datetime.datetime(2020, 1, 2))
+    item.add_asset("a", pystac.Asset(str(tmp_path / name), media_type=media))
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [item.to_dict()]}))
+    low, high = start + 100.5, start + 500
+    subprocess.run([OUTCROP, "--quiet", "fetch", tmp_path / "items.json", "--asset", "a", "--to", tmp_path / "part", "--cut",
+                    "--datetime", f"{low}/{high}"], check=True, capture_output=True, text=True)
+    got = obspy.read(str(tmp_path / "part" / "i" / name))
+    want = obspy.read(str(tmp_path / name)).slice(low, high, nearest_sample=False)
+    key = lambda trace: (trace.id, trace.stats.starttime)
+    got, want = sorted(got, key=key), sorted(want, key=key)
+    assert [trace.id for trace in got] == [trace.id for trace in want] and len(got) == 3
+    for one, other in zip(got, want):
+        assert one.stats.starttime == other.stats.starttime and one.stats.sampling_rate == other.stats.sampling_rate
+        assert np.array_equal(one.data, other.data)
+    document = json.loads((tmp_path / "part" / "i" / "i.json").read_text())
+    assert document["properties"]["start_datetime"] >= "2020-01-01T00:01:40"

@@ -48,7 +48,7 @@ pub(crate) struct FetchArgs {
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Keep only the part of each asset that --bbox and --datetime touch, as a new COG, NetCDF-4 or Zarr file.
+    /// Keep only the part of each asset that --bbox and --datetime touch, as a new COG, NetCDF-4, Zarr or miniSEED file.
     #[arg(long, conflicts_with_all = ["in_place", "verify"])]
     pub(crate) cut: bool,
     /// With --cut: variables to keep, with their coordinates; images have none.

@@ -6,6 +6,7 @@
 mod bands;
 mod narrow;
 mod run;
+mod samples;
 mod window;
 
 use std::fmt;
@@ -92,6 +93,7 @@ pub(crate) enum Kind {
     Cog,
     NetCdf,
     Zarr,
+    MiniSeed,
 }
 
 impl Kind {
@@ -104,14 +106,13 @@ impl Kind {
             "tif" | "tiff" | "gtiff" | "cog" => Ok(Self::Cog),
             "nc" | "nc3" | "nc4" | "cdf" | "h5" | "hdf5" | "he5" => Ok(Self::NetCdf),
             "zarr" => Ok(Self::Zarr),
-            "mseed" | "miniseed" | "msd" | "mseed3" | "ms3" => Err("it is miniSEED, which is not cut; \
-                fetch it whole (without --cut), and cut the copy with `outcrop convert --isel`"
-                .into()),
+            "mseed" | "miniseed" | "msd" | "ms" | "mseed3" | "ms3" => Ok(Self::MiniSeed),
+            _ if says(&["mseed", "miniseed"]) => Ok(Self::MiniSeed),
             _ if says(&["tiff"]) => Ok(Self::Cog),
             _ if says(&["netcdf", "hdf"]) => Ok(Self::NetCdf),
             _ if says(&["zarr"]) => Ok(Self::Zarr),
             _ => Err(format!(
-                "neither its name `{name}` nor its media type tells one of GeoTIFF, NetCDF, HDF5 and Zarr; fetch it whole (without --cut)"
+                "neither its name `{name}` nor its media type tells one of GeoTIFF, NetCDF, HDF5, Zarr and miniSEED; fetch it whole (without --cut)"
             )),
         }
     }
@@ -123,6 +124,8 @@ impl Kind {
             Self::Cog => "tif",
             Self::NetCdf => "nc",
             Self::Zarr => "zarr",
+            // Its names end in many ways, or in none.
+            Self::MiniSeed => return name.to_owned(),
         };
         format!("{stem}.{end}")
     }
@@ -152,7 +155,7 @@ mod tests {
         ] {
             assert_eq!(name(from, media).unwrap(), to);
         }
-        assert!(name("a.mseed", "").unwrap_err().contains("convert"));
+        assert_eq!(name("NL.HGN..BHZ.D.2020.001", "application/vnd.fdsn.mseed").unwrap(), "NL.HGN..BHZ.D.2020.001");
         assert!(name("a.pdf", "application/pdf").unwrap_err().contains("without --cut"));
     }
 }

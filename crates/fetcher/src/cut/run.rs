@@ -12,7 +12,7 @@ use outcrop_store::progress::Sink;
 use outcrop_store::{Href, Store};
 
 use super::window::{Refusal, part};
-use super::{Cut, Kind, bytes_of};
+use super::{Cut, Kind, bytes_of, samples};
 use crate::verify::{Algorithm, Checksum};
 use crate::{Error, check};
 
@@ -53,11 +53,14 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// Cuts one asset. Nothing of it is seen under its name before all of it is on the disk.
 pub(crate) async fn cut(store: &Store, cut: &Cut, task: Task<'_>) -> Result<Made, Failed> {
     let opened = Opened::open(store, task.source).await?;
-    if opened.meta.format == Format::MiniSeed {
-        let why = "it is miniSEED, which is not cut; fetch it whole (without --cut)";
-        return Err(Refusal::Said(why.into()).into());
-    }
-    let part = part(&opened, cut, task.bands).await?;
+    let part = match (opened.meta.format, task.kind) {
+        (Format::MiniSeed, Kind::MiniSeed) => samples::part(&opened.meta, cut)?,
+        (Format::MiniSeed, _) | (_, Kind::MiniSeed) => {
+            let why = "its name and its contents disagree on whether it is miniSEED; fetch it whole (without --cut)";
+            return Err(Refusal::Said(why.into()).into());
+        }
+        _ => part(&opened, cut, task.bands).await?,
+    };
     let options = ConvertOptions {
         target: target(task.kind, &opened),
         policy: Policy::Raw,
@@ -99,6 +102,7 @@ fn remove_other_kind(to: &Path, kind: Kind) -> std::io::Result<()> {
 
 fn target(kind: Kind, opened: &Opened) -> Target {
     match kind {
+        Kind::MiniSeed => Target::MiniSeed(samples::options(&opened.meta)),
         Kind::NetCdf => Target::NetCdf4 { deflate: Some(4) },
         Kind::Zarr => {
             Target::Zarr { format: ZarrFormat::V3, compression: ZarrCompression::Default, shards: Vec::new() }
