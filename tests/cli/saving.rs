@@ -47,8 +47,11 @@ impl Scale {
 }
 
 fn json_of(path: &Path) -> Value {
-    let bytes = std::fs::read(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    serde_json::from_slice(&bytes).unwrap_or_else(|why| panic!("{} does not parse: {why}", path.display()))
+    let bytes = std::fs::read(path);
+    assert!(bytes.is_ok(), "{}: {bytes:?}", path.display());
+    let body = serde_json::from_slice(&bytes.unwrap());
+    assert!(body.is_ok(), "{}: {body:?}", path.display());
+    body.unwrap()
 }
 
 /// The versions of all documents that a root leads to, and how many items; each must be there and parse.

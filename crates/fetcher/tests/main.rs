@@ -1,6 +1,6 @@
 //! Tests of fetches and of single transfers; one program, since each costs its linking.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod cut;
 mod destinations;

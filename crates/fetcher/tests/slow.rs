@@ -65,12 +65,15 @@ fn drip(piece: usize) -> Fault {
     Fault::Drip { piece, every: Duration::from_millis(100) }
 }
 
+/// What a server does, how, and what is said of it at the end.
+type Case = (&'static str, Vec<(Fault, Times)>, &'static str);
+
 #[test]
 fn a_server_that_never_ends_is_given_up_in_each_phase() {
     let silence = Duration::from_millis(700);
     let (always, first, after) = (Times::Always, Times::First(1), Times::After(1));
     let headers = Fault::DripHeaders(Duration::from_millis(100));
-    let cases: [(&str, Vec<(Fault, Times)>, &str); 5] = [
+    let cases: [Case; 5] = [
         ("nothing at all", vec![(Fault::Silent, always)], "nothing came for 700ms"),
         ("headers byte by byte", vec![(headers, always)], "nothing came for 700ms"),
         (
