@@ -82,7 +82,9 @@ pub(crate) fn mark_of(wanted: &Wanted, options: &FetchOptions) -> Option<String>
     ancestors.iter().for_each(|above| add(above.id()));
     for list in [&assets.keys, &assets.roles, &assets.media_types] {
         add(&list.len().to_string());
-        list.iter().for_each(|text| add(text));
+        for text in list {
+            add(text);
+        }
     }
     add(&format!("{:?} {:?}", options.checksum, options.on_conflict));
     hasher.update(item.bytes());

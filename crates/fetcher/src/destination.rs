@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::again::{Kept, path_of};
 use crate::fetch::Target;
+use crate::item::{Book, locked};
+use crate::journal::Entry;
 use crate::rewrite::{Copied, rewritten};
 use crate::site::Site;
 use crate::{Error, Result};
@@ -21,12 +24,13 @@ use crate::{Error, Result};
 const ALONE: &str = "items";
 
 /// Takes items and writes them where they belong.
-#[derive(Debug)]
 pub(crate) struct Destination {
     target: Target,
     writer: Option<TreeWriter>,
     /// Documents that were written, by the hash of their href.
     seen: HashSet<[u8; 16]>,
+    /// Lines of the journal for documents that are not written yet; a group of them at most.
+    pending: Vec<(Arc<Book>, Entry)>,
 }
 
 fn mark(href: &Href) -> [u8; 16] {
@@ -38,7 +42,7 @@ fn mark(href: &Href) -> [u8; 16] {
 
 impl Destination {
     pub(crate) fn new(target: Target) -> Self {
-        Self { target, writer: None, seen: HashSet::new() }
+        Self { target, writer: None, seen: HashSet::new(), pending: Vec::new() }
     }
 
     /// Writes an item with the hrefs of its copies. Where its new document is, and its bytes.
@@ -57,6 +61,17 @@ impl Destination {
         let bytes = writer.add_at(&path, rewritten(&node.document, &at, copies)?)?;
         self.seen.insert(mark(&at));
         Ok(Some((at, bytes)))
+    }
+
+    /// Notes a document in the journal when it is written.
+    pub(crate) fn note(&mut self, book: Arc<Book>, entry: Entry) -> Result<()> {
+        self.pending.push((book, entry));
+        let is_settled = self.writer.as_ref().is_none_or(TreeWriter::is_settled);
+        if is_settled { self.note_written() } else { Ok(()) }
+    }
+
+    fn note_written(&mut self) -> Result<()> {
+        self.pending.drain(..).try_for_each(|(book, entry)| locked(&book.journal).add(&entry))
     }
 
     /// Names an item whose document is there and stays.
@@ -80,8 +95,8 @@ impl Destination {
     }
 
     /// Adds what the destination held before, then publishes the catalogs, each with its members by name.
-    pub(crate) async fn finish(self, store: &Store) -> Result<()> {
-        let (Some(mut writer), Target::Folder(to)) = (self.writer, self.target) else { return Ok(()) };
+    pub(crate) async fn finish(mut self, store: &Store) -> Result<()> {
+        let (Some(mut writer), Target::Folder(to)) = (self.writer.take(), self.target.clone()) else { return Ok(()) };
         let site = Site::of(store, &to);
         if root_of(store, &to).await?.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
@@ -103,6 +118,7 @@ impl Destination {
         }
         writer.sort();
         writer.finish()?;
+        self.note_written()?;
         site.publish_documents(store).await
     }
 }

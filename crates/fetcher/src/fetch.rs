@@ -222,7 +222,7 @@ async fn settle(run: &Run, destination: &mut Destination, report: &mut FetchRepo
             if let Some(book) = &done.book
                 && let Some(entry) = again::line_of(book, &done, &at, &bytes)
             {
-                locked(&book.journal).add(&entry)?;
+                destination.note(book.clone(), entry)?;
             }
         }
         Ok(None) => {}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 /// Who is told. The default is nobody.
 #[derive(Clone, Default)]
-pub struct Voice(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Voice(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&str) + Send + Sync;
 
 impl fmt::Debug for Voice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -53,8 +53,15 @@ type Decide = dyn Fn(&Deed, usize) -> Option<Trouble> + Send + Sync;
 pub struct Depot {
     base: String,
     state: Arc<Mutex<State>>,
-    /// Whether a file's folder must be made before it.
-    has_folders: bool,
+    kind: Kind,
+}
+
+/// What a depot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Buckets,
+    /// A file's folder must be made before it.
+    WebDav,
 }
 
 impl std::fmt::Debug for Depot {
@@ -71,19 +78,19 @@ impl Depot {
 
     /// A WebDAV server, where a file's folder must be made before it.
     pub fn webdav(decide: impl Fn(&Deed, usize) -> Option<Trouble> + Send + Sync + 'static) -> Self {
-        Self::run(decide, true)
+        Self::run(decide, Kind::WebDav)
     }
 
     /// A depot where requests fail as `decide` says, which is told how many requests came before.
     pub fn with_trouble(decide: impl Fn(&Deed, usize) -> Option<Trouble> + Send + Sync + 'static) -> Self {
-        Self::run(decide, false)
+        Self::run(decide, Kind::Buckets)
     }
 
     #[expect(clippy::expect_used, reason = "a test cannot go on without its server")]
-    fn run(decide: impl Fn(&Deed, usize) -> Option<Trouble> + Send + Sync + 'static, has_folders: bool) -> Self {
+    fn run(decide: impl Fn(&Deed, usize) -> Option<Trouble> + Send + Sync + 'static, kind: Kind) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}/", listener.local_addr().expect("an address"));
-        let depot = Self { base, state: Arc::default(), has_folders };
+        let depot = Self { base, state: Arc::default(), kind };
         let (shared, decide): (Self, Arc<Decide>) = (depot.clone(), Arc::new(decide));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -191,7 +198,7 @@ impl Depot {
             "PUT" if query.get("comp").is_some_and(|comp| comp == "blocklist") => state.blocks(&path, &body),
             "PUT" => match header("x-amz-copy-source").or(header("x-goog-copy-source")) {
                 Some(source) => state.copy(&decoded(source), &path, header("x-amz-copy-source-if-match")),
-                None if self.has_folders && !state.has_folder_of(&path) => Answer::status(409),
+                None if self.kind == Kind::WebDav && !state.has_folder_of(&path) => Answer::status(409),
                 None => state.take(&path, body),
             },
             "POST" if query.contains_key("uploads") => state.begin(&path),
@@ -204,7 +211,7 @@ impl Depot {
             "MKCOL" => state.make_folder(&path),
             "MOVE" | "COPY" => {
                 let to = header("destination").and_then(|to| to.strip_prefix(self.base.trim_end_matches('/')));
-                state.carry(&path, &decoded(to.unwrap_or_default()), deed.method == "MOVE")
+                state.carry(&deed.method, &path, &decoded(to.unwrap_or_default()))
             }
             _ => Answer::status(405),
         }
@@ -326,11 +333,11 @@ impl State {
         }
     }
 
-    fn carry(&mut self, from: &str, to: &str, is_move: bool) -> Answer {
+    fn carry(&mut self, method: &str, from: &str, to: &str) -> Answer {
         if !self.has_folder_of(to) {
             return Answer::status(409);
         }
-        let found = if is_move { self.objects.remove(from) } else { self.objects.get(from).cloned() };
+        let found = if method == "MOVE" { self.objects.remove(from) } else { self.objects.get(from).cloned() };
         match found {
             Some(bytes) => {
                 self.objects.insert(to.to_owned(), bytes);

@@ -1,6 +1,7 @@
 //! miniSEED: the samples of each segment in an interval. A station is a point, so a box does not cut it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use outcrop_formats::convert::Part;
@@ -44,13 +45,14 @@ fn run(segment: &Variable, interval: Option<&Interval>) -> Option<Range<u64>> {
     let Some(interval) = interval else { return (count > 0).then_some(0..count) };
     let start = segment.attrs.get("starttime").and_then(AttrValue::text)?;
     let start = DateTime::parse_from_rfc3339(start).ok()?.timestamp_nanos_opt()?;
-    let step = match segment.attrs.get("sampling_rate_hz") {
-        Some(AttrValue::Float64(rate)) => 1e9 / rate.first().copied().filter(|rate| *rate > 0.0)?,
+    let rate = match segment.attrs.get("sampling_rate_hz") {
+        Some(AttrValue::Float64(rate)) => rate.first().copied().filter(|rate| *rate > 0.0)?,
         _ => return None,
     };
     // To the nanosecond, as the coordinate has them.
-    let time = |at: u64| start.saturating_add((at as f64 * step).round() as i64);
-    let before = |is_before: &dyn Fn(i64) -> bool| {
+    let since = |at: u64| Duration::try_from_secs_f64(at as f64 / rate).map_or(i128::MAX, nanoseconds);
+    let time = |at: u64| i128::from(start).saturating_add(since(at));
+    let before = |is_before: &dyn Fn(i128) -> bool| {
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -58,10 +60,14 @@ fn run(segment: &Variable, interval: Option<&Interval>) -> Option<Range<u64>> {
         }
         low
     };
-    let nanos = |time: DateTime<Utc>| time.timestamp_nanos_opt();
+    let nanos = |time: DateTime<Utc>| time.timestamp_nanos_opt().map(i128::from);
     let first = interval.start.map_or(Some(0), |from| nanos(from).map(|from| before(&|time| time < from)))?;
     let end = interval.end.map_or(Some(count), |to| nanos(to).map(|to| before(&|time| time <= to)))?;
     (first < end).then_some(first..end)
+}
+
+fn nanoseconds(time: Duration) -> i128 {
+    i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)
 }
 
 /// Parts are written in the version of the source.

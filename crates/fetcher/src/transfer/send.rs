@@ -53,7 +53,7 @@ pub(crate) async fn send(
             Err(Reason::Store(Error::Changed { .. } | Error::NoRanges { .. } | Error::Transport { tries: 0, .. }))
                 if patience.again(store).await =>
             {
-                progress.restart()
+                progress.restart();
             }
             Err(Reason::Store(Error::Transport { tries: 0, href, source })) => {
                 return Err(Error::Transport { href, tries: patience.tries, source }.into());

@@ -1,7 +1,7 @@
 //! Fixtures cut and overwritten at every place: errors, or values; what comes out does not matter, only that it comes.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{PoisonError, mpsc};
 
 use base64::Engine;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use outcrop_formats::{Attrs, ChunkRef, DType, Decoder, Locate, Open, Opened, ker
 use outcrop_store::{Demand, Href, Sparse, Step};
 use outcrop_testkit::Random;
 
-use super::{Bench, MEMORY, TIME, fixture, peak_memory, write};
+use super::{BUILDING, Bench, MEMORY, TIME, fixture, peak_memory, reset_peak_memory, write};
 
 type Files = Vec<(String, Vec<u8>)>;
 
@@ -74,6 +74,8 @@ fn run<T: Send + 'static>(
     cases: impl Iterator<Item = (String, T)> + Send + 'static,
     mut exercise: impl FnMut(T) + Send + 'static,
 ) {
+    let _not_alone = BUILDING.read().unwrap_or_else(PoisonError::into_inner);
+    reset_peak_memory();
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for (name, case) in cases {

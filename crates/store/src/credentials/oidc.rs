@@ -53,7 +53,8 @@ struct Granted {
 
 #[derive(Deserialize)]
 struct Device {
-    device_code: String,
+    #[serde(rename = "device_code")]
+    code: String,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
@@ -147,7 +148,7 @@ impl Oidc {
         let end = Instant::now() + device.expires_in.map_or(LONGEST, Duration::from_secs).min(LONGEST);
         while Instant::now() < end {
             tokio::time::sleep(pause).await;
-            let form = vec![("grant_type", DEVICE), ("device_code", device.device_code.as_str())];
+            let form = vec![("grant_type", DEVICE), ("device_code", device.code.as_str())];
             match self.ask(client, token, form).await {
                 Err(Refusal::Code(code)) if code == "authorization_pending" => {}
                 Err(Refusal::Code(code)) if code == "slow_down" => pause += Duration::from_secs(5),

@@ -249,19 +249,16 @@ impl Upload {
     }
 
     async fn send(&mut self, part: Bytes) -> Result<()> {
-        let way = match &mut self.way {
-            Some(way) => way,
-            None => {
-                let begun = match self.store.http.bucket(&self.href)? {
-                    Some(bucket) => Way::Bucket(Parts::begin(&self.store, &bucket, &self.href).await?),
-                    None => Way::WebDav(Flow::begin(&self.store, &self.href, self.size).await?),
-                };
-                self.way.insert(begun)
-            }
-        };
-        match way {
-            Way::Bucket(parts) => parts.send(part).await,
-            Way::WebDav(flow) => flow.send(part).await,
+        if self.way.is_none() {
+            self.way = Some(match self.store.http.bucket(&self.href)? {
+                Some(bucket) => Way::Bucket(Parts::begin(&self.store, &bucket, &self.href).await?),
+                None => Way::WebDav(Flow::begin(&self.store, &self.href, self.size).await?),
+            });
+        }
+        match &mut self.way {
+            None => Ok(()),
+            Some(Way::Bucket(parts)) => parts.send(part).await,
+            Some(Way::WebDav(flow)) => flow.send(part).await,
         }
     }
 
