@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use outcrop_fetcher::{Error, FetchOptions, FetchReport, OnConflict, Selection, Target, fetch};
 use outcrop_stac::{Kind, Layout, Node, TreeWriter, WalkOptions, WriteOptions, walk};
 use outcrop_store::{Href, Store, StoreOptions};
+use outcrop_testkit::{Archive, Object};
 use serde_json::{Value, json};
 
 fn store() -> (tokio::runtime::Runtime, Store) {
@@ -255,4 +256,33 @@ fn the_run_can_move_between_threads() {
     let to = Path::new("/nowhere");
     let options = options(&["a"], to);
     is_send(&fetch(&store, items(&store, to, ""), &options));
+}
+
+#[test]
+fn one_request_at_once_is_enough_for_catalog_and_copies() {
+    // More items than are on their way at once, and each of them, and each copy, wants the only request.
+    const ITEMS: usize = 300;
+    let archive = Archive::start();
+    let links: Vec<Value> = (0..ITEMS).map(|n| json!({"rel": "item", "href": format!("i{n}.json")})).collect();
+    let root =
+        json!({"type": "Catalog", "id": "c", "stac_version": "1.1.0", "description": "d", "links": links}).to_string();
+    archive.put("catalog.json", Object::new(root));
+    archive.put("a.nc", Object::new(vec![7; 100]));
+    for n in 0..ITEMS {
+        let item = json!({"type": "Feature", "stac_version": "1.1.0", "id": format!("i{n}"), "geometry": null,
+            "properties": {"datetime": "1980-01-01T00:00:00Z"}, "links": [], "assets": {"a": {"href": archive.url("a.nc")}}});
+        archive.put(&format!("i{n}.json"), Object::new(item.to_string()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let options = StoreOptions { concurrency: 1, per_host: 1, ..StoreOptions::default() };
+    let store = Store::new(options, runtime.handle().clone()).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let target = Target::Folder(Href::from_path(to.path()));
+    let items = walk(&store, &Href::parse(&archive.url("catalog.json")).unwrap(), WalkOptions::default());
+    let items =
+        items.filter(|node| std::future::ready(node.as_ref().is_ok_and(|node| node.document.kind() == Kind::Item)));
+    let options = FetchOptions { jobs: 64, ..FetchOptions::new(Selection::of_keys(["a"]), target) };
+    let fetching = tokio::time::timeout(std::time::Duration::from_secs(60), fetch(&store, items, &options));
+    let report = runtime.block_on(fetching).unwrap().unwrap();
+    assert_eq!((report.copied, report.failures), (ITEMS as u64, 0));
 }

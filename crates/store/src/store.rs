@@ -132,6 +132,15 @@ pub(crate) struct Permit {
     _all: Option<OwnedSemaphorePermit>,
 }
 
+/// A task that ends when it is dropped.
+struct Ending<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Reads and writes objects by href. Cheap to clone; clones share connections, limits and counters.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -263,10 +272,14 @@ impl Store {
             let scheme = href.scheme().unwrap_or_else(|| "file".to_owned());
             return Err(Error::Scheme { href, scheme });
         }
-        let _permit = self.permit(&href).await;
-        let Whole { bytes, media, came } =
-            self.http.get(&Ask::service(&href, request), self.options.max_document).await?;
-        self.count_remote(came);
+        let (store, request, place) = (self.clone(), request.clone(), href.clone());
+        let asking = async move {
+            let _permit = store.permit(&place).await;
+            let whole = store.http.get(&Ask::service(&place, &request), store.options.max_document).await?;
+            store.count_remote(whole.came);
+            Ok(whole)
+        };
+        let Whole { bytes, media, .. } = self.apart(&href, asking).await?;
         if media.to_ascii_lowercase().starts_with("text/html") {
             return Err(Error::HtmlPage { href });
         }
@@ -274,11 +287,15 @@ impl Store {
     }
 
     async fn get_with_media(&self, href: &Href) -> Result<(Bytes, String)> {
-        let _permit = self.permit(href).await;
         if self.is_remote(href)? {
-            let whole = self.http.get(&Ask::whole(href), self.options.max_document).await?;
-            self.count_remote(whole.came);
-            return Ok((whole.bytes, whole.media));
+            let (store, place) = (self.clone(), href.clone());
+            let reading = async move {
+                let _permit = store.permit(&place).await;
+                let whole = store.http.get(&Ask::whole(&place), store.options.max_document).await?;
+                store.count_remote(whole.came);
+                Ok((whole.bytes, whole.media))
+            };
+            return self.apart(href, reading).await;
         }
         let limit = self.options.max_document;
         let bytes = blocking(href, move |href, path| {
@@ -298,11 +315,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoRanges`] and the transport's.
     pub async fn head(&self, href: &Href, len: u64) -> Result<(ObjectMeta, Bytes)> {
-        let _permit = self.permit(href).await;
         if self.is_remote(href)? {
-            let (meta, bytes) = self.http.head(href, len).await?;
-            self.count_remote(bytes.len() as u64);
-            return Ok((meta, bytes));
+            let (store, place) = (self.clone(), href.clone());
+            let reading = async move {
+                let _permit = store.permit(&place).await;
+                let (meta, bytes) = store.http.head(&place, len).await?;
+                store.count_remote(bytes.len() as u64);
+                Ok((meta, bytes))
+            };
+            return self.apart(href, reading).await;
         }
         let (meta, bytes) = blocking(href, move |href, path| {
             let mut meta = ObjectMeta::new(href.clone(), local::size(href, path)?);
@@ -343,12 +364,27 @@ impl Store {
     }
 
     async fn remote_range(&self, meta: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
-        let _permit = self.permit(&meta.href).await;
-        self.rate.ready().await;
-        let bytes = self.http.range(meta, &range).await?;
-        self.rate.spend(bytes.len());
-        self.count_remote(bytes.len() as u64);
-        Ok(bytes)
+        let (store, of) = (self.clone(), meta.clone());
+        let reading = async move {
+            let _permit = store.permit(&of.href).await;
+            store.rate.ready().await;
+            let bytes = store.http.range(&of, &range).await?;
+            store.rate.spend(bytes.len());
+            store.count_remote(bytes.len() as u64);
+            Ok(bytes)
+        };
+        self.apart(&meta.href, reading).await
+    }
+
+    /// Runs a request to its end, also while nobody polls the one who waits for it: the right to a request must not be held
+    /// by a stream that waits for others who want one. It ends with the one who waits.
+    async fn apart<T: Send + 'static>(
+        &self,
+        href: &Href,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut task = Ending(self.runtime.spawn(work));
+        (&mut task.0).await.map_err(|e| joined(href, e))?
     }
 
     /// Runs a parser to its end: brings the bytes it needs, round by round. The first `head` bytes come with the size.
