@@ -282,7 +282,8 @@ fn one_request_at_once_is_enough_for_catalog_and_copies() {
     let items =
         items.filter(|node| std::future::ready(node.as_ref().is_ok_and(|node| node.document.kind() == Kind::Item)));
     let options = FetchOptions { jobs: 64, ..FetchOptions::new(Selection::of_keys(["a"]), target) };
-    let fetching = tokio::time::timeout(std::time::Duration::from_secs(60), fetch(&store, items, &options));
+    let patience = std::time::Duration::from_mins(1);
+    let fetching = async { tokio::time::timeout(patience, fetch(&store, items, &options)).await };
     let report = runtime.block_on(fetching).unwrap().unwrap();
     assert_eq!((report.copied, report.failures), (ITEMS as u64, 0));
 }
