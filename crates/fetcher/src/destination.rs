@@ -169,7 +169,8 @@ async fn start(store: &Store, to: &Href, ancestors: &Ancestors) -> Result<TreeWr
     let root = ancestors.first().map_or_else(alone, |root| root.body.clone());
     let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(href) = root_of(store, to).await? {
-        let found = outcrop_stac::read(store, &href).await?.id().to_owned();
+        // Of a large one without the trees of its links.
+        let found = outcrop_stac::load(store, &href).await?.into_document()?.id().to_owned();
         if found != wanted {
             return Err(Error::OtherCatalog { href, found, wanted });
         }
