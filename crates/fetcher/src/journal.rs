@@ -194,11 +194,12 @@ impl Entry {
         let Some(meta) = meta.filter(|_| sources.contains(&self.href)) else { return false };
         let size = if meta.is_dir() { bytes_of(path) } else { meta.len() };
         let same = size == self.size;
-        let noted = self.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
-        let agrees = self.agrees(want);
-        // Somebody touched it: its digest decides.
-        let is_intact = || self.is_dated(&meta) || noted.is_some_and(|noted| crate::check::is_of(path, &noted));
-        same && agrees && is_intact()
+        // Of a file that somebody touched its digest decides.
+        let has_digest = || {
+            let noted = self.checksum.as_deref().and_then(|text| Checksum::parse(text).ok());
+            noted.is_some_and(|noted| crate::check::is_of(path, &noted))
+        };
+        same && self.agrees(want) && (self.is_dated(&meta) || has_digest())
     }
 
     /// True if what its line says is what the catalog knows, as far as both tell.

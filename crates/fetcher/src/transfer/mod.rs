@@ -40,6 +40,25 @@ pub(crate) struct Copy {
     pub(crate) verified: Verified,
 }
 
+impl Known {
+    /// Holds a size against the one that the catalog tells, as far as both are known.
+    fn check_size(&self, source: &Href, got: Option<u64>) -> Result<()> {
+        match (self.size, got) {
+            (Some(want), Some(got)) if got != want => Err(Error::Truncated { href: source.clone(), got, want }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The digests in the headers of a server that can be believed: the ETag of S3 may be one.
+fn told(source: &Href, headers: &[(String, String)]) -> Vec<Promise> {
+    let mut promises = promises(headers);
+    if source.scheme().as_deref() != Some("s3") {
+        promises.retain(|promise| promise.is_binding);
+    }
+    promises
+}
+
 /// Why there is no copy.
 #[derive(Debug)]
 pub(crate) enum Reason {
@@ -155,13 +174,13 @@ impl Transfer<'_> {
     async fn whole(&mut self, patience: &mut Patience) -> Result<u64> {
         self.digests.restart();
         let mut stream = self.store.stream(self.source).await?;
-        self.check_size(stream.size)?;
+        self.known.check_size(self.source, stream.size)?;
         (self.is_sized, self.is_blind) = (stream.size.is_some(), false);
         if let Some(size) = stream.size {
             self.progress.set_total(size);
             self.part.room(size).map_err(|failed| io(self.target, failed))?;
         }
-        self.promised(promises(&stream.digests));
+        self.promises = self.digests.promised(self.source, &stream.digests);
         let meta = stream.meta().filter(|meta| meta.size >= SMALL);
         let goes_on = meta.as_ref().filter(|meta| meta.strong_etag().is_some() || self.known.checksum.is_some());
         self.part.restart(goes_on).map_err(|failed| io(self.target, failed))?;
@@ -169,17 +188,6 @@ impl Transfer<'_> {
             Some(meta) => self.in_segments(Segments::new(meta.size, Vec::new(), Some(stream)), &meta, patience).await,
             None => self.stream_on(&mut stream).await,
         }
-    }
-
-    /// Digests that a server tells; the strongest is made of the bytes too.
-    fn promised(&mut self, mut promises: Vec<Promise>) {
-        if self.source.scheme().as_deref() != Some("s3") {
-            promises.retain(|promise| promise.is_binding);
-        }
-        if let Some(strongest) = promises.first() {
-            self.digests.add(strongest.checksum.algorithm);
-        }
-        self.promises = promises;
     }
 
     /// What is missing of an object of which some pieces are there.
@@ -206,15 +214,8 @@ impl Transfer<'_> {
         }
     }
 
-    fn check_size(&self, got: Option<u64>) -> Result<()> {
-        match (self.known.size, got) {
-            (Some(want), Some(got)) if got != want => Err(Error::Truncated { href: self.source.clone(), got, want }),
-            _ => Ok(()),
-        }
-    }
-
     fn check_size_so_far(&self, got: u64) -> Result<()> {
-        self.check_size(Some(got).filter(|got| self.known.size.is_some_and(|want| *got > want)))
+        self.known.check_size(self.source, Some(got).filter(|got| self.known.size.is_some_and(|want| *got > want)))
     }
 
     fn finish(mut self, size: u64) -> std::result::Result<Copy, Reason> {
@@ -315,6 +316,15 @@ impl Digests {
             self.algorithms.push(algorithm);
             self.restart();
         }
+    }
+
+    /// Digests that a server tells; the strongest is made of the bytes too.
+    fn promised(&mut self, source: &Href, headers: &[(String, String)]) -> Vec<Promise> {
+        let promises = told(source, headers);
+        if let Some(strongest) = promises.first() {
+            self.add(strongest.checksum.algorithm);
+        }
+        promises
     }
 
     /// The bytes that follow those so far.

@@ -12,7 +12,6 @@ use outcrop_store::{Error, ObjectMeta, Result, Streamed};
 
 use super::part::PIECE;
 use super::{Patience, Transfer, io};
-use crate::verify::promises;
 
 /// Fewest bytes that a further request is made for.
 const LEAST: u64 = 16 << 20;
@@ -99,7 +98,7 @@ impl Transfer<'_> {
                 let stream = self.store.stream_range(meta, first.at..first.end).await?;
                 self.is_blind |= meta.strong_etag().is_none();
                 if self.promises.is_empty() {
-                    self.promised(promises(&of_the_whole(&stream.digests)));
+                    self.promises = self.digests.promised(self.source, &of_the_whole(&stream.digests));
                 }
                 first.stream = Some(stream);
             } else if segments.since >= LEAST {

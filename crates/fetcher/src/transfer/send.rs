@@ -4,7 +4,7 @@
 use outcrop_store::progress::Progress;
 use outcrop_store::{Error, Href, Store, Upload};
 
-use super::{Digests, Known, Patience, Reason, SMALL, judge, part::PIECE};
+use super::{Digests, Known, Patience, Reason, SMALL, judge, part::PIECE, told};
 use crate::verify::{Algorithm, Checksum, Promise, Verified, promises};
 
 /// A copy that is there.
@@ -66,12 +66,12 @@ pub(crate) async fn send(
 impl Sending<'_> {
     async fn run(mut self, patience: &mut Patience) -> Result<Sent, Reason> {
         let mut stream = self.store.stream(self.source).await?;
-        self.check_size(stream.size)?;
+        self.known.check_size(self.source, stream.size)?;
         self.is_sized = stream.size.is_some();
         if let Some(size) = stream.size {
             self.progress.set_total(size);
         }
-        self.promised(promises(&stream.digests));
+        self.promises = self.digests.promised(self.source, &stream.digests);
         let meta = stream.meta().filter(|meta| meta.size >= SMALL && meta.strong_etag().is_some());
         let mut upload = self.store.upload(self.target, stream.size)?;
         let mut renewed = 0;
@@ -86,7 +86,7 @@ impl Sending<'_> {
                         renewed = upload.length();
                         patience.renew();
                     }
-                    self.check_size(self.known.size.map(|want| upload.length().max(want)))?;
+                    self.known.check_size(self.source, self.known.size.map(|want| upload.length().max(want)))?;
                 }
                 Err(error @ Error::Transport { tries: 0, .. }) => {
                     let Some(meta) = &meta else { return Err(error.into()) };
@@ -104,24 +104,6 @@ impl Sending<'_> {
         }
         drop(stream);
         self.finish(upload).await
-    }
-
-    fn check_size(&self, got: Option<u64>) -> Result<(), Error> {
-        match (self.known.size, got) {
-            (Some(want), Some(got)) if got != want => Err(Error::Truncated { href: self.source.clone(), got, want }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Digests that the server of the source tells; the strongest is made of the bytes too.
-    fn promised(&mut self, mut promises: Vec<Promise>) {
-        if self.source.scheme().as_deref() != Some("s3") {
-            promises.retain(|promise| promise.is_binding);
-        }
-        if let Some(strongest) = promises.first() {
-            self.digests.add(strongest.checksum.algorithm);
-        }
-        self.promises = promises;
     }
 
     /// Judges the bytes, lets them appear, and asks the target what it has.
@@ -155,13 +137,8 @@ async fn within(
         return Ok(None);
     }
     let (meta, headers) = store.tell(source).await?;
-    if known.size.is_some_and(|want| want != meta.size) {
-        let (got, want) = (meta.size, known.size.unwrap_or_default());
-        return Err(Error::Truncated { href: source.clone(), got, want }.into());
-    }
-    let is_s3 = source.scheme().as_deref() == Some("s3");
-    let told = promises(&headers).into_iter().filter(|promise| promise.is_binding || is_s3);
-    let mut told: Vec<Checksum> = told.map(|promise| promise.checksum).collect();
+    known.check_size(source, Some(meta.size))?;
+    let mut told: Vec<Checksum> = told(source, &headers).into_iter().map(|promise| promise.checksum).collect();
     if let Some(want) = &known.checksum {
         // Only the bytes themselves can tell what the server does not.
         told.retain(|told| told.algorithm == want.algorithm && want.is_of(&told.digest));
