@@ -9,8 +9,8 @@ use outcrop_stac::{Ancestors, Kind, Node, RawItem, document_href};
 use outcrop_store::Href;
 
 use crate::fetch::{FetchOptions, Target};
-use crate::item::{Book, Done, locked};
-use crate::journal::Entry;
+use crate::item::{Book, Done};
+use crate::journal::{Entry, noted};
 use crate::ledger::{Line, State};
 use crate::verify::{Algorithm, Checksum};
 
@@ -99,10 +99,10 @@ pub(crate) fn kept(book: &Book, wanted: &Wanted, mark: &str) -> Option<Done> {
     let at = document_href(root, &ids, Kind::Item).ok()?;
     let below = root.absolute();
     let file = at.as_str().strip_prefix(below.as_str())?;
-    let entry = locked(&book.journal).get(file).filter(|entry| entry.href == mark)?;
+    let entry = noted(&book.journal, file).filter(|entry| entry.href == mark)?;
     let bytes = std::fs::read(at.to_path()?).ok()?;
-    let noted = Checksum::parse(entry.checksum.as_deref()?).ok()?;
-    if bytes.len() as u64 != entry.size || !noted.is_of(blake3::hash(&bytes).as_bytes()) {
+    let digest = Checksum::parse(entry.checksum.as_deref()?).ok()?;
+    if bytes.len() as u64 != entry.size || !digest.is_of(blake3::hash(&bytes).as_bytes()) {
         return None;
     }
     let folder = below.to_path()?;
@@ -129,7 +129,7 @@ pub(crate) fn kept(book: &Book, wanted: &Wanted, mark: &str) -> Option<Done> {
 
 /// The line of a file that is as it was left.
 fn untouched(book: &Book, folder: &Path, file: &str) -> Option<Entry> {
-    let entry = locked(&book.journal).get(file)?;
+    let entry = noted(&book.journal, file)?;
     let meta = std::fs::symlink_metadata(folder.join(file)).ok()?;
     (meta.is_file() && meta.len() == entry.size && entry.is_dated(&meta)).then_some(entry)
 }

@@ -1,7 +1,7 @@
 //! What is done with one item: its plans, its transfers, what became of each.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use outcrop_stac::{Kind, Node, document_href};
 use outcrop_store::progress::{Progress, Unit};
@@ -39,8 +39,7 @@ impl Book {
         let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
         let sources: Vec<String> =
             std::iter::once(&plan.copy.source).chain(&plan.mirrors).map(|source| plan.identity(source)).collect();
-        // The others do not wait while a file is read.
-        let entry = locked(&self.journal).get(&plan.file);
+        let entry = journal::noted(&self.journal, &plan.file);
         if self.site.is_remote() {
             let entry = entry.filter(|entry| sources.contains(&entry.href) && entry.agrees(&want))?;
             let probe = remote::probe(&plan.copy.copy, plan.part.as_ref().map(|(_, kind)| *kind)).ok()?;
@@ -60,6 +59,8 @@ pub(crate) struct Run {
     pub(crate) store: Store,
     pub(crate) options: FetchOptions,
     slots: Semaphore,
+    /// Of the first destination, which most runs have alone.
+    first: OnceLock<(Href, Arc<Book>)>,
     books: tokio::sync::Mutex<HashMap<String, Arc<Book>>>,
     committer: Committer,
     /// Folders that are taken, by what tells their names apart, and by which item.
@@ -95,6 +96,7 @@ impl Run {
             store: store.clone(),
             options: options.clone(),
             slots: Semaphore::new(options.jobs.max(1)),
+            first: OnceLock::new(),
             books: tokio::sync::Mutex::default(),
             committer: Committer::default(),
             folders: Mutex::default(),
@@ -107,6 +109,9 @@ impl Run {
 
     /// The books of a destination, opened with the first of its items.
     async fn book(&self, root: &Href) -> Result<Arc<Book>> {
+        if let Some((_, book)) = self.first.get().filter(|(known, _)| known == root) {
+            return Ok(book.clone());
+        }
         let mut books = self.books.lock().await;
         if let Some(book) = books.get(root.as_str()) {
             return Ok(book.clone());
@@ -133,6 +138,7 @@ impl Run {
         let (journal, ledger) = (Arc::new(Mutex::new(journal)), Mutex::new(ledger));
         let book = Arc::new(Book { site, journal, ledger, retry });
         books.insert(root.as_str().to_owned(), book.clone());
+        let _ = self.first.set((root.clone(), book.clone()));
         Ok(book)
     }
 

@@ -3,17 +3,20 @@
 //! A line is written after its file is on the disk. A line that is torn or altered counts as not written. In memory is
 //! only where each file's line is: 16 bytes a file.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{File, Metadata, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use outcrop_store::{Href, OpenFolder, Opening};
 use serde::{Deserialize, Serialize};
 
 use crate::cut::bytes_of;
+use crate::item::locked;
 use crate::verify::Checksum;
 use crate::{Error, Result};
 
@@ -76,7 +79,7 @@ fn time_of(meta: &Metadata) -> i128 {
 #[derive(Debug)]
 pub(crate) struct Journal {
     href: Href,
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// Where the last line of a file is, by the hash of its name.
     places: HashMap<u64, u64>,
     hasher: RandomState,
@@ -134,36 +137,30 @@ impl Journal {
             if read == 0 {
                 break;
             }
-            if let Some(entry) = entry_of(&line) {
-                let key = journal.hasher.hash_one(&entry.file);
+            if let Some(name) = parsed::<Name<'_>>(&line) {
+                let key = journal.hasher.hash_one(&*name.file);
                 journal.places.insert(key, end);
             }
             end += read as u64;
         }
-        journal.file = Some(file);
+        journal.file = Some(Arc::new(file));
         Ok(journal)
     }
 
     /// What is noted of a file, by its path below the destination.
     pub(crate) fn get(&self, name: &str) -> Option<Entry> {
-        // Another file's line, of the same hash, is none of this.
-        self.at(*self.places.get(&self.hasher.hash_one(name))?).filter(|entry| entry.file == name)
+        self.place(name)?.read(name)
+    }
+
+    /// Where the line of a file is.
+    fn place(&self, name: &str) -> Option<Place> {
+        let at = *self.places.get(&self.hasher.hash_one(name))?;
+        Some(Place { file: self.file.clone()?, at })
     }
 
     /// The line that begins there.
     fn at(&self, at: u64) -> Option<Entry> {
-        let mut bytes = vec![0; 1024];
-        let file = self.file.as_ref()?;
-        loop {
-            let got = file.read_at(&mut bytes, at).ok()?;
-            if let Some(end) = bytes[..got].iter().position(|byte| *byte == b'\n') {
-                return entry_of(&bytes[..=end]);
-            }
-            if got < bytes.len() || bytes.len() > LONGEST {
-                return None;
-            }
-            bytes.resize(bytes.len() * 4, 0);
-        }
+        line_at(self.file.as_ref()?, at)
     }
 
     /// Adds a file; the line is on the disk after [`Journal::flush`].
@@ -172,7 +169,7 @@ impl Journal {
         let text = serde_json::to_string(entry).map_err(|e| failed(e.into()))?;
         // A torn line before this one ends here.
         let line = format!("\n{}", line_of(&text));
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(mut file) = self.file.as_deref() else { return Ok(()) };
         let end = file.metadata().map_err(failed)?.len();
         file.write_all(line.as_bytes()).map_err(failed)?;
         self.places.insert(self.hasher.hash_one(&entry.file), end + 1);
@@ -221,6 +218,25 @@ impl Entry {
     }
 }
 
+/// Where the line of a file begins.
+struct Place {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Place {
+    /// The line, if it is of this file: another's may have the same hash.
+    fn read(&self, name: &str) -> Option<Entry> {
+        line_at(&self.file, self.at).filter(|entry| entry.file == name)
+    }
+}
+
+/// What is noted of a file. Others may look into the journal while its line is read.
+pub(crate) fn noted(journal: &Mutex<Journal>, name: &str) -> Option<Entry> {
+    let place = locked(journal).place(name)?;
+    place.read(name)
+}
+
 /// What the catalog knows of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Want<'a> {
@@ -228,8 +244,31 @@ pub(crate) struct Want<'a> {
     pub(crate) checksum: Option<&'a Checksum>,
 }
 
-fn entry_of(line: &[u8]) -> Option<Entry> {
+/// Of a line only whose it is.
+#[derive(Deserialize)]
+struct Name<'a> {
+    #[serde(borrow)]
+    file: Cow<'a, str>,
+}
+
+fn parsed<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
     serde_json::from_str(checked_line(std::str::from_utf8(line).ok()?.trim_end())?).ok()
+}
+
+/// The line that begins there.
+fn line_at(file: &File, at: u64) -> Option<Entry> {
+    let mut few = [0; 1024];
+    let got = file.read_at(&mut few, at).ok()?;
+    if let Some(end) = few[..got].iter().position(|byte| *byte == b'\n') {
+        return parsed(&few[..=end]);
+    }
+    if got < few.len() {
+        return None;
+    }
+    let mut all = vec![0; LONGEST];
+    let got = file.read_at(&mut all, at).ok()?;
+    let end = all[..got].iter().position(|byte| *byte == b'\n')?;
+    parsed(&all[..=end])
 }
 
 /// The text of a line whose checksum is right.
