@@ -85,6 +85,92 @@ def test_projected_netcdf_is_sel_by_the_box_in_its_plane(tmp_path):
         xr.testing.assert_identical(part.load(), want.load())
 
 
+def around(source, west, east, name="lon"):
+    """The cells between two longitudes of an axis all round, in the order from west to east."""
+    lon = (source[name] - west) % 360 + west
+    moved = source.assign_coords({name: lon.assign_attrs(source[name].attrs)}).sortby(name)
+    return moved.sel({name: slice(west, east)})
+
+
+@pytest.mark.parametrize("first", [0.0, -180.0, 0.25])
+@pytest.mark.parametrize("box", [(-20, 20), (170, -170), (-179, 179), (-1.5, 0.5)], ids=str)
+@pytest.mark.parametrize("format", ["nc", "zarr"])
+def test_boxes_at_both_ends_of_an_axis_all_round(tmp_path, first, box, format):
+    lon, lat = first + np.arange(720) / 2, np.linspace(90, -90, 61)
+    cells = np.where(RANDOM.random((3, 61, 720)) < 0.1, np.nan, RANDOM.random((3, 61, 720))).astype("f4")
+    source = xr.Dataset({"t": (("time", "lat", "lon"), cells), "zonal": (("lon",), np.arange(720, dtype="i4")),
+                         "lon_bnds": (("lon", "nv"), np.stack([lon - 0.25, lon + 0.25], 1))},
+                        {"time": xr.date_range("2000-01-01", periods=3), "lat": ("lat", lat, {"units": "degrees_north"}),
+                         "lon": ("lon", lon, {"units": "degrees_east", "bounds": "lon_bnds"})})
+    if format == "nc":
+        source.to_netcdf(tmp_path / "a.nc", encoding={"t": {"chunksizes": (1, 25, 100), "zlib": True}})
+    else:
+        source.to_zarr(tmp_path / "a.zarr", encoding={"t": {"chunks": (1, 25, 100)}})
+    item = cut(tmp_path, {"a": tmp_path / f"a.{format}"}, f"--bbox={box[0]},-30,{box[1]},30")
+    east = box[1] + (360 if box[1] < box[0] else 0)
+    engine = {"nc": "netcdf4", "zarr": "zarr"}[format]
+    with xr.open_dataset(tmp_path / f"a.{format}", engine=engine) as source, xr.open_dataset(tmp_path / f"part/i/a.{format}", engine=engine) as part:
+        want = around(source, box[0], east).sel(lat=slice(30, -30))
+        # An axis of which the box is one piece keeps its longitudes.
+        turn = np.round((part.lon.values[0] - want.lon.values[0]) / 360) * 360
+        np.testing.assert_allclose(part.lon, want.lon + turn)
+        np.testing.assert_array_equal(part.t, want.t)
+        np.testing.assert_array_equal(part.zonal, want.zonal)
+        np.testing.assert_allclose(part.lon_bnds, np.stack([part.lon - 0.25, part.lon + 0.25], 1))
+    if box[0] > box[1]:
+        assert item.bbox[0] > 169 and item.bbox[2] < -169
+    else:
+        assert [item.bbox[0], item.bbox[2]] == pytest.approx([want.lon.values[0] - 0.25, want.lon.values[-1] + 0.25])
+
+
+@pytest.mark.parametrize("first", [0.0, -180.0])
+def test_geotiff_of_the_world_across_its_seam(tmp_path, first):
+    cells = RANDOM.integers(1, 60000, (2, 360, 720)).astype("u2")
+    profile = dict(driver="GTiff", width=720, height=360, count=2, dtype="uint16", crs=4326, nodata=0, tiled=True, blockxsize=256,
+                   blockysize=256, compress="deflate", transform=rasterio.Affine(0.5, 0, first, 0, -0.5, 90))
+    with rasterio.open(tmp_path / "a.tif", "w", **profile) as image:
+        image.write(cells)
+    box = (-10, 10) if first == 0 else (170, -170)
+    item = cut(tmp_path, {"a": tmp_path / "a.tif"}, f"--bbox={box[0]},-20,{box[1]},20")
+    path = opened(item, "a")
+    assert cog_validate(path)[0]
+    with rasterio.open(path) as part:
+        np.testing.assert_array_equal(part.read(), np.concatenate([cells[:, 140:220, 700:], cells[:, 140:220, :20]], 2))
+        assert part.transform == rasterio.Affine(0.5, 0, box[0], 0, -0.5, 20)
+    assert item.bbox == [box[0], -20, box[1], 20]
+
+
+def test_packed_axes_are_cut_by_what_they_mean(tmp_path):
+    lon, lat, cells = np.arange(0, 20, 0.5), np.arange(40, 60, 0.25), RANDOM.random((80, 40)).astype("f4")
+    source = xr.Dataset({"t": (("lat", "lon"), cells)}, {"lat": ("lat", lat, {"units": "degrees_north"}),
+                                                         "lon": ("lon", lon, {"units": "degrees_east"})})
+    packed = {"dtype": "i2", "scale_factor": 0.25, "_FillValue": None}
+    source.to_netcdf(tmp_path / "a.nc", encoding={"lat": {**packed, "add_offset": 30.0}, "lon": packed})
+    item = cut(tmp_path, {"a": tmp_path / "a.nc"}, "--bbox=3,45,8,50")
+    with xr.open_dataset(tmp_path / "a.nc") as source, xr.open_dataset(opened(item, "a")) as part:
+        xr.testing.assert_identical(part.load(), source.sel(lat=slice(45, 50), lon=slice(3, 8)).load())
+    assert item.bbox == pytest.approx([2.75, 44.875, 8.25, 50.125])
+
+
+@pytest.mark.parametrize("format", ["nc", "zarr"])
+def test_the_transform_of_a_grid_mapping_moves_along(tmp_path, format):
+    """rioxarray and GDAL take it before the coordinates."""
+    x, y = 500_050 + 100.0 * np.arange(300), 5_000_050 - 100.0 * np.arange(200)
+    mapping = {**pyproj.CRS(32631).to_cf(), "GeoTransform": "500000 100 0 5000100 0 -100"}
+    source = xr.Dataset({"t": (("y", "x"), RANDOM.random((200, 300)).astype("f4"), {"grid_mapping": "spatial_ref"}), "spatial_ref": ((), 0, mapping)},
+                        {"x": ("x", x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+                         "y": ("y", y, {"standard_name": "projection_y_coordinate", "units": "m"})})
+    {"nc": source.to_netcdf, "zarr": source.to_zarr}[format](tmp_path / f"a.{format}")
+    subprocess.run([OUTCROP, "--quiet", "convert", tmp_path / f"a.{format}", "--to", tmp_path / f"b.{format}", "--isel", "y=20:120,x=30:130"],
+                   check=True, capture_output=True, text=True)
+    with xr.open_dataset(tmp_path / f"b.{format}", engine={"nc": "netcdf4", "zarr": "zarr"}[format], decode_coords="all") as part:
+        assert [float(n) for n in part.spatial_ref.attrs["GeoTransform"].split()] == [503_000, 100, 0, 4_998_100, 0, -100]
+        assert (part.x[0], part.y[0]) == (503_050, 4_998_050)
+    if format == "nc":
+        with rasterio.open(tmp_path / "b.nc") as part:
+            assert part.transform == rasterio.Affine(100, 0, 503_000, 0, -100, 4_998_100)
+
+
 @pytest.mark.parametrize("epsg", [4326, 32631, 3413])
 def test_geotiff_is_a_window_of_rasterio(tmp_path, epsg):
     corner, step = {4326: ((0, 50), 0.01), 32631: ((400_000, 5_500_000), 100), 3413: ((-200_000, -2_000_000), 500)}[epsg]

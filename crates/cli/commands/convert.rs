@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &ConvertArgs) -> Result<Outcome, Fail
         return Err(Failure::usage(format!("cannot write to `{to}`"), "name a local file"));
     };
     let format = format(args)?;
-    let part = Part { variables: args.var.clone(), windows: windows(&args.isel)? };
+    let part = Part { variables: args.var.clone(), windows: windows(&args.isel)?, turns: Vec::new() };
     let memory = match &args.memory {
         None => available().map_or(MEMORY, |free| MEMORY.min(free / 4)),
         Some(text) => parse_bytes(text)

@@ -6,6 +6,7 @@ use std::ops::Range;
 use outcrop_grid::{Axis, Crs};
 
 use crate::array::{AttrValue, DType, FileMeta, Variable};
+use crate::cf::Decoding;
 use crate::{Error, Opened, Result};
 
 /// Longest coordinate that is read.
@@ -68,6 +69,11 @@ fn is_axis(variable: &Variable, plane: &str, degrees: &str, axis: &str) -> bool 
         || text(variable, "axis") == axis
         || is_named(variable, degrees)
         || variable.name.eq_ignore_ascii_case(axis)
+}
+
+/// True for a coordinate of columns: x, or longitude.
+pub(crate) fn is_axis_of_columns(variable: &Variable) -> bool {
+    is_axis(variable, "projection_x_coordinate", "longitude", "X")
 }
 
 /// x, y and their CRS, where they are evenly spaced coordinates: those of a variable, or the first of the file.
@@ -182,7 +188,17 @@ pub async fn labels(opened: &Opened, variable: &Variable) -> Result<Vec<f64>> {
     }
     let refs = opened.locate(variable).await?;
     let window: Vec<Range<u64>> = variable.grid.shape.iter().map(|len| 0..*len).collect();
-    Ok(numbers(variable.dtype, &opened.read(&refs, &window).await?))
+    Ok(meant(variable, &opened.read(&refs, &window).await?))
+}
+
+/// The values of a variable of coordinates out of its elements in native byte order: those of a packed one with its scale and
+/// offset, and NaN for missing ones; of others as they are stored.
+pub fn meant(variable: &Variable, bytes: &[u8]) -> Vec<f64> {
+    let is_packed = ["scale_factor", "add_offset", "_Unsigned"].iter().any(|name| variable.attrs.contains_key(*name));
+    if is_packed && variable.dtype.is_real() {
+        return Decoding::of(variable).to_f64(bytes);
+    }
+    numbers(variable.dtype, bytes)
 }
 
 /// Elements in native byte order as double precision; none of types that are not real numbers.

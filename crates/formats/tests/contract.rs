@@ -190,7 +190,11 @@ fn writers_write_what_is_read() {
     let bench = Bench::new();
     let dir = tempfile::tempdir().unwrap();
     for (name, target, source, variables) in writers() {
-        let part = Part { variables: variables.iter().map(|&v| v.to_owned()).collect(), windows: Vec::new() };
+        let part = Part {
+            variables: variables.iter().map(|&v| v.to_owned()).collect(),
+            windows: Vec::new(),
+            turns: Vec::new(),
+        };
         let to = dir.path().join(name);
         let opened = bench.open(&fixture(source)).unwrap();
         // Twice: the new takes the place of the old.
@@ -225,7 +229,11 @@ fn writers_that_end_early_leave_the_old_file_and_nothing_else() {
     let bench = Bench::new();
     for (name, target, source, variables) in writers() {
         let dir = tempfile::tempdir().unwrap();
-        let part = Part { variables: variables.iter().map(|&v| v.to_owned()).collect(), windows: Vec::new() };
+        let part = Part {
+            variables: variables.iter().map(|&v| v.to_owned()).collect(),
+            windows: Vec::new(),
+            turns: Vec::new(),
+        };
         let to = dir.path().join(name);
         let opened = bench.open(&fixture(source)).unwrap();
         let stopped = convert(&opened, &part, &to, &options(target.clone()), &|| true).unwrap();

@@ -232,7 +232,7 @@ fn blocks_of_febus_are_converted_as_one_array() {
         progress: outcrop_store::progress::Sink::default(),
     };
     let path = dir.path().join("a.nc");
-    let part = Part { variables: Vec::new(), windows: vec![("time".into(), 6..16)] };
+    let part = Part { variables: Vec::new(), windows: vec![("time".into(), 6..16)], turns: Vec::new() };
     let done = convert(&opened, &part, &path, &options, &|| false).unwrap();
     assert_eq!((done.variables.join(" ").as_str(), done.left_out), ("StrainRate time distance", vec![]));
     let (meta, header) = bench.open(&path);

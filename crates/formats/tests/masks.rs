@@ -99,7 +99,7 @@ fn under(y: u64, x: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 fn whole() -> Part {
-    Part { variables: Vec::new(), windows: Vec::new() }
+    Part { variables: Vec::new(), windows: Vec::new(), turns: Vec::new() }
 }
 
 #[test]
@@ -134,7 +134,11 @@ fn masks_are_copied_with_their_image() {
         assert_eq!(bench.bytes(&new, name), bench.bytes(&old, name), "{name}");
     }
     // A part, by the name of the image.
-    let part = Part { variables: vec!["band_data".into()], windows: vec![("x".into(), 5..41), ("y".into(), 3..40)] };
+    let part = Part {
+        variables: vec!["band_data".into()],
+        windows: vec![("x".into(), 5..41), ("y".into(), 3..40)],
+        turns: Vec::new(),
+    };
     bench.convert(&from, &cut, &part, (geotiff(), Policy::Raw));
     let want: Vec<u8> = cells(37, 36).map(|(y, x)| u8::from(has_data(y + 3, x + 5))).collect();
     assert_eq!(bench.bytes(&bench.open(&cut), "mask"), want);

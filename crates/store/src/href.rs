@@ -235,6 +235,11 @@ fn joined_key(key: &str, reference: &str) -> String {
 
 /// Removes `.` and `..` from a path (RFC 3986, 5.2.4); leading `..` of a relative path stay.
 fn normalise(path: &str) -> String {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    if !inner.is_empty() && inner.strip_suffix('/').unwrap_or(inner).split('/').all(is_plain) {
+        return path.to_owned();
+    }
     let rooted = path.starts_with('/');
     let folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
     let mut parts: Vec<&str> = Vec::new();

@@ -7,7 +7,7 @@ mod cube;
 use std::ops::Range;
 
 use indexmap::IndexMap;
-use outcrop_formats::place::{self, Place, is_named, numbers};
+use outcrop_formats::place::{self, Place, is_named, meant};
 use outcrop_formats::{Codec, FileMeta, Format, Opened, Variable};
 use outcrop_grid::{Footprint, footprint_of_lonlat, footprint_of_rectangle};
 use outcrop_store::{Href, ObjectMeta, Store};
@@ -319,7 +319,7 @@ impl File {
         let mut out = Vec::new();
         for window in windows {
             let bytes = self.opened.read(&refs, window).await.map_err(|e| self.failed(e))?;
-            out.push(numbers(variable.dtype, &bytes));
+            out.push(meant(variable, &bytes));
         }
         Ok(out)
     }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
-use outcrop_formats::convert::Part;
-use outcrop_formats::place::{self, Place, is_coordinate, is_named, numbers, text};
+use outcrop_formats::convert::{Part, Turn};
+use outcrop_formats::place::{self, Place, is_coordinate, is_named, meant, text};
 use outcrop_formats::{AttrValue, Format, Opened, Variable};
 use outcrop_grid::time::{CfTime, Stamp};
 use outcrop_grid::{BBox, Crs, Interval};
@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
 
 type Result<T> = std::result::Result<T, Refusal>;
 type Windows = Vec<(String, Range<u64>)>;
+/// Windows, and the axis of them that goes round.
+type Found = (Windows, Option<Turn>);
 
 fn said<T>(text: impl Into<String>) -> Result<T> {
     Err(Refusal::Said(text.into()))
@@ -46,7 +48,7 @@ pub(super) async fn part(opened: &Opened, cut: &Cut, names: Vec<Vec<String>>) ->
     }
     let kept: Vec<&Variable> = meta.variables.iter().filter(|v| is_kept(&part, meta.format, v)).collect();
     if let Some(bbox) = &cut.bbox {
-        part.windows.extend(places(opened, &kept, bbox).await?);
+        places(opened, &kept, bbox, &mut part).await?;
     }
     if let Some(interval) = &cut.interval {
         part.windows.extend(times(opened, &kept, interval).await?);
@@ -75,29 +77,31 @@ fn is_kept(part: &Part, format: Format, variable: &Variable) -> bool {
 }
 
 /// Windows of rows and columns, of each grid.
-async fn places(opened: &Opened, kept: &[&Variable], bbox: &BBox) -> Result<Windows> {
-    let (mut windows, mut seen): (Windows, Vec<&[String]>) = (Vec::new(), Vec::new());
+async fn places(opened: &Opened, kept: &[&Variable], bbox: &BBox, part: &mut Part) -> Result<()> {
+    let mut seen: Vec<&[String]> = Vec::new();
     for variable in kept.iter().filter(|v| v.dims.len() > 1) {
         if seen.contains(&variable.dims.as_slice()) {
             continue;
         }
         seen.push(&variable.dims);
-        for (dim, run) in grid(opened, variable, bbox).await? {
-            if !windows.iter().any(|(known, _)| *known == dim) {
-                windows.push((dim, run));
+        let (windows, turn) = grid(opened, variable, bbox).await?;
+        for (dim, run) in windows {
+            if !part.windows.iter().any(|(known, _)| *known == dim) {
+                part.turns.extend(turn.clone().filter(|turn| turn.dim == dim));
+                part.windows.push((dim, run));
             }
         }
     }
-    if windows.is_empty() {
+    if part.windows.is_empty() {
         return said(
             "it has neither x and y with a grid mapping nor latitudes and longitudes that a box could cut; leave --bbox out, or choose items by --ids",
         );
     }
-    Ok(windows)
+    Ok(())
 }
 
 /// Windows of the grid of one variable; none if it has no place.
-async fn grid(opened: &Opened, variable: &Variable, bbox: &BBox) -> Result<Windows> {
+async fn grid(opened: &Opened, variable: &Variable, bbox: &BBox) -> Result<Found> {
     if let Some(place) = place::place(opened, Some(variable)).await? {
         return plane(opened, &place, bbox).await;
     }
@@ -109,21 +113,24 @@ async fn grid(opened: &Opened, variable: &Variable, bbox: &BBox) -> Result<Windo
         && lon.dims != lat.dims
     {
         let (lons, lats) = (place::labels(opened, lon).await?, place::labels(opened, lat).await?);
-        let columns = columns(&lons, bbox, &lon.name)?;
-        return Ok(vec![(lon.dims[0].clone(), columns), (lat.dims[0].clone(), rows(&lats, bbox, &lat.name)?)]);
+        let (columns, turn) = columns(&lons, bbox, &Axis::of(lon))?;
+        let rows = rows(&lats, bbox, &lat.name)?;
+        return Ok((vec![(lon.dims[0].clone(), columns), (lat.dims[0].clone(), rows)], turn));
     }
     match (find("longitude", 2), find("latitude", 2)) {
-        (Some(lon), Some(lat)) if lon.dims == lat.dims => curvilinear(opened, (lon, lat), bbox).await,
-        _ => Ok(Vec::new()),
+        (Some(lon), Some(lat)) if lon.dims == lat.dims => Ok((curvilinear(opened, (lon, lat), bbox).await?, None)),
+        _ => Ok((Vec::new(), None)),
     }
 }
 
 /// Windows of evenly spaced x and y.
-async fn plane(opened: &Opened, place: &Place, bbox: &BBox) -> Result<Windows> {
+async fn plane(opened: &Opened, place: &Place, bbox: &BBox) -> Result<Found> {
     let (x, y) = (centres(opened, &place.x_name, place.x).await?, centres(opened, &place.y_name, place.y).await?);
     let dim = |name: &str| opened.meta.variable(name).map_or_else(|| name.to_owned(), |v| v.dims[0].clone());
-    let (columns, rows) = if place.crs.is_lonlat() {
-        (columns(&x, bbox, &place.x_name)?, rows(&y, bbox, &place.y_name)?)
+    let (columns, turn, rows) = if let (true, Some(lon)) = (place.crs.is_lonlat(), opened.meta.variable(&place.x_name))
+    {
+        let (run, turn) = columns(&x, bbox, &Axis::of(lon))?;
+        (run, turn, rows(&y, bbox, &place.y_name)?)
     } else {
         let Some([west, south, east, north]) = rectangle(&place.crs, bbox) else { return nothing(bbox) };
         let within = |labels: &[f64], low: f64, high: f64| run(labels, |label| (low..=high).contains(&label));
@@ -131,9 +138,9 @@ async fn plane(opened: &Opened, place: &Place, bbox: &BBox) -> Result<Windows> {
             Run::One(range) => Ok(range),
             _ => nothing(bbox),
         };
-        (only(within(&x, west, east))?, only(within(&y, south, north))?)
+        (only(within(&x, west, east))?, None, only(within(&y, south, north))?)
     };
-    Ok(vec![(dim(&place.x_name), columns), (dim(&place.y_name), rows)])
+    Ok((vec![(dim(&place.x_name), columns), (dim(&place.y_name), rows)], turn))
 }
 
 /// The labels of an axis as the file has them, where they are in the unit of the CRS, else as they were converted.
@@ -158,7 +165,8 @@ enum Run {
     None,
     One(Range<u64>),
     /// With others between.
-    Apart(Range<u64>, Range<u64>),
+    Two(Range<u64>, Range<u64>),
+    Many,
 }
 
 fn run(labels: &[f64], is_wanted: impl Fn(f64) -> bool) -> Run {
@@ -172,7 +180,8 @@ fn run(labels: &[f64], is_wanted: impl Fn(f64) -> bool) -> Run {
     match runs.as_slice() {
         [] => Run::None,
         [one] => Run::One(one.clone()),
-        [first, .., last] => Run::Apart(first.clone(), last.clone()),
+        [first, last] => Run::Two(first.clone(), last.clone()),
+        _ => Run::Many,
     }
 }
 
@@ -182,34 +191,86 @@ fn has_longitude(bbox: &BBox, lon: f64, shifts: &[f64]) -> bool {
     shifts.iter().any(|shift| (bbox.west..=east).contains(&(lon + shift)))
 }
 
-/// Columns within a box, whatever turn of longitudes the axis has.
-fn columns(lons: &[f64], bbox: &BBox, name: &str) -> Result<Range<u64>> {
+/// Full turns that bring a longitude elsewhere.
+const TURNS: [f64; 2] = [-360.0, 360.0];
+
+/// An axis of longitudes.
+struct Axis<'a> {
+    name: &'a str,
+    dim: &'a str,
+    units: &'a str,
+}
+
+impl<'a> Axis<'a> {
+    fn of(variable: &'a Variable) -> Self {
+        Self { name: &variable.name, dim: &variable.dims[0], units: text(variable, "units") }
+    }
+}
+
+/// Columns within a box, whatever turn of longitudes the axis has. Those of a box that lies at both ends of an axis all round
+/// are one window that goes on at the beginning.
+fn columns(lons: &[f64], bbox: &BBox, axis: &Axis<'_>) -> Result<(Range<u64>, Option<Turn>)> {
     let east = if bbox.crosses_antimeridian() { bbox.east + 360.0 } else { bbox.east };
     let plain = run(lons, |lon| has_longitude(bbox, lon, &[0.0]));
-    // What is at an edge of the box only by a turn is there a second time, on an axis that names a meridian twice.
-    let turned = |lon: f64| [-360.0, 360.0].iter().any(|turn| bbox.west < lon + turn && lon + turn < east);
-    let found = match plain {
-        Run::None => run(lons, |lon| has_longitude(bbox, lon, &[-360.0, 360.0])),
-        _ => run(lons, |lon| has_longitude(bbox, lon, &[0.0]) || turned(lon)),
+    // What lies only at an edge of the box by a turn may be there a second time, and makes no part go round.
+    let inside = |lon: f64| TURNS.iter().any(|turn| bbox.west < lon + turn && lon + turn < east);
+    let is_plain = |lon: f64| has_longitude(bbox, lon, &[0.0]);
+    let found = if plain == Run::None || lons.iter().any(|lon| !is_plain(*lon) && inside(*lon)) {
+        run(lons, |lon| is_plain(lon) || has_longitude(bbox, lon, &TURNS))
+    } else {
+        plain
     };
     match found {
-        Run::One(range) => Ok(range),
-        Run::None => nothing(bbox),
-        Run::Apart(..) => {
-            let (first, last) = (lons.first().copied().unwrap_or(0.0), lons.last().copied().unwrap_or(0.0));
-            said(format!(
-                "the box from {} to {} lies at both ends of `{name}`, which goes from {first} to {last}; cut it with two boxes, into two folders",
-                bbox.west, bbox.east
-            ))
+        Run::One(range) => return Ok((range, None)),
+        Run::None => return nothing(bbox),
+        Run::Two(first, last) => {
+            if let Some(found) = round(lons, bbox, axis, (first, last)) {
+                return Ok(found);
+            }
         }
+        Run::Many => {}
     }
+    let (first, last) = (lons.first().copied().unwrap_or(0.0), lons.last().copied().unwrap_or(0.0));
+    let (west, east, name) = (bbox.west, bbox.east, axis.name);
+    said(format!(
+        "the box from {west} to {east} lies at several places of `{name}`, which goes from {first} to {last} and not evenly all round; cut it with several boxes, into a folder each"
+    ))
+}
+
+/// The last columns and then the first ones, of an axis that goes evenly all round.
+fn round(
+    lons: &[f64],
+    bbox: &BBox,
+    axis: &Axis<'_>,
+    (first, last): (Range<u64>, Range<u64>),
+) -> Option<(Range<u64>, Option<Turn>)> {
+    let len = lons.len() as u64;
+    let step = (lons.last()? - lons.first()?) / (len - 1) as f64;
+    let is_degrees = !axis.units.to_ascii_lowercase().starts_with("rad");
+    // Some axes name the first meridian again at the end.
+    let twice = (len - 1) as f64 * step.abs();
+    let period = if (twice - 360.0).abs() < step.abs() / 100.0 { len - 1 } else { len };
+    let is_all_round = (period as f64 * step.abs() - 360.0).abs() < step.abs() / 100.0;
+    let is_even = |(at, lon): (usize, &f64)| (lons[0] + at as f64 * step - lon).abs() <= step.abs() / 100.0;
+    if !is_degrees || !is_all_round || first.start != 0 || last.end < period || !lons.iter().enumerate().all(is_even) {
+        return None;
+    }
+    let turn_of = |at: u64| {
+        let lon = *lons.get(usize::try_from(at).ok()?)?;
+        [0i16, -360, 360].into_iter().find(|turn| has_longitude(bbox, lon, &[f64::from(*turn)]))
+    };
+    // The edge of a box that is met at both ends is met once.
+    let until = first.end.min(last.start);
+    let (before, after) = (turn_of(last.start)?, turn_of(until.checked_sub(1)?)?);
+    let turn = Turn { dim: axis.dim.to_owned(), coordinate: axis.name.to_owned(), period, before, after };
+    Some((last.start..period + until, Some(turn)))
 }
 
 fn rows(lats: &[f64], bbox: &BBox, name: &str) -> Result<Range<u64>> {
     match run(lats, |lat| (bbox.south..=bbox.north).contains(&lat)) {
         Run::One(range) => Ok(range),
         Run::None => nothing(bbox),
-        Run::Apart(..) => said(format!("`{name}` neither rises nor falls, so no box can cut it")),
+        Run::Two(..) | Run::Many => said(format!("`{name}` neither rises nor falls, so no box can cut it")),
     }
 }
 
@@ -222,7 +283,7 @@ async fn curvilinear(opened: &Opened, (lon, lat): (&Variable, &Variable), bbox: 
     let mut both = Vec::new();
     for variable in [lon, lat] {
         let refs = opened.locate(variable).await?;
-        both.push(numbers(variable.dtype, &opened.read(&refs, &[0..height, 0..width]).await?));
+        both.push(meant(variable, &opened.read(&refs, &[0..height, 0..width]).await?));
     }
     let mut found: Option<[u64; 4]> = None;
     for (at, (lon, lat)) in (0u64..).zip(both[0].iter().zip(&both[1])) {
@@ -269,7 +330,7 @@ async fn times(opened: &Opened, kept: &[&Variable], interval: &Interval) -> Resu
         match found {
             Run::One(range) => windows.push((axis.dims[0].clone(), range)),
             Run::None => return said(format!("no time of `{}` lies in the interval", axis.name)),
-            Run::Apart(..) => {
+            Run::Two(..) | Run::Many => {
                 return said(format!("`{}` neither rises nor falls, so no interval can cut it", axis.name));
             }
         }
@@ -306,18 +367,39 @@ mod tests {
         (0..len).map(|at| first + step * f64::from(at)).collect()
     }
 
+    fn of(lons: &[f64], text: &str) -> Result<(Range<u64>, Option<Turn>)> {
+        columns(lons, &bbox(text), &Axis { name: "lon", dim: "x", units: "degrees_east" })
+    }
+
     #[test]
     fn columns_are_inclusive_and_found_by_a_turn() {
         let west = axis(-180.0, 10.0, 36);
         let round = axis(0.0, 10.0, 36);
-        assert_eq!(columns(&west, &bbox("-20,0,10,1"), "lon").unwrap(), 16..20);
-        assert_eq!(columns(&round, &bbox("-20,0,-5,1"), "lon").unwrap(), 34..36);
-        assert_eq!(columns(&round, &bbox("170,0,-170,1"), "lon").unwrap(), 17..20);
-        assert_eq!(columns(&axis(-180.0, 10.0, 37), &bbox("160,0,180,1"), "lon").unwrap(), 34..37);
-        assert!(columns(&west, &bbox("170,0,-170,1"), "lon").unwrap_err().to_string().contains("both ends of `lon`"));
-        assert!(columns(&round, &bbox("-20,0,20,1"), "lon").unwrap_err().to_string().contains("two boxes"));
-        assert!(columns(&west, &bbox("1,0,2,1"), "lon").unwrap_err().to_string().starts_with("no cell"));
-        assert_eq!(columns(&round, &bbox("-180,0,180,1"), "lon").unwrap(), 0..36);
+        let plain = |lons: &[f64], text: &str| match of(lons, text).unwrap() {
+            (range, None) => range,
+            (_, Some(turn)) => panic!("{turn:?}"),
+        };
+        assert_eq!(plain(&west, "-20,0,10,1"), 16..20);
+        assert_eq!(plain(&round, "-20,0,-5,1"), 34..36);
+        assert_eq!(plain(&round, "170,0,-170,1"), 17..20);
+        assert_eq!(plain(&axis(-180.0, 10.0, 37), "160,0,180,1"), 34..37);
+        assert_eq!(plain(&round, "-180,0,180,1"), 0..36);
+        assert!(of(&west, "1,0,2,1").unwrap_err().to_string().starts_with("no cell"));
+    }
+
+    #[test]
+    fn columns_at_both_ends_of_an_axis_all_round_are_one_window() {
+        let turn = |lons: &[f64], text: &str| {
+            let (range, turn) = of(lons, text).unwrap();
+            turn.map(|turn| (range, turn.period, turn.before, turn.after))
+        };
+        assert_eq!(turn(&axis(0.0, 10.0, 36), "-20,0,20,1"), Some((34..39, 36, -360, 0)));
+        assert_eq!(turn(&axis(-180.0, 10.0, 36), "170,0,-170,1"), Some((35..38, 36, 0, 360)));
+        assert_eq!(turn(&axis(0.0, 10.0, 37), "-20,0,20,1"), Some((34..39, 36, -360, 0)), "360 is 0 again");
+        assert_eq!(turn(&axis(180.0, -10.0, 36), "160,0,-160,1"), Some((34..39, 36, 360, 0)), "it falls");
+        let uneven: Vec<f64> = axis(0.0, 10.0, 36).iter().map(|lon| lon + f64::from(*lon == 100.0)).collect();
+        assert!(of(&uneven, "-20,0,20,1").unwrap_err().to_string().contains("several boxes"));
+        assert!(of(&axis(0.0, 10.0, 35), "-25,0,20,1").unwrap_err().to_string().contains("several boxes"));
     }
 
     #[test]

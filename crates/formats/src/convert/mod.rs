@@ -7,6 +7,7 @@ mod plan;
 mod run;
 mod targets;
 mod texts;
+mod turn;
 mod waveform;
 
 use std::fmt::Debug;
@@ -24,6 +25,8 @@ use crate::tiff::GeoTiffOptions;
 use crate::zarr::{ZarrCompression, ZarrFormat};
 use crate::{Error, Opened, Result};
 
+pub use turn::Turn;
+
 /// A part of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Part {
@@ -31,6 +34,8 @@ pub struct Part {
     pub variables: Vec<String>,
     /// Positions along dimensions; all of those that are not named.
     pub windows: Vec<(String, Range<u64>)>,
+    /// Dimensions whose windows go past the end and on at the beginning.
+    pub turns: Vec<Turn>,
 }
 
 /// A format to be written, and how.

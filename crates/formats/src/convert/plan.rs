@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use indexmap::IndexMap;
 
+use super::turn::{self, Round};
 use super::{ConvertOptions, NewFile, NewVariable, Part, Target, texts, waveform};
 use crate::array::{AttrValue, DType, Dim, FileMeta, Format, Variable};
 use crate::cf::Decoding;
@@ -31,7 +32,9 @@ pub(super) struct Plan {
 #[derive(Debug, Clone)]
 pub(super) struct Copy {
     pub(super) from: Variable,
+    /// Along an axis that goes round it may end after its period.
     pub(super) window: Vec<Range<u64>>,
+    pub(super) round: Option<Round>,
     pub(super) values: Values,
 }
 
@@ -82,7 +85,7 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
             left_out.extend((!is_label).then(|| (variable.name.clone(), why)));
             continue;
         }
-        let window = window(variable, part)?;
+        let (window, round) = (window(variable, part)?, Round::of(meta, variable, part)?);
         let names: Vec<String> = variable.dims.iter().map(|dim| within(dim)).collect();
         let (new, values) = match new_variable(opened, variable, (&names, &window), options) {
             Ok(found) => found,
@@ -101,8 +104,9 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
                 return Err(Error::unsupported(&variable.name, why));
             }
         }
-        let new = NewVariable { name: within(&variable.name), ..new };
-        let copy = Copy { from: (*variable).clone(), window, values };
+        let mut new = NewVariable { name: within(&variable.name), ..new };
+        turn::move_place(meta, variable, part, &mut new.attrs);
+        let copy = Copy { from: (*variable).clone(), window, round, values };
         if image.is_some() && matches!(options.target, Target::GeoTiff(_)) {
             mask = Some((new, copy));
             continue;
@@ -121,6 +125,10 @@ fn new_variable(
     options: &ConvertOptions,
 ) -> Result<(NewVariable, Values)> {
     let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
+    let is_whole = window.iter().zip(&from.grid.shape).all(|(window, len)| *window == (0..*len));
+    let mut attrs = from.attrs.clone();
+    // What was counted over the whole is not so of a part.
+    attrs.retain(|name, _| is_whole || !name.starts_with("STATISTICS_"));
     let mut new = NewVariable {
         name: from.name.clone(),
         chunk: chunk(from, names, &shape, options),
@@ -128,7 +136,7 @@ fn new_variable(
         shape,
         dtype: from.dtype,
         fill: from.fill.clone(),
-        attrs: from.attrs.clone(),
+        attrs,
     };
     let joined = from.dtype == DType::Char && matches!(options.target, Target::Zarr { .. });
     if joined || (from.dtype.is_text() && from.dtype != DType::Char) {
@@ -243,7 +251,10 @@ fn check_windows(meta: &FileMeta, part: &Part) -> Result<()> {
             let shape = format!("the dimensions {}", all());
             return Err(Error::Window { window: format!("{name}={}:{}", range.start, range.end), shape });
         };
-        if range.start >= range.end || range.end > dim.len {
+        let turn = part.turns.iter().find(|turn| turn.dim == *name).map(|turn| turn.period);
+        let goes_round = |period: u64| range.start < period && period <= dim.len && range.end - range.start <= period;
+        let fits = turn.map_or(range.end <= dim.len, |period| range.end > range.start && goes_round(period));
+        if range.start >= range.end || !fits {
             return Err(Error::Window {
                 window: format!("{name}={}:{}", range.start, range.end),
                 shape: dim.len.to_string(),
@@ -256,7 +267,8 @@ fn check_windows(meta: &FileMeta, part: &Part) -> Result<()> {
 fn window(variable: &Variable, part: &Part) -> Result<Vec<Range<u64>>> {
     let of = |(dim, len): (&String, &u64)| {
         let found = part.windows.iter().find(|(name, _)| name == dim).map_or(0..*len, |(_, range)| range.clone());
-        let fits = found.end <= *len;
+        let turn = part.turns.iter().find(|turn| turn.dim == *dim);
+        let fits = turn.map_or(found.end <= *len, |turn| turn.period <= *len);
         fits.then_some(found.clone()).ok_or_else(|| Error::Window {
             window: format!("{dim}={}:{}", found.start, found.end),
             shape: format!("{:?} of `{}`", variable.grid.shape, variable.name),

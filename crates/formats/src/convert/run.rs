@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use outcrop_store::progress::{Progress, Unit};
 
 use super::plan::{Copy, Plan, Values};
-use super::{ConvertOptions, Writer};
+use super::{ConvertOptions, Writer, turn};
 use crate::layout::position;
 use crate::refs::ChunkRefs;
 use crate::{Error, Opened, Result};
@@ -203,7 +203,8 @@ impl Work<'_> {
             part.iter().zip(&job.copy.window).map(|(p, w)| w.start + p.start..w.start + p.end).collect();
         let runtime = self.opened.origin.store().runtime();
         let named = |error: Error| error.of_variable(&job.copy.from.name);
-        let stored = runtime.block_on(self.opened.read(&job.refs, &window)).map_err(named)?;
+        let round = job.copy.round.as_ref();
+        let stored = runtime.block_on(turn::read(self.opened, &job.refs, &window, round)).map_err(named)?;
         let read = stored.len() as u64;
         let values = match &job.copy.values {
             Values::Decoded(decoding) => decoding.decode(&stored),
@@ -229,7 +230,9 @@ impl Work<'_> {
     /// Values with holes where the mask is 0, in each plane of rows and columns.
     fn masked(&self, job: &Job<'_>, mut values: Vec<u8>, window: &[Range<u64>]) -> Result<Vec<u8>> {
         let (Some(refs), Some(plane)) = (&job.mask, window.last_chunk::<2>()) else { return Ok(values) };
-        let mask = self.opened.origin.store().runtime().block_on(self.opened.read(refs, plane))?;
+        let round = job.copy.round.as_ref().and_then(|round| round.of_plane(window.len()));
+        let reading = turn::read(self.opened, refs, plane, round.as_ref());
+        let mask = self.opened.origin.store().runtime().block_on(reading)?;
         let size = job.fill.len();
         for plane in values.chunks_exact_mut((mask.len() * size).max(1)) {
             let cells = plane.chunks_exact_mut(size).zip(&mask);

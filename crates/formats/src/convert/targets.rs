@@ -223,8 +223,7 @@ impl GeoTiff {
         // A tile need not be larger than the image.
         let tile = options.tile.min(height.max(width).next_multiple_of(16));
         let options = GeoTiffOptions { tile, pixel_interleave, ..options };
-        let Georeference { transform, control_points, keys } =
-            georeference(opened, &plan.copies[0].from, &plan.copies[0].window)?;
+        let Georeference { transform, control_points, keys } = georeference(opened, &plan.copies[0])?;
         let spec = GeoTiffSpec {
             width,
             height,
@@ -327,7 +326,10 @@ struct Georeference {
 }
 
 /// Transform and CRS of the part of a variable that is copied.
-fn georeference(opened: &Opened, variable: &Variable, window: &[std::ops::Range<u64>]) -> Result<Georeference> {
+fn georeference(opened: &Opened, copy: &Copy) -> Result<Georeference> {
+    let (variable, window) = (&copy.from, &copy.window);
+    // Columns that go round begin a turn away.
+    let by = copy.round.as_ref().map_or(0.0, |round| f64::from(round.before));
     let runtime = opened.origin.store().runtime().clone();
     let found = runtime.block_on(place::place(opened, Some(variable)))?;
     let mapping = place::mapping(&opened.meta, Some(variable));
@@ -357,11 +359,12 @@ fn georeference(opened: &Opened, variable: &Variable, window: &[std::ops::Range<
     let keys = keys.map(|keys| name.map_or(keys.clone(), |name| keys.with_citation(name)));
     let rank = window.len();
     let (row, column) = (window[rank - 2].start as f64, window[rank - 1].start as f64);
-    let moved =
-        |[x, dx, rx, y, ry, dy]: [f64; 6]| [x + column * dx + row * rx, dx, rx, y + column * ry + row * dy, ry, dy];
+    let moved = |[x, dx, rx, y, ry, dy]: [f64; 6]| {
+        [x + column * dx + row * rx + by, dx, rx, y + column * ry + row * dy, ry, dy]
+    };
     let ties =
         mapping.and_then(|mapping| mapping.attrs.get("control_points")).map(AttrValue::numbers).unwrap_or_default();
-    let ties = ties.as_chunks::<4>().0.iter().map(|[at, down, x, y]| [at - column, down - row, *x, *y]);
+    let ties = ties.as_chunks::<4>().0.iter().map(|[at, down, x, y]| [at - column, down - row, x + by, *y]);
     Ok(Georeference { transform: transform.map(moved), control_points: ties.collect(), keys })
 }
 
@@ -389,10 +392,6 @@ fn attributes(opened: &Opened, plan: &Plan) -> Result<Attrs> {
     let same = |name: &str, value: &AttrValue| plan.file.variables.iter().all(|v| v.attrs.get(name) == Some(value));
     let mut attrs: Attrs =
         first.attrs.iter().filter(|(name, value)| same(name, value)).map(|(n, v)| (n.clone(), v.clone())).collect();
-    let is_whole = |copy: &Copy| copy.window.iter().zip(&copy.from.grid.shape).all(|(w, n)| *w == (0..*n));
-    if !plan.copies.iter().all(is_whole) {
-        attrs.retain(|name, _| !name.starts_with("STATISTICS_"));
-    }
     // What an image says of its bands is all that there is to say.
     if plan.copies.len() == 1 && opened.meta.format.is_image() {
         select_bands(&mut attrs, &plan.copies[0]);

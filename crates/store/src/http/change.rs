@@ -11,6 +11,7 @@ use reqwest::{Body, Client, Method, Response};
 use url::Url;
 
 use super::answer::{is_final, not_public, plain};
+use super::hosts::Failed;
 use super::{Http, builder, built};
 use crate::{Error, Href, Result, redirect, retry};
 
@@ -110,34 +111,22 @@ impl Http {
         loop {
             tries += 1;
             let pass = host.pass().await;
-            let (error, told, may_pass) = match self.change_once(change).await? {
+            let failed = match self.change_once(change).await? {
                 Tried::Answer(response) => {
                     let status = response.status().as_u16();
                     if response.status().is_success() || is_answer(status) {
                         host.answered(&pass);
                         return Ok(response);
                     }
-                    let told = retry::told(response.headers());
-                    (refused(change.href, status), told, retry::may_pass(status))
+                    let (error, told) = (refused(change.href, status), retry::told(response.headers()));
+                    Failed { error, told, may_pass: retry::may_pass(status) }
                 }
                 Tried::Failed(source, may_pass) => {
-                    (Error::Transport { href: change.href.clone(), tries, source }, None, may_pass)
+                    let error = Error::Transport { href: change.href.clone(), tries, source };
+                    Failed { error, told: None, may_pass }
                 }
             };
-            let wait = retry::pause(tries, told, self.options.retry_wait_cap);
-            let is_busy = matches!(error.status(), Some(429 | 503));
-            if is_busy {
-                host.pause(wait);
-            } else {
-                host.answered(&pass);
-            }
-            drop(pass);
-            if tries > self.options.retries || !may_pass {
-                return Err(error);
-            }
-            if !is_busy {
-                tokio::time::sleep(wait).await;
-            }
+            host.before_next(pass, failed, tries, &self.options).await?;
         }
     }
 

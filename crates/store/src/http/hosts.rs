@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::Href;
+use crate::store::StoreOptions;
+use crate::{Error, Href, Result, retry};
 
 /// Hosts that are remembered; a catalog may name any number.
 const MOST: usize = 1000;
@@ -51,6 +52,16 @@ pub(crate) struct Host {
 /// The right to send a request; of a host that pauses only one has it at a time.
 #[derive(Debug)]
 pub(crate) struct Pass(Option<OwnedMutexGuard<()>>);
+
+/// A try that failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// The wait that the host asked for.
+    pub(crate) told: Option<Duration>,
+    /// Another try may end otherwise.
+    pub(crate) may_pass: bool,
+}
 
 impl Host {
     fn new(slots: usize) -> Self {
@@ -98,8 +109,36 @@ impl Host {
         }
     }
 
+    /// Waits until there may be another try after `tries` of them: a busy host is left alone by all.
+    ///
+    /// # Errors
+    /// The failure, if it was the last try.
+    pub(crate) async fn before_next(
+        &self,
+        pass: Pass,
+        failed: Failed,
+        tries: u32,
+        options: &StoreOptions,
+    ) -> Result<()> {
+        let wait = retry::pause(tries, failed.told, options.retry_wait_cap);
+        let is_busy = matches!(failed.error.status(), Some(429 | 503));
+        if is_busy {
+            self.pause(wait);
+        } else {
+            self.answered(&pass);
+        }
+        drop(pass);
+        if tries > options.retries || !failed.may_pass {
+            return Err(failed.error);
+        }
+        if !is_busy {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
     /// The host wants to be left alone.
-    pub(crate) fn pause(&self, wait: Duration) {
+    fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         self.set(Some(self.resumes().map_or(until, |known| known.max(until))));
     }

@@ -28,6 +28,7 @@ pub(crate) use change::{Change, execute, watched};
 use cookies::Cookies;
 pub(crate) use guard::{Guard, is_public};
 use hops::Sent;
+use hosts::Failed;
 pub(crate) use hosts::{Host, Hosts};
 
 /// Largest object of which a part is taken from a whole body, where a server ignores `Range`.
@@ -111,20 +112,7 @@ impl Http {
                 }
                 Err(refusal) => *refusal,
             };
-            let wait = retry::pause(tries, told, self.options.retry_wait_cap);
-            let is_busy = matches!(error.status(), Some(429 | 503));
-            if is_busy {
-                host.pause(wait);
-            } else {
-                host.answered(&pass);
-            }
-            drop(pass);
-            if tries > self.options.retries || !may_pass {
-                return Err(error);
-            }
-            if !is_busy {
-                tokio::time::sleep(wait).await;
-            }
+            host.before_next(pass, Failed { error, told, may_pass }, tries, &self.options).await?;
         }
     }
 
