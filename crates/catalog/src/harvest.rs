@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use outcrop_grid::{BBox, Interval};
 use outcrop_stac::api::Api;
-use outcrop_stac::{Ancestor, Body, Document, Kind, Layout, Loaded, RawItem, TreeWriter, WriteOptions, load};
+use outcrop_stac::{Ancestor, Body, Document, Kind, Layout, Loaded, RawItem, TreeWriter, WriteOptions, load, portable};
 use outcrop_store::progress::{Sink, Unit};
 use outcrop_store::publish::StagedFolder;
 use outcrop_store::{Href, Store};
@@ -116,7 +116,7 @@ impl Origin {
     /// The root of the new catalog.
     fn root(&self, id: Option<&str>) -> Body {
         let mut body = match &self.root {
-            Some(root) if self.api.is_none() => plain(root.href(), root.body()),
+            Some(root) if self.api.is_none() => portable(root.href(), root.body()),
             _ => Body::new(),
         };
         let text = |name: &str| self.root.as_ref().and_then(|root| root.body().get(name)).cloned();
@@ -128,21 +128,6 @@ impl Origin {
         body.entry("description").or_insert(description);
         body
     }
-}
-
-/// The fields of a catalog or collection, its assets at absolute hrefs and without its links.
-fn plain(at: &Href, body: &Body) -> Body {
-    let mut body = body.clone();
-    body.insert("links".into(), json!([]));
-    for asset in
-        body.get_mut("assets").and_then(Value::as_object_mut).into_iter().flat_map(|assets| assets.values_mut())
-    {
-        let href = asset.get("href").and_then(Value::as_str).and_then(|href| at.join(href).ok());
-        if let Some(href) = href {
-            asset["href"] = href.as_str().into();
-        }
-    }
-    body
 }
 
 struct Harvest<'a> {
@@ -181,7 +166,7 @@ impl Harvest<'_> {
         for ancestor in ancestors.iter().skip(1) {
             path.push(ancestor.id().to_owned());
             if !self.spans.contains_key(&path) {
-                self.writer.add_catalog(&path, plain(&ancestor.href, &ancestor.body))?;
+                self.writer.add_catalog(&path, ancestor.to_portable())?;
             }
         }
         Ok(path)
@@ -200,7 +185,7 @@ impl Harvest<'_> {
             && let Ok(Loaded::Other(document)) = load(self.store, &href).await
             && document.kind() == Kind::Collection
         {
-            self.writer.add_catalog(&path, plain(document.href(), document.body()))?;
+            self.writer.add_catalog(&path, portable(document.href(), document.body()))?;
         }
         Ok(path)
     }

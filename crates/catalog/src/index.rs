@@ -65,7 +65,7 @@ pub async fn index(store: &Store, source: &Source, options: &IndexOptions, to: &
             Ok(found) => {
                 for above in found.ancestors.iter().filter(|above| above.kind == Kind::Collection) {
                     if collections.insert(above.id().to_owned()) {
-                        writer.add_collection(above.id(), serde_json::Value::Object(above.body.clone()));
+                        writer.add_collection(above.id(), serde_json::Value::Object(above.to_portable()));
                     }
                 }
                 match writer.add(&found.item) {

@@ -16,7 +16,8 @@ use crate::again::{Kept, path_of};
 use crate::fetch::Target;
 use crate::item::{Book, locked};
 use crate::journal::Entry;
-use crate::rewrite::{Copied, rewritten};
+use crate::lease::Lease;
+use crate::rewrite::{Copied, catalog_elsewhere, rewritten};
 use crate::site::Site;
 use crate::{Error, Result};
 
@@ -94,10 +95,12 @@ impl Destination {
         added.map(|()| writer)
     }
 
-    /// Adds what the destination held before, then publishes the catalogs, each with its members by name.
-    pub(crate) async fn finish(mut self, store: &Store) -> Result<()> {
-        let (Some(mut writer), Target::Folder(to)) = (self.writer.take(), self.target.clone()) else { return Ok(()) };
+    /// Adds what the destination held before, then publishes the catalogs, each with its members by name. Of a bucket nobody else
+    /// publishes to it before the answer is dropped.
+    pub(crate) async fn finish(mut self, store: &Store) -> Result<Option<Lease>> {
+        let (Some(mut writer), Target::Folder(to)) = (self.writer.take(), self.target.clone()) else { return Ok(None) };
         let site = Site::of(store, &to);
+        let lease = Lease::take(store, &site).await?;
         if root_of(store, &to).await?.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
             while let Some(node) = old.next().await {
@@ -119,7 +122,8 @@ impl Destination {
         writer.sort();
         writer.finish()?;
         self.note_written()?;
-        site.publish_documents(store).await
+        site.publish_documents(store, lease.as_ref()).await?;
+        Ok(lease)
     }
 }
 
@@ -159,14 +163,14 @@ fn add_catalogs(writer: &mut TreeWriter, ancestors: &Ancestors) -> Result<()> {
     let path = path_of(ancestors);
     for (depth, above) in ancestors.iter().enumerate().skip(1) {
         if writer.catalog_mut(&path[..depth]).is_none() {
-            writer.add_catalog(&path[..depth], above.body.clone())?;
+            writer.add_catalog(&path[..depth], catalog_elsewhere(above))?;
         }
     }
     Ok(())
 }
 
 async fn start(store: &Store, to: &Href, ancestors: &Ancestors) -> Result<TreeWriter> {
-    let root = ancestors.first().map_or_else(alone, |root| root.body.clone());
+    let root = ancestors.first().map_or_else(alone, |root| catalog_elsewhere(root));
     let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(href) = root_of(store, to).await? {
         // Of a large one without the trees of its links.

@@ -181,6 +181,12 @@ pub enum Error {
         /// The destination.
         href: Href,
     },
+    /// Another run has taken over the right to publish to the destination.
+    #[error("another fetch publishes to `{href}` now; run this one again, which finds its copies there")]
+    Overtaken {
+        /// The destination.
+        href: Href,
+    },
     /// The journal cannot be read or written.
     #[error("cannot keep the journal `{href}`")]
     Journal {

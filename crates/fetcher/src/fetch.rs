@@ -175,14 +175,21 @@ where
             else => break,
         }
     }
-    destination.finish(store).await?;
+    let lease = destination.finish(store).await?;
     for book in run.books().await {
         let ledger = locked(&book.ledger).take();
         if let Some(ledger) = ledger {
             ledger.finish()?;
+            // Another run may have noted its copies there meanwhile.
+            if lease.is_some()
+                && let Some(there) = book.site.journal_there(store).await?
+            {
+                locked(&book.journal).merge(&there)?;
+            }
             book.site.publish_books(store).await?;
         }
     }
+    drop(lease);
     // They came as they ended.
     report.failed.sort_by(|a, b| (&a.item, &a.asset).cmp(&(&b.item, &b.asset)));
     report.warnings.sort_unstable();

@@ -12,6 +12,7 @@ mod error;
 mod fetch;
 mod item;
 mod journal;
+mod lease;
 mod ledger;
 mod place;
 mod remote;

@@ -1,6 +1,6 @@
 //! Pure rules: what the hrefs of an item become when some of its assets are copied.
 
-use outcrop_stac::{Body, Document};
+use outcrop_stac::{Ancestor, Body, Document};
 use outcrop_store::Href;
 use serde_json::{Value, json};
 
@@ -208,6 +208,28 @@ fn links(item: &Document, body: &mut Body) -> Result<()> {
     Ok(())
 }
 
+/// A catalog above items as it is in another place: all its references absolute and without signatures; that of a remote one
+/// points to it as `canonical`.
+pub(crate) fn catalog_elsewhere(above: &Ancestor) -> Body {
+    let mut body = above.to_portable();
+    let has_no_secret = |fields: &mut Value| {
+        let href = fields.get("href").and_then(Value::as_str).and_then(|href| Href::parse(href).ok());
+        if let Some(href) = href.filter(|href| !href.is_local()) {
+            fields["href"] = unsigned(&href).into();
+        }
+    };
+    let assets = body.get_mut("assets").and_then(Value::as_object_mut);
+    assets.into_iter().flat_map(|assets| assets.values_mut()).for_each(has_no_secret);
+    if let Some(links) = body.get_mut("links").and_then(Value::as_array_mut) {
+        links.iter_mut().for_each(has_no_secret);
+        let has_origin = links.iter().any(|link| link.get("rel").is_some_and(|rel| rel == "canonical"));
+        if !above.href.is_local() && !has_origin {
+            links.push(json!({"rel": "canonical", "href": unsigned(&above.href), "type": above.kind.media_type()}));
+        }
+    }
+    body
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +294,24 @@ mod tests {
         assert_eq!(body["assets"]["tmin"]["alternate"], tmin);
         assert_eq!(body["assets"]["dayl"], json!({"href": bare, "alternate": {"far": {"href": bare}}}));
         assert_eq!(body["links"][0]["href"], bare);
+    }
+
+    #[test]
+    fn catalogs_keep_what_they_refer_to() {
+        let signed = "https://h/x.png?sv=1&sig=S";
+        let body = json!({"type": "Collection", "id": "c", "license": "other",
+            "links": [{"rel": "license", "href": "../LICENSE"}, {"rel": "via", "href": signed}, {"rel": "self", "href": "https://h/c/collection.json"}],
+            "assets": {"thumbnail": {"href": "./t.png"}, "other": {"href": signed}}});
+        let Value::Object(body) = body else { unreachable!() };
+        let href = Href::parse("https://h/c/collection.json").unwrap();
+        let body = catalog_elsewhere(&Ancestor { href, kind: outcrop_stac::Kind::Collection, body });
+        let link = |rel: &str, href: &str| json!({"rel": rel, "href": href});
+        let own = json!({"rel": "canonical", "href": "https://h/c/collection.json", "type": "application/json"});
+        assert_eq!(body["links"], json!([link("license", "https://h/LICENSE"), link("via", "https://h/x.png"), own]));
+        assert_eq!(
+            body["assets"],
+            json!({"thumbnail": {"href": "https://h/c/t.png"}, "other": {"href": "https://h/x.png"}})
+        );
     }
 
     #[test]

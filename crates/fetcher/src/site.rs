@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use outcrop_store::{Href, Store};
 
 use crate::journal::{self, Journal};
+use crate::lease::Lease;
 use crate::ledger::LEDGER;
 use crate::rewrite::identity;
 use crate::{Error, Result};
@@ -64,13 +65,20 @@ impl Site {
 
     /// Takes over what the site itself keeps of earlier runs, from whatever machine.
     pub(crate) async fn take_over(&self, store: &Store, journal: &mut Journal) -> Result<()> {
-        let copy = self.book("journal.there");
-        if self.download(store, journal::NAME, &copy).await? {
-            journal.merge(&Journal::read(&copy))?;
-            // It is in the journal now.
-            let _ = fs::remove_file(&copy);
+        if let Some(there) = self.journal_there(store).await? {
+            journal.merge(&there)?;
         }
         self.download(store, LEDGER, &self.book(LEDGER)).await.map(|_| ())
+    }
+
+    /// The journal that the site itself keeps.
+    pub(crate) async fn journal_there(&self, store: &Store) -> Result<Option<Journal>> {
+        let copy = self.book("journal.there");
+        let is_there = self.download(store, journal::NAME, &copy).await?;
+        let journal = is_there.then(|| Journal::read(&copy));
+        // It stays open as long as it is read.
+        let _ = fs::remove_file(&copy);
+        Ok(journal)
     }
 
     /// Brings a book, a line at a time as it comes; false if there is none.
@@ -112,7 +120,8 @@ impl Site {
     }
 
     /// Sends the documents that were made: items, then catalogs from the deepest up, the root last.
-    pub(crate) async fn publish_documents(&self, store: &Store) -> Result<()> {
+    pub(crate) async fn publish_documents(&self, store: &Store, lease: Option<&Lease>) -> Result<()> {
+        let may_go_on = || lease.map_or(Ok(()), Lease::check);
         if !self.is_remote() {
             return Ok(());
         }
@@ -133,12 +142,14 @@ impl Site {
                     items.push(path);
                 }
             }
+            may_go_on()?;
             self.send_documents(store, &from, items).await?;
         }
         let depth = |path: &PathBuf| path.components().count();
         catalogs.sort_by_key(|path| std::cmp::Reverse(depth(path)));
         while let Some(deepest) = catalogs.first().map(depth) {
             let higher = catalogs.split_off(catalogs.partition_point(|path| depth(path) == deepest));
+            may_go_on()?;
             self.send_documents(store, &from, std::mem::replace(&mut catalogs, higher)).await?;
         }
         self.clear_documents();

@@ -396,3 +396,45 @@ fn a_catalog_of_a_bucket_is_changed_in_place() {
     assert!(item["assets"]["large"]["href"].as_str().unwrap().starts_with("http://"));
     assert!(depot.get("bucket/in/a/a.nc").unwrap() == content(0, SMALL));
 }
+
+#[test]
+fn two_runs_that_publish_at_once_lose_nothing() {
+    for at in 0..3 {
+        let depot = Depot::start();
+        let (first, second) = (Bench::new(&depot), Bench::new(&depot));
+        // Each has items of its own in one catalog.
+        let only = |bench: &Bench, id: &str| {
+            let links = json!([{"rel": "item", "href": format!("{id}/{id}.json")}]);
+            bench.write(
+                "catalog.json",
+                &json!({"type": "Catalog", "id": "c", "stac_version": "1.1.0", "description": "d", "links": links}),
+            );
+        };
+        only(&first, "a");
+        only(&second, "b");
+        let to = &places(&depot)[at].0;
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| first.fetch(to).unwrap());
+            let own = second.fetch(to).unwrap();
+            assert_eq!((own.failures, other.join().unwrap().failures), (0, 0));
+        });
+        let mut ids: Vec<String> = first
+            .read(to)
+            .iter()
+            .filter(|node| node.document.kind() == Kind::Item)
+            .map(|node| node.document.id().to_owned())
+            .collect();
+        ids.sort();
+        assert_eq!(ids, ["a", "b"], "{to}");
+        // Both journals are one, so that neither copies what the other has.
+        only(&first, "b");
+        first.write(
+            "b/b.json",
+            &serde_json::from_slice(&std::fs::read(second.source().with_file_name("b").join("b.json")).unwrap())
+                .unwrap(),
+        );
+        assert!(!depot.paths().iter().any(|path| path.ends_with("lease")), "{:?}", depot.paths());
+        let again = first.fetch(to).unwrap();
+        assert_eq!((again.copied, again.skipped), (0, 3), "{to}: {:?}", again.failed);
+    }
+}

@@ -233,6 +233,36 @@ impl Document {
     }
 }
 
+/// Links that belong to where a document stands.
+pub(crate) const STRUCTURE: [&str; 6] = ["root", "parent", "self", "child", "item", "items"];
+
+/// The fields of a catalog or collection for another place: its assets and links at absolute hrefs, without the links that belong
+/// to where it stands. What is no href stays as it is, and so does a local one in a remote document.
+pub fn portable(at: &Href, body: &Body) -> Body {
+    let mut body = body.clone();
+    let at = at.absolute();
+    let make_absolute = |fields: &mut Value| {
+        let href = fields.get("href").and_then(Value::as_str).and_then(|href| resolve(&at, href).ok());
+        if let Some(href) = href {
+            fields["href"] = href.as_str().into();
+        }
+    };
+    let assets = body.get_mut("assets").and_then(Value::as_object_mut);
+    assets.into_iter().flat_map(|assets| assets.values_mut()).for_each(make_absolute);
+    let mut links = kept_links(&body);
+    links.iter_mut().for_each(make_absolute);
+    body.insert("links".into(), Value::Array(links));
+    body
+}
+
+/// The links of a body that do not belong to where it stands, also one to a collection.
+pub(crate) fn kept_links(body: &Body) -> Vec<Value> {
+    let links = body.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let structural =
+        |link: &&Value| link.get("rel").and_then(Value::as_str).is_some_and(|rel| STRUCTURE.contains(&rel));
+    links.iter().filter(|link| !structural(link)).cloned().collect()
+}
+
 /// Resolves a reference found in the document at `document`.
 pub(crate) fn resolve(document: &Href, reference: &str) -> Result<Href> {
     let target = document.join(reference).map_err(|source| Error::Reference { document: document.clone(), source })?;

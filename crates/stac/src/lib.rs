@@ -24,7 +24,7 @@ mod write;
 
 pub use stac as model;
 
-pub use document::{Body, Document, Kind, LinkRef};
+pub use document::{Body, Document, Kind, LinkRef, portable};
 pub use error::{Error, Result};
 pub use features::{SplitError, Splitter};
 pub use geometry::{Heights, Position, Shape, ShapeKind};

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use outcrop_store::{Href, Store};
 
-use crate::document::resolve;
+use crate::document::{kept_links, portable, resolve};
 use crate::links::{Down, Links};
 use crate::read::{Loaded, load};
 use crate::{Body, Document, Error, Kind, Result};
@@ -32,14 +32,14 @@ impl Default for WalkOptions {
     }
 }
 
-/// A catalog or collection above a document: its fields without its links.
+/// A catalog or collection above a document: its fields without the links that belong to where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ancestor {
     /// Where it lives.
     pub href: Href,
     /// What it is.
     pub kind: Kind,
-    /// Its fields, `links` empty.
+    /// Its fields; of its `links` those to its licence and the like, as they stand there.
     pub body: Body,
 }
 
@@ -47,6 +47,11 @@ impl Ancestor {
     /// Its id.
     pub fn id(&self) -> &str {
         self.body.get("id").and_then(serde_json::Value::as_str).unwrap_or_default()
+    }
+
+    /// Its fields for another place ([`portable`]).
+    pub fn to_portable(&self) -> Body {
+        portable(&self.href, &self.body)
     }
 }
 
@@ -247,8 +252,13 @@ impl Walker {
     }
 
     fn expand(&mut self, document: &Document, above: &Ancestors) {
-        let mut body = document.body().clone();
-        body.insert("links".into(), serde_json::Value::Array(Vec::new()));
+        let kept = serde_json::Value::Array(kept_links(document.body()));
+        // The others, of which there may be a million, are not copied.
+        let field = |(name, value): (&String, &serde_json::Value)| {
+            (name.clone(), if name == "links" { kept.clone() } else { value.clone() })
+        };
+        let mut body: Body = document.body().iter().map(field).collect();
+        body.entry("links").or_insert(kept);
         let own = Arc::new(Ancestor { href: document.href().clone(), kind: document.kind(), body });
         let ancestors: Ancestors = above.iter().cloned().chain([own]).collect();
         let links = document.links_down();

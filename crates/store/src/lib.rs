@@ -45,4 +45,4 @@ pub use request::Request;
 pub use store::{ObjectMeta, Stats, Store, StoreOptions};
 pub use stream::Streamed;
 pub use voice::Voice;
-pub use write::Upload;
+pub use write::{Tag, Upload};

@@ -21,7 +21,8 @@ impl Voice {
         Self(Some(Arc::new(f)))
     }
 
-    pub(crate) fn tell(&self, text: &str) {
+    /// Says a text.
+    pub fn tell(&self, text: &str) {
         if let Some(f) = &self.0 {
             f(text);
         }

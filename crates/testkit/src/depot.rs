@@ -176,8 +176,9 @@ impl Depot {
         if trouble == Some(Trouble::LostAnswer) {
             return Ok(());
         }
+        let is_head = self.state().deeds.last().is_some_and(|deed| deed.method == "HEAD");
         stream.write_all(answer.head().as_bytes())?;
-        stream.write_all(&answer.body)
+        if is_head { Ok(()) } else { stream.write_all(&answer.body) }
     }
 
     fn answer(&self, deed: &Deed, body: Vec<u8>) -> Answer {
@@ -199,6 +200,7 @@ impl Depot {
             "PUT" => match header("x-amz-copy-source").or(header("x-goog-copy-source")) {
                 Some(source) => state.copy(&decoded(source), &path, header("x-amz-copy-source-if-match")),
                 None if self.kind == Kind::WebDav && !state.has_folder_of(&path) => Answer::status(409),
+                None if !state.is_met(&path, header) => Answer::status(412),
                 None => state.take(&path, body),
             },
             "POST" if query.contains_key("uploads") => state.begin(&path),
@@ -226,20 +228,37 @@ fn etag(bytes: &[u8]) -> String {
     format!("\"{hash:016x}-{}\"", bytes.len())
 }
 
+/// A number in the place of Google's generation: of other bytes another one, never 0.
+fn generation(bytes: &[u8]) -> String {
+    (1 + u64::from(adler32(bytes))).to_string()
+}
+
 impl State {
     fn read(&self, path: &str, deed: &Deed) -> Answer {
         let Some(bytes) = self.objects.get(path) else { return Answer::status(404) };
         let object = Object::new(bytes.clone()).with_etag(Some(&etag(bytes)));
         let mut answer = Answer::of(&object, &Request { target: deed.target.clone(), headers: deed.headers.clone() });
+        answer.set("x-goog-generation", &generation(bytes));
         if deed.headers.iter().any(|(name, value)| name == "want-digest" && value.contains("adler32")) {
             answer.set("Digest", &format!("adler32={:08x}", adler32(bytes)));
         }
         answer
     }
 
+    /// True if what is there is what a request expects.
+    fn is_met<'a>(&self, path: &str, header: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let there = self.objects.get(path).map(|bytes| etag(bytes));
+        let is_free = header("if-none-match") != Some("*") || there.is_none();
+        let generation = self.objects.get(path).map_or_else(|| "0".to_owned(), |bytes| generation(bytes));
+        is_free
+            && header("if-match").is_none_or(|tag| there.as_deref() == Some(tag))
+            && header("x-goog-if-generation-match").is_none_or(|wanted| wanted == generation)
+    }
+
     fn take(&mut self, path: &str, body: Vec<u8>) -> Answer {
         let mut answer = Answer::status(201);
         answer.set("ETag", &etag(&body));
+        answer.set("x-goog-generation", &generation(&body));
         self.objects.insert(path.to_owned(), body);
         answer
     }

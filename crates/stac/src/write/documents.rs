@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::members::Member;
 use super::{TreeWriter, is_plain, item_href};
+use crate::document::{STRUCTURE, kept_links};
 use crate::published::{Linker, document_href};
 use crate::tokens::in_lines;
 use crate::{Body, Error, Kind, Published, RawItem, Result};
 
-/// Links that are made here.
-const STRUCTURE: [&str; 6] = ["root", "parent", "self", "child", "item", "items"];
 /// No links, in a document in lines: a line break with two spaces stands only before its own fields.
 const NO_LINKS: &[u8] = b"\n  \"links\": []";
 
@@ -152,12 +151,4 @@ impl TreeWriter {
             source: outcrop_store::Error::Io { action: "write", href: href.clone(), source: e.into() },
         })
     }
-}
-
-/// Links that are not made here; that to a collection is, where one is above.
-fn kept_links(body: &Body) -> Vec<Value> {
-    let links = body.get("links").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let structural =
-        |link: &&Value| link.get("rel").and_then(Value::as_str).is_some_and(|rel| STRUCTURE.contains(&rel));
-    links.iter().filter(|link| !structural(link)).cloned().collect()
 }

@@ -33,7 +33,7 @@ impl std::fmt::Debug for Parts {
     }
 }
 
-fn path_of(href: &Href) -> Result<Path> {
+pub(super) fn path_of(href: &Href) -> Result<Path> {
     let key = href.bucket_and_key().map_or("", |(_, key)| key);
     let refused = || Error::NotWritten { href: href.clone(), why: "its key is no path of names".to_owned() };
     if key.is_empty() || key.ends_with('/') {

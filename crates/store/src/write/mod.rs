@@ -4,6 +4,7 @@
 //! file that is renamed. What fits into one part is one request.
 
 mod bucket;
+mod conditional;
 mod webdav;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::http::Change;
 use crate::{Error, Href, ObjectMeta, Result, Store};
 
 use bucket::Parts;
+pub use conditional::Tag;
 use webdav::Flow;
 
 /// Bytes of a part, as long as the object needs no more than [`MOST_PARTS`] of them.

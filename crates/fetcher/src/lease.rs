@@ -1,0 +1,265 @@
+//! Who publishes to a bucket: one run at a time, on whatever machine it is.
+//!
+//! An object that is made only where there is none. Its holder writes it anew now and then; who waits sees that it changes. One that
+//! does not change for a minute is of a run that died, and is taken over. No clocks are compared. An answer that was lost is
+//! recognised by the id in the object.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use outcrop_store::{Href, Store, Tag};
+use tokio::task::JoinHandle;
+
+use crate::site::Site;
+use crate::{Error, Result};
+
+/// Name of the object in the folder of the destination.
+const NAME: &str = ".outcrop-fetch.lease";
+
+/// How often a lease is written anew, and after which time without that its run is dead.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    renew: Duration,
+    dead: Duration,
+}
+
+const PACE: Pace = Pace { renew: Duration::from_secs(15), dead: Duration::from_mins(1) };
+
+/// The right to publish; dropped, another run has it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    store: Store,
+    href: Href,
+    lost: Arc<AtomicBool>,
+    renewing: JoinHandle<()>,
+}
+
+/// What a run writes into the object: its id, and how often it did.
+#[derive(Debug, Clone)]
+struct Mark {
+    id: String,
+    serial: u64,
+}
+
+impl Mark {
+    fn new() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        let random = || RandomState::new().hash_one(std::process::id());
+        Self { id: format!("{:016x}{:016x}", random(), random()), serial: 0 }
+    }
+
+    fn next(&mut self) -> Bytes {
+        self.serial += 1;
+        format!("{} {}\n", self.id, self.serial).into()
+    }
+
+    /// True for what was written with this id.
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(self.id.as_bytes())
+    }
+}
+
+impl Lease {
+    /// Waits for the right to publish to a bucket. `None` for places that know no conditions, which is told of a bucket.
+    ///
+    /// # Errors
+    /// The transport's, and those of a bucket that may not be written.
+    pub(crate) async fn take(store: &Store, site: &Site) -> Result<Option<Self>> {
+        if !site.is_remote() || !store.has_conditions(&site.root)? {
+            return Ok(None);
+        }
+        Self::take_at(store, &site.root.join(NAME)?, PACE).await
+    }
+
+    async fn take_at(store: &Store, href: &Href, pace: Pace) -> Result<Option<Self>> {
+        let mut mark = Mark::new();
+        let (mut seen, mut is_told): (Option<(Tag, Instant)>, bool) = (None, false);
+        loop {
+            let dead = seen.as_ref().filter(|(_, since)| since.elapsed() >= pace.dead).map(|(tag, _)| tag.clone());
+            // Of one that is alive only the end is waited for.
+            let tried = match (&seen, &dead) {
+                (Some(_), None) => Ok(None),
+                _ => store.put_if(href, mark.next(), dead.as_ref()).await,
+            };
+            if let Ok(Some(tag)) = tried {
+                return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
+            }
+            match (store.tag(href).await?, tried) {
+                (None, Err(_)) => return Self::without_conditions(store, href, mark.next()).await,
+                (None, Ok(_)) => seen = None,
+                (Some(tag), tried) => {
+                    if tried.is_err() && mark.is_in(&store.get(href).await?) {
+                        return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
+                    }
+                    if !std::mem::replace(&mut is_told, true) {
+                        let place = href.folder();
+                        store.options().voice.tell(&format!(
+                            "another run publishes to {place}; this one waits until it has ended, or {} s after it died",
+                            pace.dead.as_secs()
+                        ));
+                    }
+                    if seen.as_ref().is_none_or(|(known, _)| *known != tag) {
+                        seen = Some((tag, Instant::now()));
+                    }
+                    tokio::time::sleep(pace.renew / 8).await;
+                }
+            }
+        }
+    }
+
+    /// Sees whether a bucket takes what it does not take under a condition.
+    async fn without_conditions(store: &Store, href: &Href, bytes: Bytes) -> Result<Option<Self>> {
+        store.put(href, bytes).await?;
+        store.delete_later(href.clone());
+        store.options().voice.tell(&format!(
+            "{} takes no conditional writes: see to it that no other run publishes there at the same time",
+            href.folder()
+        ));
+        Ok(None)
+    }
+
+    fn hold(store: &Store, href: &Href, (mut mark, mut tag): (Mark, Tag), pace: Pace) -> Self {
+        let lost = Arc::new(AtomicBool::new(false));
+        let (own, place, is_lost) = (store.clone(), href.clone(), lost.clone());
+        let renewing = store.runtime().spawn(async move {
+            let mut last = Instant::now();
+            loop {
+                tokio::time::sleep(pace.renew).await;
+                match own.put_if(&place, mark.next(), Some(&tag)).await {
+                    Ok(Some(new)) => (tag, last) = (new, Instant::now()),
+                    // An answer may have been lost: then what is there is ours.
+                    other => match (own.tag(&place).await, own.get(&place).await) {
+                        (Ok(Some(new)), Ok(bytes)) if mark.is_in(&bytes) => (tag, last) = (new, Instant::now()),
+                        (Ok(_), Ok(_)) if other.is_ok() => break,
+                        _ if last.elapsed() + pace.renew >= pace.dead => break,
+                        _ => {}
+                    },
+                }
+            }
+            is_lost.store(true, Ordering::Relaxed);
+        });
+        Self { store: store.clone(), href: href.clone(), lost, renewing }
+    }
+
+    /// Sees whether the right still stands.
+    ///
+    /// # Errors
+    /// [`Error::Overtaken`] if another run has it.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.lost.load(Ordering::Relaxed) { Err(Error::Overtaken { href: self.href.folder() }) } else { Ok(()) }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+        if !self.lost.load(Ordering::Relaxed) {
+            self.store.delete_later(self.href.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use outcrop_store::{Environment, StoreOptions};
+    use outcrop_testkit::{Deed, Depot, Trouble};
+
+    use super::*;
+
+    const FAST: Pace = Pace { renew: Duration::from_millis(80), dead: Duration::from_millis(400) };
+
+    fn with(
+        work: &impl AsyncFn(&Store, &Href, &Depot),
+        trouble: impl Fn(&Deed, usize) -> Option<Trouble> + Send + Sync + 'static,
+    ) {
+        let depot = Depot::with_trouble(trouble);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let pairs = [
+            ("AWS_ENDPOINT_URL", depot.url("")),
+            ("AWS_ACCESS_KEY_ID", "a".into()),
+            ("AWS_SECRET_ACCESS_KEY", "b".into()),
+        ];
+        let environment = pairs.into_iter().collect::<Environment>();
+        let options = StoreOptions { retries: 1, environment, ..StoreOptions::default() };
+        let store = Store::new(options, runtime.handle().clone()).unwrap();
+        let href = Href::parse("s3://bucket/to/.outcrop-fetch.lease").unwrap();
+        runtime.block_on(work(&store, &href, &depot));
+    }
+
+    #[test]
+    fn one_has_it_and_the_next_when_it_ends() {
+        with(
+            &async |store, href, depot| {
+                let first = Lease::take_at(store, href, FAST).await.unwrap().unwrap();
+                let second = tokio::spawn({
+                    let (store, href) = (store.clone(), href.clone());
+                    async move { Lease::take_at(&store, &href, FAST).await }
+                });
+                tokio::time::sleep(3 * FAST.dead).await;
+                assert!(!second.is_finished() && first.check().is_ok(), "it is renewed");
+                drop(first);
+                let second = second.await.unwrap().unwrap().unwrap();
+                assert!(second.check().is_ok());
+                drop(second);
+                store.settle(Duration::from_secs(5)).await;
+                assert!(depot.paths().is_empty());
+            },
+            |_, _| None,
+        );
+    }
+
+    #[test]
+    fn that_of_a_run_that_died_is_taken_over_and_the_dead_one_notices() {
+        with(
+            &async |store, href, depot| {
+                let first = Lease::take_at(store, href, FAST).await.unwrap().unwrap();
+                first.renewing.abort();
+                let start = Instant::now();
+                let second = Lease::take_at(store, href, FAST).await.unwrap().unwrap();
+                assert!(start.elapsed() >= FAST.dead && second.check().is_ok());
+                std::mem::forget(first);
+                // Whoever writes over it has it.
+                depot.put("bucket/to/.outcrop-fetch.lease", "somebody else");
+                tokio::time::sleep(4 * FAST.renew).await;
+                assert!(matches!(second.check(), Err(Error::Overtaken { .. })));
+            },
+            |_, _| None,
+        );
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_recognised_as_its_own() {
+        let puts = AtomicUsize::new(0);
+        with(
+            &async |store, href, _| {
+                let start = Instant::now();
+                let lease = Lease::take_at(store, href, FAST).await.unwrap().unwrap();
+                assert!(start.elapsed() < FAST.dead, "it does not wait for itself");
+                tokio::time::sleep(4 * FAST.renew).await;
+                assert!(lease.check().is_ok(), "nor does it lose it to itself");
+            },
+            move |deed, _| {
+                let is_put = deed.method == "PUT" && puts.fetch_add(1, Ordering::Relaxed) < 2;
+                is_put.then_some(Trouble::LostAnswer)
+            },
+        );
+    }
+
+    #[test]
+    fn a_bucket_without_conditions_is_published_to_all_the_same() {
+        with(&async |store, href, _| assert!(Lease::take_at(store, href, FAST).await.unwrap().is_none()), |deed, _| {
+            deed.headers.iter().any(|(name, _)| name == "if-none-match").then_some(Trouble::Status(501))
+        });
+    }
+
+    #[test]
+    fn a_bucket_that_may_not_be_written_is_an_error() {
+        with(&async |store, href, _| assert!(Lease::take_at(store, href, FAST).await.is_err()), |deed, _| {
+            (deed.method == "PUT").then_some(Trouble::Status(403))
+        });
+    }
+}
