@@ -189,7 +189,9 @@ where
             book.site.publish_books(store).await?;
         }
     }
-    drop(lease);
+    if let Some(lease) = lease {
+        lease.release().await;
+    }
     // They came as they ended.
     report.failed.sort_by(|a, b| (&a.item, &a.asset).cmp(&(&b.item, &b.asset)));
     report.warnings.sort_unstable();

@@ -1,22 +1,25 @@
 //! Who publishes to a bucket: one run at a time, on whatever machine it is.
 //!
-//! An object that is made only where there is none. Its holder writes it anew now and then; who waits sees that it changes. One that
-//! does not change for a minute is of a run that died, and is taken over. No clocks are compared. An answer that was lost is
-//! recognised by the id in the object.
+//! An object that is written only in the place of the one that was seen. Its holder writes it anew now and then; who waits sees that it
+//! changes. One that does not change for a minute is of a run that died, and is taken over. No clocks are compared. An answer that was
+//! lost is recognised by the id in the object.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use outcrop_store::{Href, Store, Tag};
 use tokio::task::JoinHandle;
 
+use crate::item::locked;
 use crate::site::Site;
 use crate::{Error, Result};
 
 /// Name of the object in the folder of the destination.
-const NAME: &str = ".outcrop-fetch.lease";
+pub(crate) const NAME: &str = ".outcrop-fetch.lease";
+/// What is in it when nobody has it. It is not removed: no store can make that depend on whose it is.
+const FREE: &str = "free\n";
 
 /// How often a lease is written anew, and after which time without that its run is dead.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +35,16 @@ const PACE: Pace = Pace { renew: Duration::from_secs(15), dead: Duration::from_m
 pub(crate) struct Lease {
     store: Store,
     href: Href,
-    lost: Arc<AtomicBool>,
+    held: Arc<Held>,
     renewing: JoinHandle<()>,
+}
+
+/// What is ours, and whether it still is.
+#[derive(Debug)]
+struct Held {
+    tag: Mutex<Tag>,
+    id: String,
+    is_lost: AtomicBool,
 }
 
 /// What a run writes into the object: its id, and how often it did.
@@ -75,44 +86,53 @@ impl Lease {
 
     async fn take_at(store: &Store, href: &Href, pace: Pace) -> Result<Option<Self>> {
         let mut mark = Mark::new();
-        let (mut seen, mut is_told): (Option<(Tag, Instant)>, bool) = (None, false);
+        // What is there, since when, and whether it may be taken.
+        let (mut seen, mut is_told): (Option<(Tag, Instant, bool)>, bool) = (None, false);
         loop {
-            let dead = seen.as_ref().filter(|(_, since)| since.elapsed() >= pace.dead).map(|(tag, _)| tag.clone());
-            // Of one that is alive only the end is waited for.
-            let tried = match (&seen, &dead) {
-                (Some(_), None) => Ok(None),
-                _ => store.put_if(href, mark.next(), dead.as_ref()).await,
+            let may_try = seen.as_ref().is_none_or(|(_, since, is_free)| *is_free || since.elapsed() >= pace.dead);
+            let tried = if may_try {
+                store.put_if(href, mark.next(), seen.as_ref().map(|(tag, ..)| tag)).await
+            } else {
+                tokio::time::sleep(pace.renew / 8).await;
+                Ok(None)
             };
             if let Ok(Some(tag)) = tried {
                 return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
             }
-            match (store.tag(href).await?, tried) {
-                (None, Err(_)) => return Self::without_conditions(store, href, mark.next()).await,
-                (None, Ok(_)) => seen = None,
-                (Some(tag), tried) => {
-                    if tried.is_err() && mark.is_in(&store.get(href).await?) {
-                        return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
-                    }
-                    if !std::mem::replace(&mut is_told, true) {
-                        let place = href.folder();
-                        store.options().voice.tell(&format!(
-                            "another run publishes to {place}; this one waits until it has ended, or {} s after it died",
-                            pace.dead.as_secs()
-                        ));
-                    }
-                    if seen.as_ref().is_none_or(|(known, _)| *known != tag) {
-                        seen = Some((tag, Instant::now()));
-                    }
-                    tokio::time::sleep(pace.renew / 8).await;
+            let Some(tag) = store.tag(href).await? else {
+                match tried {
+                    Err(_) => return Self::without_conditions(store, href).await,
+                    Ok(_) => seen = None,
                 }
+                continue;
+            };
+            let known = seen.as_ref().is_some_and(|(known, ..)| *known == tag);
+            if known && tried.is_ok() {
+                continue;
             }
+            let bytes = store.get(href).await?;
+            if mark.is_in(&bytes) {
+                return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
+            }
+            // It is there and may not be written.
+            if let (true, Err(error)) = (known, tried) {
+                return Err(error.into());
+            }
+            let is_free = bytes == FREE.as_bytes();
+            if !is_free && !std::mem::replace(&mut is_told, true) {
+                let (place, dead) = (href.folder(), pace.dead.as_secs());
+                let text = format!(
+                    "another run publishes to {place}; this one waits until it has ended, or {dead} s after it died"
+                );
+                store.options().voice.tell(&text);
+            }
+            seen = Some((tag, Instant::now(), is_free));
         }
     }
 
     /// Sees whether a bucket takes what it does not take under a condition.
-    async fn without_conditions(store: &Store, href: &Href, bytes: Bytes) -> Result<Option<Self>> {
-        store.put(href, bytes).await?;
-        store.delete_later(href.clone());
+    async fn without_conditions(store: &Store, href: &Href) -> Result<Option<Self>> {
+        store.put(href, FREE.into()).await?;
         store.options().voice.tell(&format!(
             "{} takes no conditional writes: see to it that no other run publishes there at the same time",
             href.folder()
@@ -120,27 +140,23 @@ impl Lease {
         Ok(None)
     }
 
-    fn hold(store: &Store, href: &Href, (mut mark, mut tag): (Mark, Tag), pace: Pace) -> Self {
-        let lost = Arc::new(AtomicBool::new(false));
-        let (own, place, is_lost) = (store.clone(), href.clone(), lost.clone());
+    fn hold(store: &Store, href: &Href, (mut mark, tag): (Mark, Tag), pace: Pace) -> Self {
+        let held = Arc::new(Held { tag: Mutex::new(tag), id: mark.id.clone(), is_lost: AtomicBool::new(false) });
+        let (own, place, shared) = (store.clone(), href.clone(), held.clone());
         let renewing = store.runtime().spawn(async move {
             let mut last = Instant::now();
             loop {
                 tokio::time::sleep(pace.renew).await;
-                match own.put_if(&place, mark.next(), Some(&tag)).await {
-                    Ok(Some(new)) => (tag, last) = (new, Instant::now()),
-                    // An answer may have been lost: then what is there is ours.
-                    other => match (own.tag(&place).await, own.get(&place).await) {
-                        (Ok(Some(new)), Ok(bytes)) if mark.is_in(&bytes) => (tag, last) = (new, Instant::now()),
-                        (Ok(_), Ok(_)) if other.is_ok() => break,
-                        _ if last.elapsed() + pace.renew >= pace.dead => break,
-                        _ => {}
-                    },
+                match shared.write(&own, &place, mark.next()).await {
+                    Ok(true) => last = Instant::now(),
+                    Ok(false) => break,
+                    Err(_) if last.elapsed() + pace.renew >= pace.dead => break,
+                    Err(_) => {}
                 }
             }
-            is_lost.store(true, Ordering::Relaxed);
+            shared.is_lost.store(true, Ordering::Relaxed);
         });
-        Self { store: store.clone(), href: href.clone(), lost, renewing }
+        Self { store: store.clone(), href: href.clone(), held, renewing }
     }
 
     /// Sees whether the right still stands.
@@ -148,16 +164,63 @@ impl Lease {
     /// # Errors
     /// [`Error::Overtaken`] if another run has it.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.lost.load(Ordering::Relaxed) { Err(Error::Overtaken { href: self.href.folder() }) } else { Ok(()) }
+        let is_lost = self.held.is_lost.load(Ordering::Relaxed);
+        if is_lost { Err(Error::Overtaken { href: self.href.folder() }) } else { Ok(()) }
+    }
+
+    /// Lets another run have it.
+    pub(crate) async fn release(self) {
+        self.renewing.abort();
+        self.held.clone().free(self.store.clone(), self.href.clone()).await;
+        self.held.is_lost.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Held {
+    /// Writes the object anew; false if it is another's.
+    async fn write(&self, store: &Store, href: &Href, bytes: Bytes) -> outcrop_store::Result<bool> {
+        let tag = locked(&self.tag).clone();
+        let written = store.put_if(href, bytes.clone(), Some(&tag)).await;
+        let new = match written {
+            Ok(Some(new)) => new,
+            // An answer may have been lost: then what is there is ours.
+            written => {
+                let Some(found) = store.tag(href).await? else { return Ok(false) };
+                let there = store.get(href).await?;
+                if !there.starts_with(self.id.as_bytes()) {
+                    return if written.is_ok() { Ok(false) } else { written.map(|_| false) };
+                }
+                found
+            }
+        };
+        *locked(&self.tag) = new;
+        Ok(true)
+    }
+
+    /// Lets another have it, as far as that can be.
+    async fn free(self: Arc<Self>, store: Store, href: Href) {
+        // The first try tells of an answer that was lost.
+        for _ in 0..2 {
+            if self.is_lost.load(Ordering::Relaxed) {
+                return;
+            }
+            let tag = locked(&self.tag).clone();
+            if let Ok(Some(_)) = store.put_if(&href, FREE.into(), Some(&tag)).await {
+                return;
+            }
+            if let (Ok(Some(found)), Ok(there)) = (store.tag(&href).await, store.get(&href).await)
+                && there.starts_with(self.id.as_bytes())
+            {
+                *locked(&self.tag) = found;
+            }
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.renewing.abort();
-        if !self.lost.load(Ordering::Relaxed) {
-            self.store.delete_later(self.href.clone());
-        }
+        self.store.later(self.held.clone().free(self.store.clone(), self.href.clone()));
     }
 }
 
@@ -206,7 +269,10 @@ mod tests {
                 assert!(second.check().is_ok());
                 drop(second);
                 store.settle(Duration::from_secs(5)).await;
-                assert!(depot.paths().is_empty());
+                assert_eq!(depot.get("bucket/to/.outcrop-fetch.lease").unwrap(), FREE.as_bytes());
+                let start = Instant::now();
+                Lease::take_at(store, href, FAST).await.unwrap().unwrap();
+                assert!(start.elapsed() < FAST.renew, "what is free is not waited for");
             },
             |_, _| None,
         );

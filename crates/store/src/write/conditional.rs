@@ -1,5 +1,7 @@
 //! Small objects of buckets that are written only in the place of the object that is expected there.
 
+use std::future::Future;
+
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult, UpdateVersion};
 
@@ -60,10 +62,8 @@ impl Store {
         }
     }
 
-    /// Removes an object in the background, also if nobody waits for it: [`Store::settle`] does.
-    pub fn delete_later(&self, href: Href) {
-        let store = self.clone();
-        // What is not removed is found by the next one.
-        self.writing.clean(self.runtime(), async move { drop(store.delete(&href).await) });
+    /// Does work in the background, for which [`Store::settle`] waits.
+    pub fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.writing.clean(self.runtime(), work);
     }
 }
