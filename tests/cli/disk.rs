@@ -1,11 +1,12 @@
 //! Disks that are full and folders that cannot be written.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use outcrop_testkit::{Archive, Object};
+use outcrop_testkit::{Archive, Fault, Object, Times};
 
-use crate::bench::{Bench, Said, assert_tidy, files};
+use crate::bench::{Bench, Said, assert_tidy, files, until};
 
 /// A small file system; `None`, after saying so, where mounting is not allowed.
 struct Small(PathBuf);
@@ -237,4 +238,44 @@ fn folders_without_permission_are_named_before_a_byte_is_asked_for() {
     assert_eq!(run().code, 0);
     let root = std::fs::read_to_string(bench.path("copy/catalog.json")).unwrap();
     assert!(root.contains("./i/i.json") && root.contains("./j/j.json"), "{root}");
+}
+
+#[test]
+fn a_selection_that_has_no_room_is_refused_before_its_first_byte() {
+    let bench = Bench::new();
+    let archive = Archive::start();
+    let sized = |id: &str, size: u64| {
+        archive.put(&format!("{id}.nc"), Object::new(vec![1; 1000]));
+        let mut item = Bench::item(id, &[("k", &archive.url(&format!("{id}.nc")))]);
+        item["assets"]["k"]["file:size"] = size.into();
+        item
+    };
+    bench.items("items.json", &[sized("large", 1 << 60), sized("small", 1000)]);
+    let said = bench.run("fetch items.json --asset k --to copy");
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("take 1152921504606847976 bytes") && said.err.contains("--ignore-space"), "{}", said.err);
+    assert!(archive.log().is_empty() && files(&bench.path("copy")).iter().all(|name| !name.ends_with(".nc")));
+    assert_eq!(bench.run("fetch items.json --asset k --ids small --to copy").code, 0);
+    let said = bench.run("fetch items.json --asset k --to copy --ignore-space");
+    assert_eq!(said.code, 1, "its size is another: {said:?}");
+}
+
+#[test]
+fn a_disk_that_is_unmounted_meanwhile_is_told() {
+    let bench = Bench::new();
+    let Some(small) = Small::mount(&bench, "size=2M") else { return };
+    let archive = Archive::start();
+    archive.put("a.nc", Object::new(vec![1; 1000]));
+    archive.put(
+        "b.nc",
+        Object::new(vec![2; 1000]).with_fault(Fault::DripHeaders(Duration::from_millis(30)), Times::Always),
+    );
+    let items = ["a", "b"].map(|id| Bench::item(id, &[("k", &archive.url(&format!("{id}.nc")))]));
+    bench.items("items.json", &items);
+    let mut command = bench.command(&["fetch", "items.json", "--asset", "k", "--to", "small/copy"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the first copy is there", || small.0.join("copy/a/a.nc").exists());
+    assert!(Command::new("umount").arg("-l").arg(&small.0).status().unwrap().success());
+    let said = Said::from(child.wait_with_output().unwrap());
+    said.could_not_run(&["small/copy", "is not the folder any more", "mount it again"]);
 }

@@ -22,6 +22,11 @@ fn bucket() -> Archive {
     let refused = [Fault::Status(403), Fault::Body(body)].into_iter();
     let object = refused.fold(Object::new("x"), |object, fault| object.with_fault(fault, Times::Always));
     archive.put("bucket/refused.nc", object);
+    let body = b"<Error><Code>RequestTimeTooSkewed</Code></Error>".to_vec();
+    let date = Fault::Header("Date", Some("Wed, 21 Oct 2015 07:28:00 GMT".to_owned()));
+    let late = [Fault::Status(403), date, Fault::Body(body)].into_iter();
+    let object = late.fold(Object::new("x"), |object, fault| object.with_fault(fault, Times::Always));
+    archive.put("bucket/late.nc", object);
     archive
 }
 
@@ -96,6 +101,8 @@ fn refusals_have_a_next_step_and_writing_is_refused() {
     let said = run(&bench, &archive, &keys, "info s3://bucket/refused.nc");
     said.could_not_run(&["may not be read with these credentials: AccessDenied", "AWS_NO_SIGN_REQUEST"]);
     assert!(!said.err.contains("hush"));
+    let said = run(&bench, &archive, &keys, "info s3://bucket/late.nc");
+    said.could_not_run(&["RequestTimeTooSkewed, the clock of this machine is", "s ahead of the server's"]);
     run(&bench, &archive, &[], "info s3://bucket/none.nc").could_not_run(&["`s3://bucket/none.nc` does not exist"]);
     run(&bench, &archive, &[("AWS_PROFILE", "none")], "info s3://bucket/none.nc").could_not_run(&["profile `none`"]);
     run(&bench, &archive, &[], &format!("convert {} --to s3://bucket/a.nc", local()))

@@ -81,6 +81,9 @@ pub(crate) struct FetchArgs {
     /// What to do when two files of an item have one name.
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) on_conflict: Conflict,
+    /// Begin although the sizes that the items tell are more than the disk has free.
+    #[arg(long)]
+    pub(crate) ignore_space: bool,
     /// Let a catalog of the internet lead to addresses that are not public.
     #[arg(long)]
     pub(crate) allow_private: bool,

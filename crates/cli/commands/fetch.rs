@@ -1,23 +1,31 @@
 //! `outcrop fetch`.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
-use outcrop_catalog::{Cql, SearchOptions, portrait, search, search_raw};
+use outcrop_catalog::{Cql, SearchOptions, Source, portrait, search, search_raw};
 use outcrop_compute::human;
 use outcrop_fetcher::{
-    Checked, Cut, Describe, Failure as Failed, FetchOptions, FetchReport, Filter, LEDGER, OnConflict, Selection, State,
-    Target, Told, check, fetch,
+    Checked, Cut, Describe, Error as FetchError, Failure as Failed, FetchOptions, FetchReport, Filter, LEDGER,
+    OnConflict, Selection, State, Target, Told, check, fetch, room,
 };
 use outcrop_stac::RawItem;
 use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::{search_options, source};
 use crate::args::{Conflict, FetchArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
+
+/// Requests at once to a far host that has many small files.
+const MANY_JOBS: usize = 64;
+/// How long a fetch waits until it is known that there is room.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failure> {
     let selection = Selection {
@@ -56,7 +64,8 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
         ..FetchOptions::new(selection, target)
     };
     let items = search_raw(&store, &from, &options).map(|found| found.map(|found| (found.item, found.ancestors)));
-    let mut report = context.wait(fetch(&store, items, &fetching))?;
+    let room = room_for(&store, args, (&from, &options), &fetching);
+    let mut report = context.wait(with_room(room, fetch(&store, items, &fetching)))?;
     if report.items == 0
         && report.failed.len() == 1
         && report.failed[0].item.is_empty()
@@ -65,7 +74,49 @@ pub(crate) fn run(context: &Context, args: &FetchArgs) -> Result<Outcome, Failur
         return Err(only.why.into());
     }
     tell(context, args, &report);
+    tell_of_waiting(context, args, report.seconds);
     Ok(Outcome::of(usize::try_from(report.failures).unwrap_or(usize::MAX)))
+}
+
+/// Sees whether the disk has room, where the items can be read twice without asking anybody.
+fn room_for(
+    store: &Store,
+    args: &FetchArgs,
+    (from, search): (&Source, &SearchOptions),
+    fetching: &FetchOptions,
+) -> Option<JoinHandle<Result<(), FetchError>>> {
+    let Target::Folder(to) = &fetching.target else { return None };
+    let is_whole = !args.dry_run && !args.retry_failed && fetching.cut.is_none();
+    if args.ignore_space || !is_whole || !to.is_local() || !from.href.is_local() || from.is_standard_input() {
+        return None;
+    }
+    let (own, to, from, search, assets) =
+        (store.clone(), to.clone(), from.clone(), search.clone(), fetching.assets.clone());
+    Some(store.runtime().spawn(async move {
+        let items = || search_raw(&own, &from, &search).map(|found| found.map(|found| (found.item, found.ancestors)));
+        room(&to, &assets, items).await
+    }))
+}
+
+/// Fetches when it is known that there is room; of a large catalog, while that is found out.
+async fn with_room(
+    room: Option<JoinHandle<Result<(), FetchError>>>,
+    fetching: impl Future<Output = Result<FetchReport, FetchError>>,
+) -> Result<FetchReport, FetchError> {
+    let Some(mut room) = room else { return fetching.await };
+    if let Ok(known) = tokio::time::timeout(PATIENCE, &mut room).await {
+        known.unwrap_or(Ok(()))?;
+        return fetching.await;
+    }
+    let mut fetching = std::pin::pin!(fetching);
+    tokio::select! {
+        known = &mut room => known.unwrap_or(Ok(()))?,
+        done = &mut fetching => {
+            room.abort();
+            return done;
+        }
+    }
+    fetching.await
 }
 
 /// A local folder, or one of a bucket or server.
@@ -190,6 +241,19 @@ fn tell(context: &Context, args: &FetchArgs, report: &FetchReport) {
         report.failures,
         report.seconds
     ));
+}
+
+/// Where most of the time was waiting for a far host, more requests at once are faster.
+fn tell_of_waiting(context: &Context, args: &FetchArgs, seconds: f64) {
+    let stats = context.store.stats();
+    let waited = stats.waited.as_secs_f64();
+    let each = 1000.0 * waited / stats.requests.max(1) as f64;
+    if seconds > 2.0 && args.jobs < MANY_JOBS && each > 5.0 && waited > 0.6 * seconds * args.jobs as f64 {
+        let jobs = args.jobs;
+        context.say(&format!(
+            "most of the time was waiting for answers ({each:.0} ms each, {jobs} at once); --jobs {MANY_JOBS} asks for more at once"
+        ));
+    }
 }
 
 fn tell_checked(context: &Context, args: &FetchArgs, checked: &Checked) {

@@ -8,8 +8,9 @@ use std::path::Path;
 use outcrop_stac::{Ancestors, Kind, Node, RawItem, document_href};
 use outcrop_store::Href;
 
+use crate::book::Book;
 use crate::fetch::{FetchOptions, Target};
-use crate::item::{Book, Done};
+use crate::item::Done;
 use crate::journal::{Entry, noted};
 use crate::ledger::{Line, State};
 use crate::verify::{Algorithm, Checksum};

@@ -13,8 +13,9 @@ use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
 
 use crate::again::{Kept, path_of};
+use crate::book::Book;
 use crate::fetch::Target;
-use crate::item::{Book, locked};
+use crate::item::locked;
 use crate::journal::Entry;
 use crate::lease::Lease;
 use crate::rewrite::{Copied, catalog_elsewhere, rewritten};

@@ -181,6 +181,30 @@ pub enum Error {
         /// The destination.
         href: Href,
     },
+    /// The folder of the destination is another than at the beginning.
+    #[error(
+        "`{href}` is not the folder any more that it was when the fetch began: was its disk unmounted? What was copied is there; mount \
+         it again, and run the fetch again"
+    )]
+    Vanished {
+        /// The destination.
+        href: Href,
+    },
+    /// The disk has too little room for what was chosen.
+    #[error(
+        "the chosen assets take {need} bytes by what their items tell, and `{to}` has {free} free{}; choose fewer, or another folder with \
+         --to, or --ignore-space", already(*there)
+    )]
+    NoRoom {
+        /// The destination.
+        to: Href,
+        /// Bytes of all chosen assets of which a size is told.
+        need: u64,
+        /// Bytes of copies that are noted there.
+        there: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// Another run has taken over the right to publish to the destination.
     #[error("another fetch publishes to `{href}` now; run this one again, which finds its copies there")]
     Overtaken {
@@ -202,4 +226,8 @@ pub enum Error {
     /// An item could not be had from its source.
     #[error(transparent)]
     Item(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn already(there: u64) -> String {
+    if there == 0 { String::new() } else { format!(" ({there} bytes of copies are there already)") }
 }

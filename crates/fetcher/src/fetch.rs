@@ -175,8 +175,12 @@ where
             else => break,
         }
     }
+    for book in run.books().await {
+        book.check_place()?;
+    }
     let lease = destination.finish(store).await?;
     for book in run.books().await {
+        book.check_place()?;
         let ledger = locked(&book.ledger).take();
         if let Some(ledger) = ledger {
             ledger.finish()?;

@@ -1,6 +1,6 @@
 //! What is done with one item: its plans, its transfers, what became of each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use outcrop_stac::{Kind, Node, document_href};
@@ -9,10 +9,11 @@ use outcrop_store::{Href, Store, twin_key};
 use tokio::sync::Semaphore;
 
 use crate::again::{self, Kept, Wanted, mark_of, path_of};
+use crate::book::Book;
 use crate::commit::Committer;
 use crate::cut::{self, Cut, Kind as FileKind};
 use crate::fetch::{Failure, FetchOptions, Target};
-use crate::journal::{self, Entry, Journal, Want};
+use crate::journal::{self, Entry, Journal};
 use crate::ledger::{Ledger, Line, State};
 use crate::place::{Places, Plan, no_link_below};
 use crate::remote;
@@ -23,37 +24,6 @@ use crate::verify::Verified;
 use crate::wants::wants;
 use crate::{Error, Result};
 
-/// What is kept of a destination.
-pub(crate) struct Book {
-    pub(crate) site: Site,
-    pub(crate) journal: Arc<Mutex<Journal>>,
-    pub(crate) ledger: Mutex<Option<Ledger>>,
-    /// What failed before, where only that is tried again: item and asset.
-    retry: Option<HashSet<(String, String)>>,
-}
-
-impl Book {
-    /// What is noted of a copy that is there, whole.
-    async fn holds(&self, store: &Store, plan: &Plan) -> Option<Entry> {
-        let path = plan.copy.copy.to_path().unwrap_or_default();
-        let want = Want { size: plan.known.size, checksum: plan.known.checksum.as_ref() };
-        let sources: Vec<String> =
-            std::iter::once(&plan.copy.source).chain(&plan.mirrors).map(|source| plan.identity(source)).collect();
-        let entry = journal::noted(&self.journal, &plan.file);
-        if self.site.is_remote() {
-            let entry = entry.filter(|entry| sources.contains(&entry.href) && entry.agrees(&want))?;
-            let probe = remote::probe(&plan.copy.copy, plan.part.as_ref().map(|(_, kind)| *kind)).ok()?;
-            return remote::is_there(store, &probe, &entry).await.then_some(entry);
-        }
-        entry.filter(|entry| entry.is_met_by(&path, &sources, &want))
-    }
-
-    /// Adds a line to the ledger; a dry run has none.
-    pub(crate) fn note(&self, line: &Line) -> Result<()> {
-        locked(&self.ledger).as_mut().map_or(Ok(()), |ledger| ledger.add(line))
-    }
-}
-
 /// What all items of a run share.
 pub(crate) struct Run {
     pub(crate) store: Store,
@@ -63,8 +33,8 @@ pub(crate) struct Run {
     first: OnceLock<(Href, Arc<Book>)>,
     books: tokio::sync::Mutex<HashMap<String, Arc<Book>>>,
     committer: Committer,
-    /// Folders that are taken, by what tells their names apart, and by which item.
-    folders: Mutex<HashMap<String, String>>,
+    /// Folders that are taken, by the hash of what tells their names apart, and by which item, where that is another text.
+    folders: Mutex<HashMap<[u8; 16], Option<Box<str>>>>,
 }
 
 /// What became of one item.
@@ -135,8 +105,9 @@ impl Run {
             ledger = Some(begun);
             journal
         };
+        let place = site.place().filter(|_| !self.options.dry_run);
         let (journal, ledger) = (Arc::new(Mutex::new(journal)), Mutex::new(ledger));
-        let book = Arc::new(Book { site, journal, ledger, retry });
+        let book = Arc::new(Book { site, journal, ledger, place, retry });
         books.insert(root.as_str().to_owned(), book.clone());
         let _ = self.first.set((root.clone(), book.clone()));
         Ok(book)
@@ -208,8 +179,15 @@ impl Run {
 
     /// Takes the folder of an item, which no other may have.
     fn claim(&self, owner: &str) -> Result<()> {
-        match locked(&self.folders).insert(twin_key(owner), owner.to_owned()) {
-            Some(first) => Err(Error::SameFolder { first, second: owner.to_owned() }),
+        let key = twin_key(owner);
+        let mut mark = [0; 16];
+        mark.copy_from_slice(&blake3::hash(key.as_bytes()).as_bytes()[..16]);
+        let own = (key != owner).then(|| Box::from(owner));
+        match locked(&self.folders).insert(mark, own) {
+            Some(first) => {
+                let first = first.map_or(key, |first: Box<str>| first.into());
+                Err(Error::SameFolder { first, second: owner.to_owned() })
+            }
             None => Ok(()),
         }
     }
@@ -351,6 +329,7 @@ impl Run {
                 kind,
                 bands: cut::names(node.document.asset(asset)),
                 algorithm: self.options.checksum,
+                jobs: self.options.jobs,
                 progress: self.options.progress.clone(),
             };
             match cut::cut(&self.store, cut, task).await {

@@ -114,6 +114,12 @@ impl Journal {
         Self::of(empty.href.clone(), File::open(path).ok()).unwrap_or(empty)
     }
 
+    /// Bytes of all copies that are noted, without documents.
+    pub(crate) fn bytes(&self) -> u64 {
+        let copies = self.places.values().filter_map(|at| self.at(*at)).filter(|entry| entry.assets.is_empty());
+        copies.map(|entry| entry.size).fold(0, u64::saturating_add)
+    }
+
     /// Adds the lines of another journal for files of which it knows more, or something newer.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
         let mut places: Vec<u64> = other.places.values().copied().collect();

@@ -4,6 +4,7 @@
 //! items, is for others to say. Not here: search (crate catalog), retries and ranges (crate store).
 
 mod again;
+mod book;
 mod check;
 mod commit;
 mod cut;
@@ -20,6 +21,7 @@ mod rewrite;
 mod selection;
 mod single;
 mod site;
+mod survey;
 mod transfer;
 mod verify;
 mod wants;
@@ -34,4 +36,5 @@ pub use place::{OnConflict, name_of_copy};
 pub use rewrite::href_of_copy;
 pub use selection::{Filter, Selection};
 pub use single::{CopiedObject, CopyOptions, copy};
+pub use survey::room;
 pub use verify::{Algorithm, Checksum, Verified};

@@ -5,6 +5,7 @@
 //! before parents, the books at the beginning, now and then, and at the end.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -53,6 +54,12 @@ impl Site {
     /// Where parts of files are made.
     pub(crate) fn workshop(&self) -> PathBuf {
         self.book("parts")
+    }
+
+    /// What tells the folder of the books from what may take its place: its device and number.
+    pub(crate) fn place(&self) -> Option<(u64, u64)> {
+        let meta = fs::metadata(self.books.to_path()?).ok()?;
+        Some((meta.dev(), meta.ino()))
     }
 
     fn book(&self, name: &str) -> PathBuf {

@@ -15,6 +15,22 @@ pub(crate) fn told(headers: &HeaderMap) -> Option<Duration> {
     retry_after(text(RETRY_AFTER)?, text(DATE))
 }
 
+/// How many seconds the clock here is ahead of that of a server; negative if it is behind.
+pub(crate) fn skew(headers: &HeaderMap) -> Option<i64> {
+    let there = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?.trim()).ok()?;
+    let seconds = |of: Duration| i64::try_from(of.as_secs()).unwrap_or(i64::MAX);
+    Some(SystemTime::now().duration_since(there).map_or_else(|behind| -seconds(behind.duration()), seconds))
+}
+
+/// What to say of a clock that a server does not accept.
+pub(crate) fn of_clock(skew: Option<i64>) -> String {
+    match skew {
+        Some(ahead @ 1..) => format!("the clock of this machine is {ahead} s ahead of the server's; set it"),
+        Some(behind @ ..=-1) => format!("the clock of this machine is {} s behind the server's; set it", -behind),
+        _ => "the clock of this machine is wrong; set it".to_owned(),
+    }
+}
+
 /// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), as a wait from now: by the clock of the server, where it tells
 /// that, since ours may be wrong.
 fn retry_after(value: &str, now: Option<&str>) -> Option<Duration> {

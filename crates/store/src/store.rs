@@ -31,7 +31,7 @@ pub struct StoreOptions {
     pub connect_timeout: Duration,
     /// Longest silence of a server (default 60 s).
     pub read_timeout: Duration,
-    /// Fewest bytes of a body in each second of [`StoreOptions::speed_window`] (default 1 KiB).
+    /// Fewest bytes of a body in each second of the speed window (default 1 KiB).
     pub min_speed: u64,
     /// Time over which the speed of a body is judged (default 30 s); there is no limit on the whole.
     pub speed_window: Duration,
@@ -116,6 +116,8 @@ pub struct Stats {
     pub remote_bytes: u64,
     /// Bytes read from local files.
     pub local_bytes: u64,
+    /// Time of all requests from their beginning to the headers of their answers.
+    pub waited: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +190,7 @@ impl Store {
             requests: get(&self.counters.requests),
             remote_bytes: get(&self.counters.remote),
             local_bytes: get(&self.counters.local),
+            waited: Duration::from_micros(get(&self.http.waited)),
         }
     }
 
@@ -319,9 +322,9 @@ impl Store {
             let (store, place) = (self.clone(), href.clone());
             let reading = async move {
                 let _permit = store.permit(&place).await;
-                let (meta, bytes) = store.http.head(&place, len).await?;
-                store.count_remote(bytes.len() as u64);
-                Ok((meta, bytes))
+                let found = store.http.head(&place, len).await?;
+                store.count_remote(found.1.len() as u64);
+                Ok(found)
             };
             return self.apart(href, reading).await;
         }
@@ -486,10 +489,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let owned = href.clone();
-    let task = tokio::task::spawn_blocking(move || {
-        let path = owned.to_path().unwrap_or_default();
-        work(&owned, &path)
-    });
+    let task = tokio::task::spawn_blocking(move || work(&owned, &owned.to_path().unwrap_or_default()));
     task.await.map_err(|e| joined(href, e))?
 }
 

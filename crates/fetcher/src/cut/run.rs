@@ -16,8 +16,10 @@ use super::{Cut, Kind, bytes_of, samples};
 use crate::verify::{Algorithm, Checksum};
 use crate::{Error, check};
 
-/// Memory for values of one part: large enough that windows that begin within chunks are read in one piece.
-const MEMORY: u64 = 256 << 20;
+/// Memory for values of all parts together: of one it is large enough that windows that begin within chunks are read in one piece.
+const MEMORY: u64 = 1 << 30;
+/// Most of it, and least, for one part.
+const SHARE: [u64; 2] = [256 << 20, 32 << 20];
 
 /// Threads for a part of a local file.
 const LOCAL: usize = 2;
@@ -30,6 +32,8 @@ pub(crate) struct Task<'a> {
     /// Names of bands that the item tells.
     pub(crate) bands: Vec<Vec<String>>,
     pub(crate) algorithm: Option<Algorithm>,
+    /// Parts that are made at once.
+    pub(crate) jobs: usize,
     pub(crate) progress: Sink,
 }
 
@@ -67,7 +71,7 @@ pub(crate) async fn cut(store: &Store, cut: &Cut, task: Task<'_>) -> Result<Made
         chunks: Vec::new(),
         // A remote file has four for each that is asked for, which wait most of the time; and there are --jobs of them.
         threads: if task.source.is_local() { LOCAL } else { 1 },
-        memory: MEMORY,
+        memory: (MEMORY / task.jobs.max(1) as u64).clamp(SHARE[1], SHARE[0]),
         progress: task.progress,
     };
     let stop = Stop(Arc::default());

@@ -4,7 +4,8 @@ use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 
 use super::page::element;
-use crate::{Error, Href};
+use super::refusal::SKEWED;
+use crate::{Error, Href, retry};
 
 /// A client of one bucket.
 pub(crate) trait Client: ObjectStore + MultipartStore {}
@@ -36,6 +37,7 @@ pub(crate) fn not_written(href: &Href, error: &object_store::Error) -> Error {
     };
     let why = match error {
         object_store::Error::NotFound { .. } => "the bucket does not exist".to_owned(),
+        _ if code.as_deref() == Some(SKEWED) => retry::of_clock(None),
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             "these credentials may not write there".to_owned()
         }

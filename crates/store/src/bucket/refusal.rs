@@ -27,6 +27,9 @@ pub(crate) enum Verdict {
 const BAD_TOKENS: [&str; 5] =
     ["ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId", "InvalidAuthenticationInfo"];
 
+/// The code of a request whose time is not the server's.
+pub(super) const SKEWED: &str = "RequestTimeTooSkewed";
+
 impl Bucket {
     /// Judges an answer that is no success, to a request that was sent to a region.
     pub(crate) async fn judge(&self, ask: &Ask<'_>, response: Response, sent: &str) -> Verdict {
@@ -35,7 +38,7 @@ impl Bucket {
         if status == 416 && header(CONTENT_RANGE.as_str()).is_some_and(|value| value.trim() == "bytes */0") {
             return Verdict::Use(response);
         }
-        let told = retry::told(response.headers());
+        let (told, skew) = (retry::told(response.headers()), retry::skew(response.headers()));
         let (region, code) = (header("x-amz-bucket-region"), header("x-ms-error-code"));
         let body = start(response).await;
         let region = region.or_else(|| element(&body, "Region"));
@@ -45,6 +48,7 @@ impl Bucket {
             return Verdict::Moved;
         }
         let code = code.or_else(|| element(&body, "Code")).filter(|code| is_code(code));
+        let code = code.map(|code| if code == SKEWED { format!("{code}, {}", retry::of_clock(skew)) } else { code });
         let error = self.error(ask, status, code);
         let may_pass = matches!(error, Error::Status { .. }) && retry::may_pass(status);
         Verdict::Failed(error, told, may_pass)

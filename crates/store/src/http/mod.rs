@@ -9,7 +9,9 @@ mod hops;
 mod hosts;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
@@ -50,6 +52,8 @@ pub(crate) struct Http {
     pub(crate) credentials: Credentials,
     hosts: Arc<Hosts>,
     guard: Option<Guard>,
+    /// Microseconds from requests to the headers of their answers.
+    pub(crate) waited: Arc<AtomicU64>,
     /// The client for bodies that go out, from the first one on.
     writer: Arc<OnceLock<Client>>,
     options: StoreOptions,
@@ -63,8 +67,8 @@ impl Http {
         let buckets = Buckets::new(&options.environment);
         let credentials = Credentials::of(&options.environment, &options.voice)?;
         let hosts = Arc::new(Hosts::new(options.per_host));
-        let writer = Arc::default();
-        Ok(Self { client, buckets, credentials, hosts, guard: None, writer, options: options.clone() })
+        let (waited, writer) = Default::default();
+        Ok(Self { client, buckets, credentials, hosts, guard: None, waited, writer, options: options.clone() })
     }
 
     /// The same, but it reaches no address that is not public, except of hosts that are trusted.
@@ -123,6 +127,7 @@ impl Http {
         place: Option<(&Bucket, &str)>,
         tries: u32,
     ) -> Result<std::result::Result<Answer, Box<Refusal>>> {
+        let begun = Instant::now();
         let sent = match place {
             Some((bucket, region)) => match self.client.execute(bucket.request(ask, region).await?).await {
                 Ok(response) => Sent::Answer(response),
@@ -130,6 +135,8 @@ impl Http {
             },
             None => self.follow(ask).await?,
         };
+        let waited = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(waited, Ordering::Relaxed);
         let href = ask.href.clone();
         let (source, may_pass): (Box<dyn std::error::Error + Send + Sync>, bool) = match sent {
             Sent::Answer(response) => return Ok(judge(ask, place, response).await),
