@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The same faults for outcrop, curl, aria2 and rclone: what each leaves under the final name, and what it says.
+# The same faults for outcrop, curl, aria2, rclone and stac-asset: what each leaves under the final name, and what it says.
 #
-#   bash tests/peers.sh            those programs that are installed; docs/reference/reliability.md has a run
+#   bash tests/peers.sh [PYTHON]   those programs that are installed; PYTHON has stac-asset; docs/reference/reliability.md has a run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release --locked --workspace --examples --quiet
+python=${1:-}
 work=$(mktemp -d)
 server=""
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
@@ -39,6 +40,13 @@ one() {
         "$url$name.nc" > "$to/items.ndjson"
       target/release/outcrop -q fetch "$to/items.ndjson" --asset k --to "$to/copy" 2>/dev/null || code=$?
       verdict $code "$to/copy/i/$name.nc" ;;
+    stac-asset)
+      timeout 300 "$python" -c '
+import asyncio, datetime, sys, pystac, stac_asset
+item = pystac.Item("i", None, None, datetime.datetime(2000, 1, 1), {})
+item.add_asset("k", pystac.Asset(sys.argv[1]))
+asyncio.run(stac_asset.download_item(item, sys.argv[2]))' "$url$name.nc" "$to" >/dev/null 2>&1 || code=$?
+      verdict $code "$to/$name.nc" ;;
     curl) curl -sf --retry 4 --retry-connrefused -o "$to/$name.nc" "$url$name.nc" || code=$?; verdict $code "$to/$name.nc" ;;
     aria2c) aria2c -q -d "$to" "$url$name.nc" >/dev/null 2>&1 || code=$?
       [ ! -e "$to/$name.nc.aria2" ] || { echo "$code, unfinished, marked so"; return; }
@@ -48,8 +56,12 @@ one() {
 }
 
 printf '%-22s %-12s %-34s %s\n' fault program "exit code, what is there" seconds
-for program in outcrop curl aria2c rclone; do
-  [ "$program" = outcrop ] || command -v "$program" >/dev/null || continue
+for program in outcrop curl aria2c rclone stac-asset; do
+  case "$program" in
+    outcrop) ;;
+    stac-asset) [ -n "$python" ] || continue ;;
+    *) command -v "$program" >/dev/null || continue ;;
+  esac
   serve
   for name in "${cases[@]}"; do
     start=$(date +%s.%N)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use outcrop_stac::{Ancestors, Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
+use outcrop_store::publish::Batch;
 use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
 
@@ -202,5 +203,15 @@ async fn write_in_place(store: &Store, node: &Node, copies: &[Copied]) -> Result
     let write = |source| Error::from(outcrop_stac::Error::Write { href: href.clone(), source });
     let io = |e: serde_json::Error| outcrop_store::Error::Io { action: "write", href: href.clone(), source: e.into() };
     let bytes = serde_json::to_vec_pretty(&body).map_err(|e| write(io(e)))?;
-    store.put(href, bytes.into()).await.map_err(write)
+    let root = node.ancestors.first().map_or_else(|| href.folder(), |root| root.href.folder());
+    let (Some(root), Some(path)) = (root.to_path(), href.to_path()) else {
+        return store.put(href, bytes.into()).await.map_err(write);
+    };
+    // Below the catalog no link is followed, also if it is planted meanwhile.
+    let work = move || {
+        let mut batch = Batch::below(&root);
+        batch.write(&path, &bytes)?;
+        batch.flush()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?.map_err(write)
 }
