@@ -177,6 +177,23 @@ def test_what_is_copied_is_read_by_others(place, source, tmp_path):
     assert digest(tmp_path / "back" / "large" / "large.tif") == digest(source / "files" / "large.tif")
 
 
+@pytest.mark.parametrize("name", ["s3", "azure"])
+def test_two_machines_that_publish_at_once_lose_nothing(request, name, source, tmp_path):
+    place = request.getfixturevalue(name)
+    runs = []
+    for item in ["small", "large"]:
+        environment = {**os.environ, **place.settings, "OUTCROP_STATE": str(tmp_path / item)}
+        line = [OUTCROP, "fetch", source / "catalog", "--ids", item, "--asset", "image", "--to", f"{place.href}/both"]
+        runs.append(subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True))
+    for run in runs:
+        said = run.communicate(timeout=120)[1]
+        assert run.returncode == 0 and "takes no conditional writes" not in said, said
+    place.download("both", tmp_path / "here")
+    catalog = pystac.Catalog.from_file(str(tmp_path / "here" / "catalog.json"))
+    assert {item.id for item in catalog.get_items(recursive=True)} == {"small", "large"}
+    assert (tmp_path / "here" / ".outcrop-fetch.lease").read_text() == "free\n"
+
+
 def test_a_part_of_an_image_goes_there(place, source, tmp_path):
     box = "--bbox=1,48,2,49"
     place.run(tmp_path, "fetch", source / "catalog", "--ids", "large", "--asset", "image", "--to", f"{place.href}/cut", "--cut", box, code=0)

@@ -30,6 +30,9 @@ struct Pace {
 
 const PACE: Pace = Pace { renew: Duration::from_secs(15), dead: Duration::from_mins(1) };
 
+/// Further tries of a conditional write that fails.
+const TRIES: u32 = 3;
+
 /// The right to publish; dropped, another run has it.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -85,48 +88,44 @@ impl Lease {
     }
 
     async fn take_at(store: &Store, href: &Href, pace: Pace) -> Result<Option<Self>> {
-        let mut mark = Mark::new();
-        // What is there, since when, and whether it may be taken.
-        let (mut seen, mut is_told): (Option<(Tag, Instant, bool)>, bool) = (None, false);
+        let (mut mark, mut failures, mut is_told) = (Mark::new(), 0, false);
+        // What is there, since when, and whether nobody has it.
+        let mut seen: Option<(Tag, Instant, bool)> = None;
         loop {
             let may_try = seen.as_ref().is_none_or(|(_, since, is_free)| *is_free || since.elapsed() >= pace.dead);
-            let tried = if may_try {
-                store.put_if(href, mark.next(), seen.as_ref().map(|(tag, ..)| tag)).await
-            } else {
-                tokio::time::sleep(pace.renew / 8).await;
-                Ok(None)
-            };
-            if let Ok(Some(tag)) = tried {
-                return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
-            }
-            let Some(tag) = store.tag(href).await? else {
-                match tried {
-                    Err(_) => return Self::without_conditions(store, href).await,
-                    Ok(_) => seen = None,
+            let is_refused = if may_try {
+                match store.put_if(href, mark.next(), seen.as_ref().map(|(tag, ..)| tag)).await {
+                    Ok(Some(tag)) => return Ok(Some(Self::hold(store, href, (mark, tag), pace))),
+                    other => other.is_err(),
                 }
-                continue;
+            } else {
+                false
             };
-            let known = seen.as_ref().is_some_and(|(known, ..)| *known == tag);
-            if known && tried.is_ok() {
-                continue;
+            let (before, found) = (seen.take(), look(store, href).await);
+            let is_unseen = found.is_err();
+            let is_same = matches!((&found, &before), (Ok(Some((tag, _))), Some((known, ..))) if tag == known);
+            match found {
+                // An answer was lost.
+                Ok(Some((tag, bytes))) if mark.is_in(&bytes) => {
+                    return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
+                }
+                Ok(Some(_)) if is_same => seen = before,
+                Err(_) => seen = before,
+                Ok(Some((tag, bytes))) => seen = Some((tag, Instant::now(), bytes == FREE.as_bytes())),
+                Ok(None) => {}
             }
-            let bytes = store.get(href).await?;
-            if mark.is_in(&bytes) {
-                return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
-            }
-            // It is there and may not be written.
-            if let (true, Err(error)) = (known, tried) {
-                return Err(error.into());
-            }
-            let is_free = bytes == FREE.as_bytes();
-            if !is_free && !std::mem::replace(&mut is_told, true) {
+            let is_held = seen.as_ref().is_some_and(|(.., is_free)| !is_free);
+            if is_held && !std::mem::replace(&mut is_told, true) {
                 let (place, dead) = (href.folder(), pace.dead.as_secs());
-                let text = format!(
-                    "another run publishes to {place}; this one waits until it has ended, or {dead} s after it died"
-                );
-                store.options().voice.tell(&text);
+                let wait = format!("this one waits until it has ended, or {dead} s after it died");
+                store.options().voice.tell(&format!("another run publishes to {place}; {wait}"));
             }
-            seen = Some((tag, Instant::now(), is_free));
+            // What may be tried and is not had, although nobody else took it, will not be had.
+            failures += u32::from(may_try && (is_refused || is_same || is_unseen));
+            if failures > TRIES {
+                return Self::without_conditions(store, href).await;
+            }
+            tokio::time::sleep(pace.renew / 8).await;
         }
     }
 
@@ -176,6 +175,12 @@ impl Lease {
     }
 }
 
+/// What is there, and its bytes. They are read after the tag: of what changed in between the next write is refused.
+async fn look(store: &Store, href: &Href) -> outcrop_store::Result<Option<(Tag, Bytes)>> {
+    let Some(tag) = store.tag(href).await? else { return Ok(None) };
+    Ok(Some((tag, store.get(href).await?)))
+}
+
 impl Held {
     /// Writes the object anew; false if it is another's.
     async fn write(&self, store: &Store, href: &Href, bytes: Bytes) -> outcrop_store::Result<bool> {
@@ -185,8 +190,7 @@ impl Held {
             Ok(Some(new)) => new,
             // An answer may have been lost: then what is there is ours.
             written => {
-                let Some(found) = store.tag(href).await? else { return Ok(false) };
-                let there = store.get(href).await?;
+                let Some((found, there)) = look(store, href).await? else { return Ok(false) };
                 if !there.starts_with(self.id.as_bytes()) {
                     return if written.is_ok() { Ok(false) } else { written.map(|_| false) };
                 }
@@ -208,7 +212,7 @@ impl Held {
             if let Ok(Some(_)) = store.put_if(&href, FREE.into(), Some(&tag)).await {
                 return;
             }
-            if let (Ok(Some(found)), Ok(there)) = (store.tag(&href).await, store.get(&href).await)
+            if let Ok(Some((found, there))) = look(&store, &href).await
                 && there.starts_with(self.id.as_bytes())
             {
                 *locked(&self.tag) = found;
@@ -312,6 +316,29 @@ mod tests {
                 let is_put = deed.method == "PUT" && puts.fetch_add(1, Ordering::Relaxed) < 2;
                 is_put.then_some(Trouble::LostAnswer)
             },
+        );
+    }
+
+    #[test]
+    fn one_request_that_fails_is_no_bucket_without_conditions() {
+        let puts = AtomicUsize::new(0);
+        with(
+            &async |store, href, _| assert!(Lease::take_at(store, href, FAST).await.unwrap().is_some()),
+            move |deed, _| {
+                let is_first = deed.method == "PUT" && puts.fetch_add(1, Ordering::Relaxed) == 0;
+                is_first.then_some(Trouble::Reset)
+            },
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_only_knows_whether_there_is_an_object_is_published_to() {
+        with(
+            &async |store, href, depot| {
+                depot.put("bucket/to/.outcrop-fetch.lease", FREE);
+                assert!(Lease::take_at(store, href, FAST).await.unwrap().is_none());
+            },
+            |deed, _| deed.headers.iter().any(|(name, _)| name == "if-match").then_some(Trouble::Status(412)),
         );
     }
 
