@@ -101,7 +101,7 @@ def test_boxes_at_both_ends_of_an_axis_all_round(tmp_path, first, box, format):
     source = xr.Dataset({"t": (("time", "lat", "lon"), cells), "zonal": (("lon",), np.arange(720, dtype="i4")),
                          "lon_bnds": (("lon", "nv"), np.stack([lon - 0.25, lon + 0.25], 1))},
                         {"time": xr.date_range("2000-01-01", periods=3), "lat": ("lat", lat, {"units": "degrees_north"}),
-                         "lon": ("lon", lon, {"units": "degrees_east", "bounds": "lon_bnds"})})
+                         "lon": ("lon", lon, {"units": "degrees_east", "bounds": "lon_bnds", "valid_min": lon[0], "valid_max": lon[-1]})})
     if format == "nc":
         source.to_netcdf(tmp_path / "a.nc", encoding={"t": {"chunksizes": (1, 25, 100), "zlib": True}})
     else:
@@ -114,6 +114,8 @@ def test_boxes_at_both_ends_of_an_axis_all_round(tmp_path, first, box, format):
         # An axis of which the box is one piece keeps its longitudes.
         turn = np.round((part.lon.values[0] - want.lon.values[0]) / 360) * 360
         np.testing.assert_allclose(part.lon, want.lon + turn)
+        # Readers mask what is outside the valid range.
+        assert part.lon.min() >= part.lon.attrs.get("valid_min", -np.inf) and part.lon.max() <= part.lon.attrs.get("valid_max", np.inf)
         np.testing.assert_array_equal(part.t, want.t)
         np.testing.assert_array_equal(part.zonal, want.zonal)
         np.testing.assert_allclose(part.lon_bnds, np.stack([part.lon - 0.25, part.lon + 0.25], 1))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use outcrop_stac::{Ancestors, Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
+use outcrop_stac::{Ancestor, Ancestors, Body, Kind, Node, TreeWriter, WalkOptions, WriteOptions, document_href, walk};
 use outcrop_store::publish::Batch;
 use outcrop_store::{Href, Store};
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ const ALONE: &str = "items";
 pub(crate) struct Destination {
     target: Target,
     writer: Option<TreeWriter>,
+    /// Id of its root.
+    root: String,
     /// Documents that were written, by the hash of their href.
     seen: HashSet<[u8; 16]>,
     /// Lines of the journal for documents that are not written yet; a group of them at most.
@@ -45,7 +47,7 @@ fn mark(href: &Href) -> [u8; 16] {
 
 impl Destination {
     pub(crate) fn new(target: Target) -> Self {
-        Self { target, writer: None, seen: HashSet::new(), pending: Vec::new() }
+        Self { target, writer: None, root: String::new(), seen: HashSet::new(), pending: Vec::new() }
     }
 
     /// Writes an item with the hrefs of its copies. Where its new document is, and its bytes.
@@ -90,11 +92,20 @@ impl Destination {
     async fn writer(&mut self, store: &Store, to: &Href, ancestors: &Ancestors) -> Result<&mut TreeWriter> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => start(store, to, ancestors).await?,
+            None => self.start(store, to, ancestors).await?,
         };
-        let added = add_catalogs(&mut writer, ancestors);
+        let added = add_catalogs(&mut writer, ancestors, catalog_elsewhere);
         let writer = self.writer.insert(writer);
         added.map(|()| writer)
+    }
+
+    async fn start(&mut self, store: &Store, to: &Href, ancestors: &Ancestors) -> Result<TreeWriter> {
+        let root = ancestors.first().map_or_else(alone, |root| catalog_elsewhere(root));
+        root.get("id").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.root);
+        if let Some(href) = root_of(store, to).await? {
+            same_root(store, href, &self.root).await?;
+        }
+        Ok(TreeWriter::new(root, WriteOptions::new(Site::of(store, to).documents()))?)
     }
 
     /// Adds what the destination held before, then publishes the catalogs, each with its members by name. Of a bucket nobody else
@@ -103,7 +114,12 @@ impl Destination {
         let (Some(mut writer), Target::Folder(to)) = (self.writer.take(), self.target.clone()) else { return Ok(None) };
         let site = Site::of(store, &to);
         let lease = Lease::take(store, &site).await?;
-        if root_of(store, &to).await?.is_some() && holds_others(store, &to, &self.seen).await {
+        // Another run may have made its root meanwhile.
+        let root = match root_of(store, &to).await? {
+            Some(href) if lease.is_some() => Some(same_root(store, href, &self.root).await?),
+            other => other,
+        };
+        if root.is_some() && holds_others(store, &to, &self.seen).await {
             let mut old = pin!(walk(store, &to, WalkOptions::default()));
             while let Some(node) = old.next().await {
                 let node = match node {
@@ -117,7 +133,7 @@ impl Destination {
                 if node.document.kind() != Kind::Item || self.seen.contains(&mark(node.document.href())) {
                     continue;
                 }
-                add_catalogs(&mut writer, &node.ancestors)?;
+                add_catalogs(&mut writer, &node.ancestors, Ancestor::to_portable)?;
                 writer.add_at(&path_of(&node.ancestors), node.document.into_body())?;
             }
         }
@@ -161,27 +177,24 @@ async fn root_of(store: &Store, to: &Href) -> Result<Option<Href>> {
 }
 
 /// Adds the catalogs above an item that are not there yet.
-fn add_catalogs(writer: &mut TreeWriter, ancestors: &Ancestors) -> Result<()> {
+fn add_catalogs(writer: &mut TreeWriter, ancestors: &Ancestors, body: fn(&Ancestor) -> Body) -> Result<()> {
     let path = path_of(ancestors);
     for (depth, above) in ancestors.iter().enumerate().skip(1) {
         if writer.catalog_mut(&path[..depth]).is_none() {
-            writer.add_catalog(&path[..depth], catalog_elsewhere(above))?;
+            writer.add_catalog(&path[..depth], body(above))?;
         }
     }
     Ok(())
 }
 
-async fn start(store: &Store, to: &Href, ancestors: &Ancestors) -> Result<TreeWriter> {
-    let root = ancestors.first().map_or_else(alone, |root| catalog_elsewhere(root));
-    let wanted = root.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(href) = root_of(store, to).await? {
-        // Of a large one without the trees of its links.
-        let found = outcrop_stac::load(store, &href).await?.into_document()?.id().to_owned();
-        if found != wanted {
-            return Err(Error::OtherCatalog { href, found, wanted });
-        }
-    }
-    Ok(TreeWriter::new(root, WriteOptions::new(Site::of(store, to).documents()))?)
+/// The root document, if it is of this id. A large one is read without the trees of its links.
+///
+/// # Errors
+/// [`Error::OtherCatalog`] if it is not.
+async fn same_root(store: &Store, href: Href, wanted: &str) -> Result<Href> {
+    let found = outcrop_stac::load(store, &href).await?.into_document()?.id().to_owned();
+    let wanted = wanted.to_owned();
+    if found == wanted { Ok(href) } else { Err(Error::OtherCatalog { href, found, wanted }) }
 }
 
 fn alone() -> Body {

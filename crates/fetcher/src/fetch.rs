@@ -185,9 +185,10 @@ where
         if let Some(ledger) = ledger {
             ledger.finish()?;
             // Another run may have noted its copies there meanwhile.
-            if lease.is_some()
+            if let Some(lease) = &lease
                 && let Some(there) = book.site.journal_there(store).await?
             {
+                lease.check()?;
                 locked(&book.journal).merge(&there)?;
             }
             book.site.publish_books(store).await?;

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// Name of the journal in the folder of the destination.
 pub(crate) const NAME: &str = ".outcrop-fetch.journal";
 /// No line is longer.
-const LONGEST: usize = 1 << 16;
+const LONGEST: usize = 1 << 18;
 
 /// A file that was copied whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,13 @@ struct Pace {
 
 const PACE: Pace = Pace { renew: Duration::from_secs(15), dead: Duration::from_mins(1) };
 
+impl Pace {
+    /// How long after a write was sent nobody can take it over.
+    fn safe(self) -> Duration {
+        self.dead.saturating_sub(self.renew)
+    }
+}
+
 /// Further tries of a conditional write that fails.
 const TRIES: u32 = 3;
 
@@ -46,6 +53,9 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 struct Held {
     tag: Mutex<Tag>,
+    /// Until when nobody else can have taken it over.
+    until: Mutex<Instant>,
+    pace: Pace,
     id: String,
     is_lost: AtomicBool,
 }
@@ -84,7 +94,13 @@ impl Lease {
         if !site.is_remote() || !store.has_conditions(&site.root)? {
             return Ok(None);
         }
-        Self::take_at(store, &site.root.join(NAME)?, PACE).await
+        let href = site.root.join(NAME)?;
+        let lease = Self::take_at(store, &href, PACE).await?;
+        // Who ignores conditions gives it to everybody.
+        if lease.is_some() && matches!(store.put_if(&href, FREE.into(), None).await, Ok(Some(_))) {
+            return Self::without_conditions(store, &href).await;
+        }
+        Ok(lease)
     }
 
     async fn take_at(store: &Store, href: &Href, pace: Pace) -> Result<Option<Self>> {
@@ -93,9 +109,10 @@ impl Lease {
         let mut seen: Option<(Tag, Instant, bool)> = None;
         loop {
             let may_try = seen.as_ref().is_none_or(|(_, since, is_free)| *is_free || since.elapsed() >= pace.dead);
+            let begun = Instant::now();
             let is_refused = if may_try {
                 match store.put_if(href, mark.next(), seen.as_ref().map(|(tag, ..)| tag)).await {
-                    Ok(Some(tag)) => return Ok(Some(Self::hold(store, href, (mark, tag), pace))),
+                    Ok(Some(tag)) => return Ok(Some(Self::hold(store, href, (mark, tag), (begun, pace)))),
                     other => other.is_err(),
                 }
             } else {
@@ -107,7 +124,7 @@ impl Lease {
             match found {
                 // An answer was lost.
                 Ok(Some((tag, bytes))) if mark.is_in(&bytes) => {
-                    return Ok(Some(Self::hold(store, href, (mark, tag), pace)));
+                    return Ok(Some(Self::hold(store, href, (mark, tag), (begun, pace))));
                 }
                 Ok(Some(_)) if is_same => seen = before,
                 Err(_) => seen = before,
@@ -139,18 +156,18 @@ impl Lease {
         Ok(None)
     }
 
-    fn hold(store: &Store, href: &Href, (mut mark, tag): (Mark, Tag), pace: Pace) -> Self {
-        let held = Arc::new(Held { tag: Mutex::new(tag), id: mark.id.clone(), is_lost: AtomicBool::new(false) });
+    /// `begun` is when its last write was sent.
+    fn hold(store: &Store, href: &Href, (mut mark, tag): (Mark, Tag), (begun, pace): (Instant, Pace)) -> Self {
+        let (id, until) = (mark.id.clone(), Mutex::new(begun + pace.safe()));
+        let held = Arc::new(Held { tag: Mutex::new(tag), until, pace, id, is_lost: AtomicBool::new(false) });
         let (own, place, shared) = (store.clone(), href.clone(), held.clone());
         let renewing = store.runtime().spawn(async move {
-            let mut last = Instant::now();
             loop {
                 tokio::time::sleep(pace.renew).await;
-                match shared.write(&own, &place, mark.next()).await {
-                    Ok(true) => last = Instant::now(),
-                    Ok(false) => break,
-                    Err(_) if last.elapsed() + pace.renew >= pace.dead => break,
-                    Err(_) => {}
+                // One that gets no answer is tried again.
+                let written = tokio::time::timeout(pace.renew, shared.write(&own, &place, mark.next())).await;
+                if matches!(written, Ok(Ok(false))) {
+                    break;
                 }
             }
             shared.is_lost.store(true, Ordering::Relaxed);
@@ -161,9 +178,9 @@ impl Lease {
     /// Sees whether the right still stands.
     ///
     /// # Errors
-    /// [`Error::Overtaken`] if another run has it.
+    /// [`Error::Overtaken`] if another run has it, or may have it.
     pub(crate) fn check(&self) -> Result<()> {
-        let is_lost = self.held.is_lost.load(Ordering::Relaxed);
+        let is_lost = self.held.is_lost.load(Ordering::Relaxed) || Instant::now() >= *locked(&self.held.until);
         if is_lost { Err(Error::Overtaken { href: self.href.folder() }) } else { Ok(()) }
     }
 
@@ -184,7 +201,7 @@ async fn look(store: &Store, href: &Href) -> outcrop_store::Result<Option<(Tag, 
 impl Held {
     /// Writes the object anew; false if it is another's.
     async fn write(&self, store: &Store, href: &Href, bytes: Bytes) -> outcrop_store::Result<bool> {
-        let tag = locked(&self.tag).clone();
+        let (tag, begun) = (locked(&self.tag).clone(), Instant::now());
         let written = store.put_if(href, bytes.clone(), Some(&tag)).await;
         let new = match written {
             Ok(Some(new)) => new,
@@ -198,6 +215,7 @@ impl Held {
             }
         };
         *locked(&self.tag) = new;
+        *locked(&self.until) = begun + self.pace.safe();
         Ok(true)
     }
 
@@ -237,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    const FAST: Pace = Pace { renew: Duration::from_millis(80), dead: Duration::from_millis(400) };
+    const FAST: Pace = Pace { renew: Duration::from_millis(150), dead: Duration::from_millis(1500) };
 
     fn with(
         work: &impl AsyncFn(&Store, &Href, &Depot),
@@ -266,7 +284,7 @@ mod tests {
                     let (store, href) = (store.clone(), href.clone());
                     async move { Lease::take_at(&store, &href, FAST).await }
                 });
-                tokio::time::sleep(3 * FAST.dead).await;
+                tokio::time::sleep(2 * FAST.dead).await;
                 assert!(!second.is_finished() && first.check().is_ok(), "it is renewed");
                 drop(first);
                 let second = second.await.unwrap().unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! Pure rules: what the hrefs of an item become when some of its assets are copied.
 
-use outcrop_stac::{Ancestor, Body, Document};
+use outcrop_stac::{Ancestor, Body, Document, unsigned};
 use outcrop_store::Href;
 use serde_json::{Value, json};
 
@@ -147,46 +147,6 @@ fn add_extension(body: &mut Body, part: &str, schema: &str) {
     }
 }
 
-/// Query parameters that are a signature or belong to one.
-const SIGNING: [&str; 14] =
-    ["sig", "se", "sp", "sv", "sr", "st", "spr", "skoid", "sktid", "skt", "ske", "sks", "skv", "token"];
-
-/// An href as it is saved: without user, password and signature, which end, and are secrets.
-pub(crate) fn unsigned(href: &Href) -> String {
-    if !href.as_str().contains(['?', '@']) {
-        return href.as_str().to_owned();
-    }
-    let Some(mut url) = href.to_url() else { return href.as_str().to_owned() };
-    let has_login = !url.username().is_empty() || url.password().is_some();
-    // Neither can fail for URLs of http.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let pairs: Vec<(String, String)> = url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
-    let has_sas = pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("sig"));
-    let is_signing = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        let known =
-            ["signature", "key-pair-id", "policy", "expires", "awsaccesskeyid", "access_token", "googleaccessid"];
-        name.starts_with("x-amz-")
-            || name.starts_with("x-goog-")
-            || known.contains(&name.as_str())
-            || has_sas && SIGNING.contains(&name.as_str())
-    };
-    let is_signed = pairs.iter().any(|(name, _)| is_signing(name));
-    if !is_signed && !has_login {
-        return href.as_str().to_owned();
-    }
-    if is_signed {
-        let kept: Vec<&(String, String)> = pairs.iter().filter(|(name, _)| !is_signing(name)).collect();
-        if kept.is_empty() {
-            url.set_query(None);
-        } else {
-            url.query_pairs_mut().clear().extend_pairs(kept);
-        }
-    }
-    url.to_string()
-}
-
 /// What tells a source from any other, without its secrets and whatever its signature is at the moment.
 pub(crate) fn identity(href: &Href) -> String {
     let text = unsigned(href);
@@ -212,16 +172,7 @@ fn links(item: &Document, body: &mut Body) -> Result<()> {
 /// points to it as `canonical`.
 pub(crate) fn catalog_elsewhere(above: &Ancestor) -> Body {
     let mut body = above.to_portable();
-    let has_no_secret = |fields: &mut Value| {
-        let href = fields.get("href").and_then(Value::as_str).and_then(|href| Href::parse(href).ok());
-        if let Some(href) = href.filter(|href| !href.is_local()) {
-            fields["href"] = unsigned(&href).into();
-        }
-    };
-    let assets = body.get_mut("assets").and_then(Value::as_object_mut);
-    assets.into_iter().flat_map(|assets| assets.values_mut()).for_each(has_no_secret);
     if let Some(links) = body.get_mut("links").and_then(Value::as_array_mut) {
-        links.iter_mut().for_each(has_no_secret);
         let has_origin = links.iter().any(|link| link.get("rel").is_some_and(|rel| rel == "canonical"));
         if !above.href.is_local() && !has_origin {
             links.push(json!({"rel": "canonical", "href": unsigned(&above.href), "type": above.kind.media_type()}));
@@ -301,7 +252,7 @@ mod tests {
         let signed = "https://h/x.png?sv=1&sig=S";
         let body = json!({"type": "Collection", "id": "c", "license": "other",
             "links": [{"rel": "license", "href": "../LICENSE"}, {"rel": "via", "href": signed}, {"rel": "self", "href": "https://h/c/collection.json"}],
-            "assets": {"thumbnail": {"href": "./t.png"}, "other": {"href": signed}}});
+            "assets": {"thumbnail": {"href": "./t.png", "alternate": {"a": {"href": signed}}}, "other": {"href": signed}}});
         let Value::Object(body) = body else { unreachable!() };
         let href = Href::parse("https://h/c/collection.json").unwrap();
         let body = catalog_elsewhere(&Ancestor { href, kind: outcrop_stac::Kind::Collection, body });
@@ -310,21 +261,8 @@ mod tests {
         assert_eq!(body["links"], json!([link("license", "https://h/LICENSE"), link("via", "https://h/x.png"), own]));
         assert_eq!(
             body["assets"],
-            json!({"thumbnail": {"href": "https://h/c/t.png"}, "other": {"href": "https://h/x.png"}})
+            json!({"thumbnail": {"href": "https://h/c/t.png", "alternate": {"a": {"href": "https://h/x.png"}}},
+                "other": {"href": "https://h/x.png"}})
         );
-    }
-
-    #[test]
-    fn signatures_are_not_saved() {
-        let saved = |text: &str| unsigned(&Href::parse(text).unwrap());
-        for (href, want) in [
-            ("https://me:pw@h/a.nc?sv=1&sig=S&sp=r&id=7", "https://h/a.nc?id=7"),
-            ("https://h/a.nc?X-Amz-Signature=S&X-Amz-Date=1", "https://h/a.nc"),
-            ("https://h/a.nc?Expires=1&Signature=S&Key-Pair-Id=K", "https://h/a.nc"),
-            ("https://h/a.nc?st=2000&format=nc", "https://h/a.nc?st=2000&format=nc"),
-            ("s3://b/a?sig=S", "s3://b/a?sig=S"),
-        ] {
-            assert_eq!(saved(href), want);
-        }
     }
 }

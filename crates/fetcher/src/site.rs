@@ -159,6 +159,7 @@ impl Site {
             may_go_on()?;
             self.send_documents(store, &from, std::mem::replace(&mut catalogs, higher)).await?;
         }
+        may_go_on()?;
         self.clear_documents();
         Ok(())
     }

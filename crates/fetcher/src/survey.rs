@@ -1,5 +1,6 @@
 //! What a selection takes, before its first byte: the sizes that items tell, against what the disk has.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::pin;
 
@@ -11,6 +12,8 @@ use crate::again::Wanted;
 use crate::journal::Journal;
 use crate::{Error, Result, Selection};
 
+/// How the names of unfinished files end.
+const PART: &str = ".outcrop.part";
 /// The field that tells a size.
 const SIZE: &str = "file:size";
 
@@ -40,11 +43,21 @@ where
         return Ok(());
     }
     let need = total(chosen).await;
-    let there = Journal::peek(&to.as_folder()).bytes();
+    let there = Journal::peek(&to.as_folder()).bytes() + to.to_path().map_or(0, |path| begun(&path));
     if need.saturating_sub(there) <= free {
         return Ok(());
     }
     Err(Error::NoRoom { to: to.clone(), need, there, free })
+}
+
+/// Bytes that unfinished files below a folder take on the disk.
+fn begun(folder: &Path) -> u64 {
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => begun(&entry.path()),
+        Ok(meta) if meta.is_file() && entry.file_name().to_string_lossy().ends_with(PART) => 512 * meta.blocks(),
+        _ => 0,
+    };
+    std::fs::read_dir(folder).map_or(0, |entries| entries.flatten().map(of).sum())
 }
 
 /// Bytes that the disk of a folder, which need not exist, has free for this user.
@@ -59,7 +72,9 @@ fn free(path: &Path) -> Option<u64> {
 /// All sizes that are in an item; it is not parsed.
 fn at_most(item: &Wanted) -> u64 {
     match item {
-        Wanted::Node(node) => node.document.assets().filter_map(|(_, asset)| size_of(asset.get(SIZE))).sum(),
+        Wanted::Node(node) => {
+            node.document.assets().filter_map(|(_, asset)| size_of(asset.get(SIZE))).fold(0, u64::saturating_add)
+        }
         Wanted::Raw(item, _) => numbers_after(item.bytes()),
     }
 }

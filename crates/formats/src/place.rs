@@ -76,6 +76,11 @@ pub(crate) fn is_axis_of_columns(variable: &Variable) -> bool {
     is_axis(variable, "projection_x_coordinate", "longitude", "X")
 }
 
+/// True for a coordinate of rows: y, or latitude.
+pub(crate) fn is_axis_of_rows(variable: &Variable) -> bool {
+    is_axis(variable, "projection_y_coordinate", "latitude", "Y")
+}
+
 /// x, y and their CRS, where they are evenly spaced coordinates: those of a variable, or the first of the file.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use outcrop_store::Href;
 use serde_json::{Map, Value};
 
 use crate::links::{Cut, Down, Links};
-use crate::{Error, Result};
+use crate::{Error, Result, unsigned};
 
 /// JSON object of a document.
 pub type Body = Map<String, Value>;
@@ -236,19 +236,24 @@ impl Document {
 /// Links that belong to where a document stands.
 pub(crate) const STRUCTURE: [&str; 6] = ["root", "parent", "self", "child", "item", "items"];
 
-/// The fields of a catalog or collection for another place: its assets and links at absolute hrefs, without the links that belong
-/// to where it stands. What is no href stays as it is, and so does a local one in a remote document.
+/// The fields of a catalog or collection for another place: its assets, their alternates and its links at absolute hrefs without
+/// signatures, and without the links that belong to where it stands. What is no href stays as it is, and so does a local one in a
+/// remote document.
 pub fn portable(at: &Href, body: &Body) -> Body {
     let mut body = body.clone();
     let at = at.absolute();
     let make_absolute = |fields: &mut Value| {
         let href = fields.get("href").and_then(Value::as_str).and_then(|href| resolve(&at, href).ok());
         if let Some(href) = href {
-            fields["href"] = href.as_str().into();
+            fields["href"] = unsigned(&href).into();
         }
     };
     let assets = body.get_mut("assets").and_then(Value::as_object_mut);
-    assets.into_iter().flat_map(|assets| assets.values_mut()).for_each(make_absolute);
+    for asset in assets.into_iter().flat_map(|assets| assets.values_mut()) {
+        make_absolute(asset);
+        let alternates = asset.get_mut("alternate").and_then(Value::as_object_mut);
+        alternates.into_iter().flat_map(|alternates| alternates.values_mut()).for_each(make_absolute);
+    }
     let mut links = kept_links(&body);
     links.iter_mut().for_each(make_absolute);
     body.insert("links".into(), Value::Array(links));

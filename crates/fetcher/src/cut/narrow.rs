@@ -34,7 +34,7 @@ pub(crate) fn narrow(item: &mut Document, keys: &[String], cut: &Cut, portrait: 
     }
     let links = body.entry("links").or_insert_with(|| json!([]));
     if let Some(links) = links.as_array_mut() {
-        let href = crate::rewrite::unsigned(&source);
+        let href = outcrop_stac::unsigned(&source);
         links.push(json!({"rel": "derived_from", "href": href, "type": "application/geo+json"}));
     }
 }

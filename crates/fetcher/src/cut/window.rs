@@ -255,6 +255,10 @@ fn round(
     if !is_degrees || !is_all_round || first.start != 0 || last.end < period || !lons.iter().enumerate().all(is_even) {
         return None;
     }
+    // All of the last run is there at the beginning too.
+    if last.start >= period {
+        return Some((first, None));
+    }
     let turn_of = |at: u64| {
         let lon = *lons.get(usize::try_from(at).ok()?)?;
         [0i16, -360, 360].into_iter().find(|turn| has_longitude(bbox, lon, &[f64::from(*turn)]))
@@ -397,6 +401,13 @@ mod tests {
         assert_eq!(turn(&axis(-180.0, 10.0, 36), "170,0,-170,1"), Some((35..38, 36, 0, 360)));
         assert_eq!(turn(&axis(0.0, 10.0, 37), "-20,0,20,1"), Some((34..39, 36, -360, 0)), "360 is 0 again");
         assert_eq!(turn(&axis(180.0, -10.0, 36), "160,0,-160,1"), Some((34..39, 36, 360, 0)), "it falls");
+        assert_eq!(
+            of(&axis(0.0, 1.0, 361), "-0.5,0,3,1").unwrap(),
+            (0..4, None),
+            "only the meridian named twice is at the end"
+        );
+        assert_eq!(of(&axis(-180.0, 10.0, 37), "175,0,-165,1").unwrap(), (0..2, None));
+        assert_eq!(of(&axis(-180.0, 10.0, 37), "175,0,-175,1").unwrap(), (0..1, None));
         let uneven: Vec<f64> = axis(0.0, 10.0, 36).iter().map(|lon| lon + f64::from(*lon == 100.0)).collect();
         assert!(of(&uneven, "-20,0,20,1").unwrap_err().to_string().contains("several boxes"));
         assert!(of(&axis(0.0, 10.0, 35), "-25,0,20,1").unwrap_err().to_string().contains("several boxes"));

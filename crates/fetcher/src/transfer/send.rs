@@ -111,7 +111,11 @@ impl Sending<'_> {
         let size = upload.length();
         let made = self.digests.finish();
         let (checksum, verified) = judge(self.known, &self.promises, self.is_sized.then_some(size), made.clone())?;
-        upload.finish().await?;
+        if let Err(error) = upload.finish().await
+            && !is_there(self.store, self.target, size, made.first()).await
+        {
+            return Err(error.into());
+        }
         let (meta, headers) = self.store.tell(self.target).await?;
         if meta.size != size {
             return Err(Error::Truncated { href: self.target.clone(), got: meta.size, want: size }.into());
@@ -124,6 +128,23 @@ impl Sending<'_> {
         }
         Ok(Sent { size, checksum, verified, etag: meta.etag.unwrap_or_default() })
     }
+}
+
+/// True if an object has these bytes: it was put there, and the answer that said so was lost.
+async fn is_there(store: &Store, target: &Href, size: u64, made: Option<&Checksum>) -> bool {
+    let Some(made) = made else { return false };
+    let Ok(mut stream) = store.stream(target).await else { return false };
+    if stream.size.is_some_and(|there| there != size) {
+        return false;
+    }
+    let mut hasher = made.algorithm.hasher();
+    while let Ok(next) = stream.next().await {
+        match next {
+            Some(bytes) => hasher.update(&bytes),
+            None => return made.is_of(&hasher.finish()),
+        }
+    }
+    false
 }
 
 /// A copy within one service, if it can vouch for what the catalog knows; `None` if there is no such copy.

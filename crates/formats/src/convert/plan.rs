@@ -85,9 +85,9 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
             left_out.extend((!is_label).then(|| (variable.name.clone(), why)));
             continue;
         }
-        let (window, round) = (window(variable, part)?, Round::of(meta, variable, part)?);
+        let window = window(variable, part)?;
         let names: Vec<String> = variable.dims.iter().map(|dim| within(dim)).collect();
-        let (new, values) = match new_variable(opened, variable, (&names, &window), options) {
+        let (new, values, round) = match new_variable(opened, variable, (&names, &window), part, options) {
             Ok(found) => found,
             Err(why) if variable.dtype.is_text() && part.variables.is_empty() => {
                 left_out.push((variable.name.clone(), why.to_string()));
@@ -105,7 +105,7 @@ pub(super) fn plan(opened: &Opened, part: &Part, options: &ConvertOptions) -> Re
             }
         }
         let mut new = NewVariable { name: within(&variable.name), ..new };
-        turn::move_place(meta, variable, part, &mut new.attrs);
+        turn::move_place(meta, &chosen, variable, part, &mut new.attrs);
         let copy = Copy { from: (*variable).clone(), window, round, values };
         if image.is_some() && matches!(options.target, Target::GeoTiff(_)) {
             mask = Some((new, copy));
@@ -122,13 +122,18 @@ fn new_variable(
     opened: &Opened,
     from: &Variable,
     (names, window): (&[String], &[Range<u64>]),
+    part: &Part,
     options: &ConvertOptions,
-) -> Result<(NewVariable, Values)> {
+) -> Result<(NewVariable, Values, Option<Round>)> {
+    let round = Round::of(&opened.meta, from, part)?;
     let shape: Vec<u64> = window.iter().map(|w| w.end - w.start).collect();
     let is_whole = window.iter().zip(&from.grid.shape).all(|(window, len)| *window == (0..*len));
     let mut attrs = from.attrs.clone();
     // What was counted over the whole is not so of a part.
     attrs.retain(|name, _| is_whole || !name.starts_with("STATISTICS_"));
+    if round.as_ref().is_some_and(|round| round.is_moved) {
+        attrs.retain(|name, _| !turn::OF_RANGE.contains(&name.as_str()));
+    }
     let mut new = NewVariable {
         name: from.name.clone(),
         chunk: chunk(from, names, &shape, options),
@@ -141,18 +146,24 @@ fn new_variable(
     let joined = from.dtype == DType::Char && matches!(options.target, Target::Zarr { .. });
     if joined || (from.dtype.is_text() && from.dtype != DType::Char) {
         let values = texts::give(opened, (from, window), &mut new, &options.target)?;
-        return Ok((new, values));
+        return Ok((new, values, round));
     }
     let mask = mask_of(&opened.meta, from);
     let rules = if mask.is_some() { Decoding::with_holes } else { Decoding::under };
-    let Some(decoding) = rules(options.policy, from)? else { return Ok((new, Values::Stored)) };
+    let Some(decoding) = rules(options.policy, from)? else {
+        return Ok((new, Values::Stored, round));
+    };
     new.attrs = match mask {
         Some(_) => decoding.masked_attrs(&new.attrs),
         None => decoding.decoded_attrs(&new.attrs),
     };
     new.dtype = decoding.result_dtype();
     new.fill = if new.dtype == DType::Float32 { f32::NAN.to_ne_bytes().into() } else { f64::NAN.to_ne_bytes().into() };
-    Ok((new, mask.map_or(Values::Decoded(decoding.clone()), |mask| Values::Masked(decoding, Box::new(mask.clone())))))
+    let values = match mask {
+        Some(mask) => Values::Masked(decoding, Box::new(mask.clone())),
+        None => Values::Decoded(decoding),
+    };
+    Ok((new, values, round))
 }
 
 /// The mask of an image of a GeoTIFF, in which cells without data are 0.

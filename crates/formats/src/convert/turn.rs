@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Part;
 use crate::array::{AttrValue, Attrs, DType, FileMeta, Variable};
-use crate::place::{is_axis_of_columns, text};
+use crate::place::{is_axis_of_columns, is_axis_of_rows, text};
 use crate::refs::ChunkRefs;
 use crate::{Error, Opened, Result};
 
@@ -32,8 +32,13 @@ pub(super) struct Round {
     pub(super) before: i16,
     after: i16,
     /// Its values are longitudes.
-    is_moved: bool,
+    pub(super) is_moved: bool,
+    /// The element of a missing one, where the file names it.
+    missing: Option<Vec<u8>>,
 }
+
+/// What a file says of the longitudes of the whole, which is not so when they are moved.
+pub(super) const OF_RANGE: [&str; 4] = ["valid_min", "valid_max", "valid_range", "actual_range"];
 
 impl Round {
     /// How the part of a variable goes round, if it does.
@@ -43,12 +48,15 @@ impl Round {
         let Some((axis, turn)) = found else { return Ok(None) };
         let bounds = meta.variable(&turn.coordinate).map(|coordinate| text(coordinate, "bounds")).unwrap_or_default();
         let is_moved = variable.name == turn.coordinate || (!bounds.is_empty() && variable.name.ends_with(bounds));
-        let is_packed = ["scale_factor", "add_offset"].iter().any(|name| variable.attrs.contains_key(*name));
+        let is_packed =
+            ["scale_factor", "add_offset", "_Unsigned"].iter().any(|name| variable.attrs.contains_key(*name));
         if variable.dtype.is_text() || (is_moved && is_packed) {
             let what = if is_packed { "moving packed longitudes" } else { "texts along an axis" };
             return Err(Error::unsupported(&variable.name, format!("{what} that goes round (two parts would do)")));
         }
-        Ok(Some(Self { axis, period: turn.period, before: turn.before, after: turn.after, is_moved }))
+        let missing = variable.attrs.contains_key("_FillValue").then(|| variable.fill.clone());
+        let Turn { period, before, after, .. } = *turn;
+        Ok(Some(Self { axis, period, before, after, is_moved, missing }))
     }
 
     /// For the plane of the last two dimensions.
@@ -83,7 +91,7 @@ pub(super) async fn read(
     for (window, by) in round.pieces(window) {
         let mut values = opened.read(refs, &window).await?;
         if round.is_moved {
-            values = moved(refs.dtype, &values, by)?;
+            values = moved(refs.dtype, &values, by, round.missing.as_deref())?;
         }
         parts.push((window, values));
     }
@@ -104,12 +112,16 @@ pub(super) async fn read(
     Ok(all)
 }
 
-/// Numbers with something added, in their type.
-fn moved(dtype: DType, values: &[u8], by: i16) -> Result<Vec<u8>> {
+/// Numbers with something added, in their type; missing ones stay.
+fn moved(dtype: DType, values: &[u8], by: i16, missing: Option<&[u8]>) -> Result<Vec<u8>> {
     macro_rules! each {
         ($kind:ty, $add:expr) => {{
             let mut out = Vec::with_capacity(values.len());
             for element in values.as_chunks::<{ size_of::<$kind>() }>().0 {
+                if missing == Some(element.as_slice()) {
+                    out.extend_from_slice(element);
+                    continue;
+                }
                 let add: fn($kind, i16) -> Option<$kind> = $add;
                 let value = add(<$kind>::from_ne_bytes(*element), by);
                 let kind = || Error::unsupported("a longitude", format!("{by} more in the type {}", dtype.name()));
@@ -139,17 +151,19 @@ fn moved(dtype: DType, values: &[u8], by: i16) -> Result<Vec<u8>> {
 }
 
 /// The attributes of a grid mapping whose grid is cut: its transform and control points move along.
-pub(super) fn move_place(meta: &FileMeta, mapping: &Variable, part: &Part, attrs: &mut Attrs) {
-    let names = |v: &&Variable| {
+pub(super) fn move_place(meta: &FileMeta, copied: &[&Variable], mapping: &Variable, part: &Part, attrs: &mut Attrs) {
+    let last_of = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let names = |v: &&&Variable| {
         let name = text(v, "grid_mapping").split([':', ' ']).next().unwrap_or_default();
-        !name.is_empty() && mapping.name.ends_with(name) && v.dims.len() > 1
+        !name.is_empty() && last_of(&mapping.name) == last_of(name) && v.dims.len() > 1
     };
-    let Some(image) = meta.variables.iter().find(names) else { return };
+    let Some(image) = copied.iter().find(names) else { return };
     let last = image.dims.len() - 1;
-    let is_columns = |dim: &String| meta.coordinate(image, dim).is_some_and(is_axis_of_columns);
-    // By convention columns are last, unless the coordinates say otherwise.
-    let columns = image.dims.iter().rposition(is_columns).unwrap_or(last);
-    let rows = if columns == last { last - 1 } else { last };
+    let of =
+        |test: fn(&Variable) -> bool| image.dims.iter().rposition(|dim| meta.coordinate(image, dim).is_some_and(test));
+    // By convention columns are last and rows before them, unless the coordinates say otherwise.
+    let columns = of(is_axis_of_columns).unwrap_or(last);
+    let rows = of(is_axis_of_rows).unwrap_or(if columns == last { last - 1 } else { last });
     let start = |axis: usize| {
         let window = part.windows.iter().find(|(dim, _)| *dim == image.dims[axis]);
         window.map_or(0.0, |(_, range)| range.start as f64)
@@ -179,7 +193,7 @@ mod tests {
 
     #[test]
     fn windows_that_go_round_are_two_pieces() {
-        let round = Round { axis: 1, period: 360, before: -360, after: 0, is_moved: false };
+        let round = Round { axis: 1, period: 360, before: -360, after: 0, is_moved: false, missing: None };
         let pieces = |range: Range<u64>| round.pieces(&[0..2, range]);
         assert_eq!(pieces(340..380), [(vec![0..2, 340..360], -360), (vec![0..2, 0..20], 0)]);
         assert_eq!(pieces(350..360), [(vec![0..2, 350..360], -360)]);
@@ -191,8 +205,10 @@ mod tests {
     fn longitudes_move_in_their_type() {
         let bytes: Vec<u8> = [340i16, 359].iter().flat_map(|v| v.to_ne_bytes()).collect();
         let back: Vec<u8> = [-20i16, -1].iter().flat_map(|v| v.to_ne_bytes()).collect();
-        assert_eq!(moved(DType::Int16, &bytes, -360).unwrap(), back);
-        assert!(moved(DType::UInt16, &bytes, -360).is_err(), "it has no negative numbers");
-        assert_eq!(moved(DType::Float32, &340.25f32.to_ne_bytes(), -360).unwrap(), (-19.75f32).to_ne_bytes());
+        assert_eq!(moved(DType::Int16, &bytes, -360, None).unwrap(), back);
+        let kept = moved(DType::Int16, &bytes, -360, Some(&359i16.to_ne_bytes())).unwrap();
+        assert_eq!(kept[2..], 359i16.to_ne_bytes(), "a missing one");
+        assert!(moved(DType::UInt16, &bytes, -360, None).is_err(), "it has no negative numbers");
+        assert_eq!(moved(DType::Float32, &340.25f32.to_ne_bytes(), -360, None).unwrap(), (-19.75f32).to_ne_bytes());
     }
 }

@@ -40,7 +40,6 @@ impl Store {
         };
         let client = self.http.bucket_client(&bucket, href)?;
         let mode = tag.map_or(PutMode::Create, |tag| PutMode::Update(tag.0.clone()));
-        let _turn = self.writing.turn().await;
         match client.put_opts(&path_of(href)?, PutPayload::from_bytes(bytes), PutOptions::from(mode)).await {
             Ok(put) => Ok(Some(put.into())),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(None),
