@@ -13,6 +13,7 @@ mod expr;
 pub mod fold;
 mod memory;
 mod open;
+pub mod signal;
 mod source;
 
 pub use block::Block;
