@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // I/O has its own runtime; the computation blocks and must not run on it.
     let runtime = tokio::runtime::Runtime::new()?;
     let store = Store::new(StoreOptions::default(), runtime.handle().clone())?;
-    let wanted = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+    let wanted = OpenOptions::of(&SpringIndex::VARIABLES);
     let dataset = store.wait(open_dataset(&store, &hrefs, &wanted))?;
 
     let index = SpringIndex::new(&dataset, SpringIndexOptions { coarsen: 2, ..SpringIndexOptions::default() })?;

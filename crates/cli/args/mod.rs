@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod fetch;
+mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -10,6 +11,7 @@ pub(crate) use catalogs::{
     ValidateArgs,
 };
 pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
+pub(crate) use run::{ExecutorName, Limits, RunArgs, RunPipeline, SpringIndexArgs};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]
@@ -208,12 +210,6 @@ pub(crate) struct ConvertArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Pipeline {
-    /// First leaf of three plants from tmin, tmax and dayl.
-    SpringIndex,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PolicyName {
     /// Values as they are stored, with the attributes that say what they mean.
     Raw,
@@ -221,65 +217,6 @@ pub(crate) enum PolicyName {
     Masked,
     /// Physical values as floats, missing ones NaN: what xarray opens by default.
     Scaled,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExecutorName {
-    /// Worker threads.
-    Threads,
-    /// The calling thread alone.
-    Serial,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    outcrop run spring-index --items local --ids pr-1980 --to first-leaf.zarr --coarsen 2\n  \
-    outcrop run spring-index --items local --to first-leaf.zarr --plan")]
-pub(crate) struct RunArgs {
-    /// The pipeline.
-    #[arg(value_enum)]
-    pub(crate) pipeline: Pipeline,
-    /// Items: catalog, collection, item or file of items; CATALOG#ID names one item.
-    #[arg(long, value_name = "SOURCE")]
-    pub(crate) items: String,
-    /// Zarr store of the results; a group per year, or per item where items share a year.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) to: String,
-    #[command(flatten)]
-    pub(crate) selection: Selection,
-    /// Plants: lilac, arnold-red, zabelli; with more than one, their mean is added.
-    #[arg(long, value_delimiter = ',', default_value = "lilac,arnold-red,zabelli")]
-    pub(crate) plants: Vec<String>,
-    /// Average windows of N x N cells first.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) coarsen: u64,
-    /// First day, counted from 1.
-    #[arg(long, value_name = "DAY", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=366))]
-    pub(crate) start_day: u64,
-    /// Last day, inclusive.
-    #[arg(long, value_name = "DAY", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=366))]
-    pub(crate) end_day: u64,
-    /// Print the plan as JSON and stop.
-    #[arg(long)]
-    pub(crate) plan: bool,
-    /// Most memory for arrays, like 500MB or 2GiB [default: half of what is free].
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<String>,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub(crate) threads: usize,
-    /// Which threads compute; the results are the same to the bit.
-    #[arg(long, value_enum, default_value_t = ExecutorName::Threads)]
-    pub(crate) executor: ExecutorName,
-    /// Read every day even when all cells with data are decided.
-    #[arg(long)]
-    pub(crate) no_early_end: bool,
-    /// Zarr format, 2 or 3.
-    #[arg(long, value_name = "2|3", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
-    pub(crate) zarr_format: u8,
-    /// Register the results as items of a STAC catalog in this folder.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) catalog: Option<String>,
 }
 
 #[derive(Debug, Args)]

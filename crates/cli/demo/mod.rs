@@ -12,10 +12,11 @@ use outcrop_store::{Href, publish};
 use serde_json::json;
 
 use crate::args::{
-    BuildArgs, DemoArgs, DescribeArgs, ExecutorName, FetchArgs, ItemFormat, PlotArgs, RunArgs, SearchArgs, Selection,
+    BuildArgs, DemoArgs, DescribeArgs, ExecutorName, FetchArgs, ItemFormat, Limits, PlotArgs, SearchArgs, Selection,
+    SpringIndexArgs,
 };
 use crate::commands;
-use crate::commands::run::Computed;
+use crate::commands::run::spring_index::Computed;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -135,8 +136,7 @@ impl Demo<'_> {
         self.title("4. First leaf of three plants, from two local files and a remote one");
         let (items, zarr) = (self.path("local"), self.path("first-leaf.zarr"));
         self.command(&format!("run spring-index --items {items} --to {zarr}"));
-        let args = RunArgs {
-            pipeline: crate::args::Pipeline::SpringIndex,
+        let args = SpringIndexArgs {
             items,
             to: zarr.clone(),
             selection: Selection::default(),
@@ -144,15 +144,12 @@ impl Demo<'_> {
             coarsen: 1,
             start_day: 1,
             end_day: 300,
-            plan: false,
-            memory: None,
-            threads: 0,
-            executor: ExecutorName::Threads,
+            limits: Limits { plan: false, memory: None, threads: 0, executor: ExecutorName::Threads },
             no_early_end: false,
             zarr_format: 3,
             catalog: None,
         };
-        let Computed { mut done, failed, .. } = commands::run::compute(self.context, &args)?;
+        let Computed { mut done, failed, .. } = commands::run::spring_index::compute(self.context, &args)?;
         if let Some((_, failure)) = failed.into_iter().next() {
             return Err(failure);
         }

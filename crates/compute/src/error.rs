@@ -94,6 +94,9 @@ pub enum Error {
         /// What else helps.
         hint: &'static str,
     },
+    /// The result could not be written.
+    #[error(transparent)]
+    Write(outcrop_formats::Error),
     /// The run was ended by a signal.
     #[error("interrupted")]
     Interrupted,

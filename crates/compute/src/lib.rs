@@ -3,25 +3,38 @@
 //! Opening reads headers and coordinates only. Operations build an expression; a [`fold::FoldPlan`] or
 //! [`DataArray::compute`] cuts it into blocks that follow the chunks of the files, and states its memory before it runs.
 
-mod align;
+mod array;
 mod block;
+mod cast;
 mod coarsen;
-mod dataset;
+mod coord;
+mod dtype;
 mod error;
 mod eval;
 mod expr;
 pub mod fold;
+pub mod kernel;
 mod memory;
 mod open;
+mod ops;
+pub mod plan;
+mod reduce;
 pub mod signal;
 mod source;
+mod strided;
 
-pub use block::Block;
+pub use array::{Coarsen, DataArray, Dataset, GroupBy, Join, Rolled};
+pub use block::{Block, Element};
 pub use coarsen::coarsen_mean;
-pub use dataset::{Coord, DataArray, Dataset};
+pub use coord::Coord;
+pub use dtype::DType;
 pub use error::{Error, Result};
-pub use expr::{BinaryOp, ScalarOp};
-pub use fold::{Fold, FoldBytes, FoldPlan, RunOptions, Step};
+pub use expr::build::Scalar;
+pub use fold::{Fold, FoldBytes, FoldPlan, Step};
+pub use kernel::{Kernel, MapBlocks, Reach};
 pub use memory::{available, default_allowance, human, parse_bytes, peak};
-pub use open::{OpenOptions, open_dataset};
+pub use open::{OpenOptions, concat_files, open_dataset};
+pub use ops::{BinaryOp, UnaryOp};
+pub use plan::{EarlyEnd, Executor, MemorySink, Plan, RunOptions, Sink};
+pub use reduce::{Missing, ReduceOptions, Reduction};
 pub use source::Source;

@@ -1,27 +1,42 @@
 //! Opens files as one dataset: headers, chunk indexes of the wanted variables and their coordinates; no data.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
-use outcrop_formats::{AttrValue, Attrs, FileMeta, Opened, Variable, cf::Decoding};
+use outcrop_formats::cf::{Decoding, Policy};
+use outcrop_formats::{AttrValue, Attrs, FileMeta, Opened, Variable};
 use outcrop_store::{Href, Store};
 
-use crate::eval::{eval, fetch};
 use crate::expr::Expr;
-use crate::source::{Scratch, Source};
-use crate::{Coord, DataArray, Dataset, Error, Result};
+use crate::source::Source;
+use crate::{Block, Coord, DType, DataArray, Dataset, Error, Result};
 
 static NEXT_SOURCE: AtomicUsize = AtomicUsize::new(0);
 
 /// What to open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OpenOptions {
     /// Names of the variables; empty for every variable of two dimensions or more that is not a coordinate
     /// or bound of another.
     pub variables: Vec<String>,
+    /// What becomes of missing values, scale and offset.
+    pub policy: Policy,
+}
+
+impl OpenOptions {
+    /// These variables, decoded as xarray does.
+    pub fn of(variables: &[&str]) -> Self {
+        Self { variables: variables.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
+    }
+}
+
+impl Default for OpenOptions {
+    /// All variables, decoded as xarray does.
+    fn default() -> Self {
+        Self { variables: Vec::new(), policy: Policy::Scaled }
+    }
 }
 
 /// Opens the files as one dataset. Each file is read by its header and the chunk indexes of the wanted variables.
@@ -68,7 +83,7 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
                 coords.insert(coordinate.name.clone(), read_coord(&opened, coordinate).await?);
             }
         }
-        let source = source_of(&opened, variable).await?;
+        let source = source_of(&opened, variable, options.policy).await?;
         let label = |dim: &String| coords.get(&meta.coordinate(variable, dim)?.name).cloned();
         let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), label(dim)?)));
         let array = DataArray {
@@ -77,7 +92,7 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
             coords: labels.collect(),
             attrs: variable.attrs.clone(),
             grid_mapping: grid_mapping(meta, variable),
-            expr: Arc::new(Expr::Source(Arc::new(source))),
+            expr: Expr::source(source.into()),
         };
         dataset.arrays.insert(variable.name.clone(), array);
     }
@@ -111,14 +126,15 @@ fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
     if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
 }
 
-async fn source_of(opened: &Opened, variable: &Variable) -> Result<Source> {
+async fn source_of(opened: &Opened, variable: &Variable, policy: Policy) -> Result<Source> {
     let refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
+    let decoding = Decoding::under(policy, variable).map_err(|e| named(opened.origin.href(), e))?;
     Ok(Source {
         id: NEXT_SOURCE.fetch_add(1, Ordering::Relaxed),
         origin: opened.origin.clone(),
         variable: variable.clone(),
         refs,
-        decoding: Decoding::of(variable),
+        decoding,
     })
 }
 
@@ -128,13 +144,42 @@ async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
     let attrs = variable.attrs.clone();
     if variable.dtype.is_text() {
         let texts = opened.read_texts(variable, &window).await.map_err(|e| named(opened.origin.href(), e))?;
-        return Ok(Coord { values: vec![f64::NAN; texts.len()], texts, attrs });
+        return Ok(Coord::texts(texts, attrs));
     }
-    let source = source_of(opened, variable).await?;
-    let expr = Arc::new(Expr::Source(Arc::new(source)));
-    let fetched = fetch(std::slice::from_ref(&expr), &window).await?;
-    let values = eval(&expr, &window, &fetched, &mut Scratch::default())?.into_f64();
-    Ok(Coord { values, texts: Vec::new(), attrs })
+    let refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
+    let raw = opened.read(&refs, &window).await.map_err(|e| named(opened.origin.href(), e))?;
+    let rules = Decoding::of(variable);
+    let values = rules.to_f64(&raw);
+    if variable.dtype == outcrop_formats::DType::Int64 && rules.is_identity() {
+        if let Block::Int64(whole) = Block::from_bytes(DType::Int64, &raw) {
+            return Ok(Coord::integers(whole, attrs));
+        }
+    }
+    Ok(Coord::numbers(values, attrs))
+}
+
+/// Opens one variable of many files, and lays them one behind the other along a dimension in the order given. A dimension that the variable
+/// has not is put first. Each file is read by its header; other dimensions must agree in length and labels.
+///
+/// # Errors
+/// As [`open_dataset`] and [`DataArray::concat`]; [`Error::Unsupported`] if a file has more than one variable and none is named.
+pub async fn concat_files(store: &Store, hrefs: &[Href], dim: &str, options: &OpenOptions) -> Result<DataArray> {
+    let arrays: Vec<DataArray> = futures::stream::iter(hrefs)
+        .map(|href| async move {
+            let dataset = open_file(store, href, options).await?;
+            let names: Vec<String> = dataset.arrays.keys().cloned().collect();
+            let [name] = &names[..] else {
+                let why =
+                    format!("it has {}; name one", if names.is_empty() { "none".into() } else { names.join(", ") });
+                return Err(Error::Unsupported { action: "choose a variable of", array: href.to_string(), why });
+            };
+            let array = dataset.array(name)?.clone();
+            if array.dims.iter().any(|have| have == dim) { Ok(array) } else { array.expand_dims(dim) }
+        })
+        .buffered(store.options().concurrency.max(1))
+        .try_collect()
+        .await?;
+    DataArray::concat(&arrays, dim)
 }
 
 fn named(href: &Href, error: outcrop_formats::Error) -> Error {

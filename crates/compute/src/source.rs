@@ -5,11 +5,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outcrop_formats::{ChunkRef, DType, Origin};
-use outcrop_formats::{ChunkRefs, Decoder, Variable, cf::Decoding};
+use outcrop_formats::{ChunkRef, ChunkRefs, Decoder, Origin, Variable, cf::Decoding};
 use outcrop_store::Href;
 
-use crate::{Block, Error, Result};
+use crate::expr::{Expr, cells, lengths, size};
+use crate::strided::{Layout, copy};
+use crate::{Block, DType, Error, Result};
+
+/// Bytes between two chunks of a remote file that are read in vain rather than asked for apart.
+const GAP: u64 = 8 << 10;
+
+/// Decoders that a worker keeps for the next piece; others are made again.
+const KEPT_DECODERS: usize = 16;
 
 /// A variable of an open file.
 #[derive(Debug)]
@@ -19,17 +26,18 @@ pub struct Source {
     pub(crate) origin: Arc<Origin>,
     pub(crate) variable: Variable,
     pub(crate) refs: ChunkRefs,
-    pub(crate) decoding: Decoding,
+    /// How stored values become physical ones; `None` where they are what they are stored as.
+    pub(crate) decoding: Option<Decoding>,
 }
 
 /// Stored bytes of chunks, by source and chunk position.
 pub(crate) type Fetched = HashMap<(usize, Vec<u64>), (ChunkRef, Bytes)>;
 
-/// What a worker keeps between blocks: a decoder and a buffer for each source.
-#[derive(Default)]
+/// What a worker keeps between pieces: some decoders, and a buffer for a chunk.
+#[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    decoders: HashMap<usize, (Decoder, Vec<u8>)>,
-    raw: Vec<u8>,
+    decoders: HashMap<usize, Decoder>,
+    chunk: Vec<u8>,
 }
 
 impl Source {
@@ -48,9 +56,15 @@ impl Source {
         &self.refs
     }
 
-    /// Type of the values once decoded: single precision where CF rules give it, else double.
+    /// Type of the values once decoded, by xarray's rules; half precision becomes single.
     pub fn dtype(&self) -> DType {
-        if self.decoding.result_dtype() == DType::Float32 { DType::Float32 } else { DType::Float64 }
+        let stored = self.decoding.as_ref().map_or(self.variable.dtype, Decoding::result_dtype);
+        DType::of_stored(stored).unwrap_or(DType::Float64)
+    }
+
+    /// True if stored values must be converted, not only taken as they are.
+    fn is_decoded(&self) -> bool {
+        self.decoding.is_some() || self.variable.dtype == outcrop_formats::DType::Float16
     }
 
     /// Positions of the chunks that a window touches, in C order.
@@ -70,13 +84,14 @@ impl Source {
     /// Bytes of the chunks as stored, those of one file in one call.
     pub(crate) async fn fetch(&self, indices: Vec<Vec<u64>>, into: &mut Fetched) -> Result<()> {
         let chunks: Vec<ChunkRef> = indices.iter().map(|index| self.refs.get(index)).collect();
-        let fetched = self.origin.fetch(&chunks, self.chunk_bytes(), 0).await.map_err(|e| self.opened_error(e))?;
+        let gap = if self.href().is_local() { 0 } else { GAP };
+        let fetched = self.origin.fetch(&chunks, self.chunk_bytes(), gap).await.map_err(|e| self.opened_error(e))?;
         into.extend(indices.into_iter().zip(fetched).map(|(index, found)| ((self.id, index), found)));
         Ok(())
     }
 
     /// Bytes of a decoded chunk.
-    fn chunk_bytes(&self) -> u64 {
+    pub(crate) fn chunk_bytes(&self) -> u64 {
         self.refs.grid.chunk.iter().fold(self.variable.dtype.size() as u64, |n, len| n.saturating_mul(*len))
     }
 
@@ -87,18 +102,24 @@ impl Source {
         }
     }
 
-    /// The values of a window, missing ones as NaN.
-    pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Block> {
-        let raw = self.decode_raw(window, fetched, scratch)?;
-        let block = if self.dtype() == DType::Float32 {
-            let mut values = vec![0f32; raw.len() / self.variable.dtype.size()];
-            self.decoding.to_f32(&raw, &mut values);
-            Block::F32(values)
-        } else {
-            Block::F64(self.decoding.to_f64(&raw))
+    /// Physical values of stored ones in native byte order.
+    pub(crate) fn values(&self, raw: &[u8]) -> Block {
+        let decoding;
+        let rules = match &self.decoding {
+            Some(rules) => rules,
+            None if !self.is_decoded() => return Block::from_bytes(self.dtype(), raw),
+            None => {
+                decoding = Decoding::from_attrs(self.variable.dtype, &outcrop_formats::Attrs::default());
+                &decoding
+            }
         };
-        scratch.raw = raw;
-        Ok(block)
+        if self.dtype() == DType::Float32 {
+            let mut values = vec![0f32; raw.len() / self.variable.dtype.size().max(1)];
+            rules.to_f32(raw, &mut values);
+            Block::Float32(values)
+        } else {
+            Block::Float64(rules.to_f64(raw))
+        }
     }
 
     /// Shows the values of a window row by row, in single precision; a few rows at a time are in memory as numbers.
@@ -111,25 +132,20 @@ impl Source {
     ) -> Result<()> {
         /// Values that are turned into numbers together: few enough to stay in the first cache.
         const TOGETHER: usize = 4096;
-        let raw = self.decode_raw(window, fetched, scratch)?;
+        let raw = self.decode(window, fetched, scratch)?;
         let columns = columns.max(1);
         let together = TOGETHER.div_ceil(columns) * columns;
-        let mut values = vec![0f32; together];
         for part in raw.chunks(together * self.variable.dtype.size()) {
-            let values = &mut values[..part.len() / self.variable.dtype.size()];
-            self.decoding.to_f32(part, values);
-            values.chunks_exact(columns).for_each(&mut *show);
+            if let Block::Float32(values) = self.values(part) {
+                values.chunks_exact(columns).for_each(&mut *show);
+            }
         }
-        scratch.raw = raw;
         Ok(())
     }
 
-    /// The elements of a window as stored, in native byte order. The caller gives the buffer back to the scratch.
-    fn decode_raw(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Vec<u8>> {
-        let cells: u64 = window.iter().map(|r| r.end - r.start).product();
-        let cells = usize::try_from(cells).unwrap_or(usize::MAX);
-        let mut raw = std::mem::take(&mut scratch.raw);
-        raw.resize(cells.saturating_mul(self.variable.dtype.size()), 0);
+    /// The elements of a window as stored, in native byte order.
+    pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Vec<u8>> {
+        let mut raw = vec![0; size(cells(window)).saturating_mul(self.variable.dtype.size())];
         let indices = self.chunks_in(window);
         match &indices[..] {
             [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw)?,
@@ -143,7 +159,7 @@ impl Source {
     }
 
     fn decode_chunk(&self, index: &[u64], fetched: &Fetched, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
-        let (decoder, _) = scratch.of(self)?;
+        let decoder = scratch.decoder(self)?;
         let (chunk, bytes) = fetched.get(&(self.id, index.to_vec())).ok_or(Error::Worker)?;
         decoder.decode(chunk, bytes, out).map_err(|e| self.chunk_error(index, e))
     }
@@ -160,49 +176,63 @@ impl Source {
         (fetched, scratch): (&Fetched, &mut Scratch),
         out: &mut [u8],
     ) -> Result<()> {
+        let mut buffer = std::mem::take(&mut scratch.chunk);
+        let shape = lengths(window);
         for index in indices {
-            let (decoder, buffer) = scratch.of(self)?;
-            let (chunk, bytes) = fetched.get(&(self.id, index.clone())).ok_or(Error::Worker)?;
-            decoder.decode(chunk, bytes, buffer).map_err(|e| self.chunk_error(index, e))?;
-            self.copy_part(index, window, buffer, out);
+            if let Some(rows) = self.as_rows(index, window, &shape) {
+                self.decode_chunk(index, fetched, scratch, &mut out[rows])?;
+                continue;
+            }
+            buffer.resize(size(self.chunk_bytes()), 0);
+            self.decode_chunk(index, fetched, scratch, &mut buffer)?;
+            self.copy_part(index, window, &buffer, out);
         }
+        scratch.chunk = buffer;
         Ok(())
     }
 
-    fn copy_part(&self, index: &[u64], window: &[Range<u64>], chunk: &[u8], out: &mut [u8]) {
-        let size = self.variable.dtype.size();
-        let lengths = &self.refs.grid.chunk;
-        let rank = window.len();
-        if rank == 0 {
-            out.copy_from_slice(&chunk[..out.len()]);
-            return;
+    /// The bytes of the window that a chunk fills from end to end, if it lies in it as it is.
+    fn as_rows(&self, index: &[u64], window: &[Range<u64>], shape: &[usize]) -> Option<Range<usize>> {
+        let chunk = &self.refs.grid.chunk;
+        let all = index.iter().zip(chunk).zip(window);
+        let (mut start, mut is_inner) = (0usize, true);
+        for (d, ((at, chunk), range)) in all.enumerate() {
+            let from = at * chunk;
+            if from < range.start || from + chunk > range.end {
+                return None;
+            }
+            start = start * shape[d] + size(from - range.start);
         }
-        let origin: Vec<u64> = index.iter().zip(lengths).map(|(i, c)| i * c).collect();
-        let part: Vec<Range<u64>> = window
-            .iter()
-            .zip(origin.iter().zip(lengths))
-            .map(|(r, (o, c))| r.start.max(*o)..r.end.min(o + c))
-            .collect();
+        // All but the outermost dimension of more than one position must be whole.
+        for d in (0..chunk.len()).rev() {
+            if !is_inner && chunk[d] != 1 {
+                return None;
+            }
+            is_inner = is_inner && size(chunk[d]) == shape[d];
+        }
+        let bytes = self.variable.dtype.size();
+        Some(start * bytes..(start * bytes).checked_add(size(self.chunk_bytes()))?)
+    }
+
+    fn copy_part(&self, index: &[u64], window: &[Range<u64>], chunk: &[u8], out: &mut [u8]) {
+        let bytes = self.variable.dtype.size();
+        let grid = &self.refs.grid.chunk;
+        let origin: Vec<u64> = index.iter().zip(grid).map(|(i, c)| i * c).collect();
+        let part: Vec<Range<u64>> =
+            window.iter().zip(origin.iter().zip(grid)).map(|(r, (o, c))| r.start.max(*o)..r.end.min(o + c)).collect();
         if part.iter().any(Range::is_empty) {
             return;
         }
-        let at = |position: &[u64], from: &dyn Fn(usize) -> u64, len: &dyn Fn(usize) -> u64| {
-            let offset = (0..rank).fold(0, |offset, d| offset * len(d) + (position[d] - from(d)));
-            usize::try_from(offset).unwrap_or(usize::MAX) * size
-        };
-        let row = usize::try_from(part[rank - 1].end - part[rank - 1].start).unwrap_or(0) * size;
-        let mut position: Vec<u64> = part.iter().map(|r| r.start).collect();
-        loop {
-            let from = at(&position, &|d| origin[d], &|d| lengths[d]);
-            let to = at(&position, &|d| window[d].start, &|d| window[d].end - window[d].start);
-            out[to..to + row].copy_from_slice(&chunk[from..from + row]);
-            if !advance(&mut position[..rank - 1], &part) {
-                return;
-            }
-        }
+        // An element is a run of bytes along one more dimension.
+        let with_bytes = |shape: Vec<usize>| [shape, vec![bytes]].concat();
+        let from = Layout::of(&with_bytes(grid.iter().map(|c| size(*c)).collect()))
+            .at(part.iter().zip(&origin).map(|(p, o)| size(p.start - o)));
+        let to =
+            Layout::of(&with_bytes(lengths(window))).at(part.iter().zip(window).map(|(p, w)| size(p.start - w.start)));
+        copy(chunk, &from, out, &to, &with_bytes(lengths(&part)));
     }
 
-    /// Bytes as stored of the largest set of chunks among these windows.
+    /// Bytes as stored of the chunks that a window touches.
     pub(crate) fn stored_in(&self, window: &[Range<u64>]) -> u64 {
         let length = |index: &Vec<u64>| match self.refs.get(index) {
             ChunkRef::Range { length, .. } => length,
@@ -214,34 +244,58 @@ impl Source {
         self.chunks_in(window).iter().map(length).sum()
     }
 
-    /// Bytes that decoding a window takes: the values, as stored and as numbers, and two chunks of scratch.
-    pub(crate) fn decode_bytes(&self, window: &[Range<u64>]) -> u64 {
-        let cells: u64 = window.iter().map(|r| r.end - r.start).product();
-        let size = self.variable.dtype.size() as u64;
-        cells * (size + self.dtype().size() as u64) + 2 * self.chunk_bytes()
+    /// Bytes that decoding takes besides the elements themselves: a chunk that lies across the window, and what its codecs need.
+    pub(crate) fn decode_bytes(&self) -> u64 {
+        let buffers = 1 + u64::from(!self.refs.codecs.is_empty());
+        buffers * self.chunk_bytes()
     }
 }
 
-/// Steps through the outer dimensions of a window in C order; false after the last position.
-fn advance(position: &mut [u64], window: &[Range<u64>]) -> bool {
-    for d in (0..position.len()).rev() {
-        position[d] += 1;
-        if position[d] < window[d].end {
-            return true;
-        }
-        position[d] = window[d].start;
+/// The chunks that windows of some arrays need, by variable; a chunk may be named twice.
+pub(crate) fn wanted(arrays: &[(&Arc<Expr>, &[Range<u64>])]) -> Vec<(Arc<Source>, Vec<Vec<u64>>)> {
+    let mut sources: Vec<(Arc<Source>, Vec<Vec<u64>>)> = Vec::new();
+    for (expr, window) in arrays.iter().filter(|(_, window)| cells(window) > 0) {
+        expr.visit(window, &mut |source, window| {
+            let indices = source.chunks_in(window);
+            match sources.last_mut() {
+                Some((last, have)) if last.id == source.id => have.extend(indices),
+                _ => sources.push((source.clone(), indices)),
+            }
+        });
     }
-    false
+    sources
+}
+
+/// Fetches chunks, each once.
+pub(crate) async fn fetch(sources: Vec<(Arc<Source>, Vec<Vec<u64>>)>) -> Result<Fetched> {
+    let mut each: HashMap<usize, (Arc<Source>, Vec<Vec<u64>>)> = HashMap::new();
+    for (source, indices) in sources {
+        each.entry(source.id).or_insert_with(|| (source, Vec::new())).1.extend(indices);
+    }
+    let fetches = each.into_values().map(|(source, mut indices)| async move {
+        indices.sort_unstable();
+        indices.dedup();
+        let mut fetched = Fetched::new();
+        source.fetch(indices, &mut fetched).await?;
+        Ok::<_, Error>(fetched)
+    });
+    let mut all = Fetched::new();
+    for fetched in futures::future::try_join_all(fetches).await? {
+        all.extend(fetched);
+    }
+    Ok(all)
 }
 
 impl Scratch {
-    fn of(&mut self, source: &Source) -> Result<&mut (Decoder, Vec<u8>)> {
+    fn decoder(&mut self, source: &Source) -> Result<&mut Decoder> {
+        if self.decoders.len() >= KEPT_DECODERS && !self.decoders.contains_key(&source.id) {
+            self.decoders.clear();
+        }
         match self.decoders.entry(source.id) {
             std::collections::hash_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let decoder = Decoder::new(&source.refs).map_err(|e| source.chunk_error(&[], e))?;
-                let buffer = vec![0; decoder.chunk_bytes()];
-                Ok(entry.insert((decoder, buffer)))
+                Ok(entry.insert(decoder))
             }
         }
     }

@@ -29,7 +29,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
     let hrefs: Vec<Href> = ["tmin", "tmax", "dayl"].map(|name| Href::from_path(&file(Path::new(folder), name))).into();
-    let options = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+    let options = OpenOptions::of(&SpringIndex::VARIABLES);
 
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let dataset = runtime.block_on(open_dataset(&store, &hrefs, &options)).unwrap();

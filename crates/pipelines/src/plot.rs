@@ -53,7 +53,7 @@ struct Plane {
 pub fn plot(store: &Store, href: &Href, options: &PlotOptions) -> Result<Drawn> {
     let name = href.as_str();
     let href = if name.ends_with('/') || name.contains(".zarr") { href.as_folder() } else { href.clone() };
-    let wanted = OpenOptions { variables: options.variable.clone().into_iter().collect() };
+    let wanted = OpenOptions { variables: options.variable.clone().into_iter().collect(), ..OpenOptions::default() };
     let dataset = store.wait(open_dataset(store, std::slice::from_ref(&href), &wanted))?;
     // Blocks that overlap, and their times, are not what the array that is cut out of them shows.
     let dims = |attr: &'static str| {

@@ -31,7 +31,7 @@ impl Bench {
 
     fn index(&self, files: &[PathBuf; 3], options: &SpringIndexOptions) -> SpringIndex {
         let hrefs: Vec<Href> = files.iter().map(|file| Href::from_path(file)).collect();
-        let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+        let open = OpenOptions::of(&SpringIndex::VARIABLES);
         let dataset = self.store.wait(open_dataset(&self.store, &hrefs, &open)).unwrap();
         SpringIndex::new(&dataset, options.clone()).unwrap()
     }
@@ -81,14 +81,14 @@ fn golden_inputs_after_coarsening_agree_with_xarray() {
     let Some(folder) = shared_data("golden/e_spring") else { return };
     let bench = Bench::new();
     for (name, file) in SpringIndex::VARIABLES.iter().zip(golden_files(&folder)) {
-        let open = OpenOptions { variables: vec![(*name).to_owned()] };
+        let open = OpenOptions::of(&[name]);
         let dataset = bench.store.wait(open_dataset(&bench.store, &[Href::from_path(&file)], &open)).unwrap();
         let array = dataset.array(name).unwrap();
         let first = array.isel("time", 0..1).unwrap().compute().unwrap().into_f64();
         let key = format!("first_{name}");
         let want: Vec<f64> = npz::<f32>(&folder.join("daymet_want.npz"), &key).iter().map(|v| f64::from(*v)).collect();
         assert_eq!(difference(&first, &want, 0.0, 0.0), None, "{key}");
-        let coarse = array.coarsen(&[("y", 4), ("x", 4)]).unwrap();
+        let coarse = array.coarsen(&[("y", 4), ("x", 4)]).unwrap().mean().unwrap();
         let all = coarse.compute().unwrap().into_f64();
         let shape = coarse.shape();
         let plane = usize::try_from(shape[1] * shape[2]).unwrap();
@@ -215,7 +215,7 @@ fn wrong_parameters_and_units_are_named() {
     let bench = Bench::new();
     let files = write_year(bench.out.path(), (4, 4), Plane::Chunks(1, 4, 4), spring);
     let hrefs: Vec<Href> = files.iter().map(|file| Href::from_path(file)).collect();
-    let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+    let open = OpenOptions::of(&SpringIndex::VARIABLES);
     let mut dataset = bench.store.wait(open_dataset(&bench.store, &hrefs, &open)).unwrap();
     let text = |options: SpringIndexOptions| SpringIndex::new(&dataset, options).unwrap_err().to_string();
     let base = || SpringIndexOptions { plants: PLANTS.to_vec(), ..SpringIndexOptions::default() };
@@ -233,7 +233,7 @@ fn axes_that_are_not_days_of_a_year_are_refused() {
     let bench = Bench::new();
     let files = write_year(bench.out.path(), (4, 4), Plane::Chunks(1, 4, 4), spring);
     let hrefs: Vec<Href> = files.iter().map(|file| Href::from_path(file)).collect();
-    let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+    let open = OpenOptions::of(&SpringIndex::VARIABLES);
     let dataset = bench.store.wait(open_dataset(&bench.store, &hrefs, &open)).unwrap();
     let with = |units: &str, step: f64| {
         let mut dataset = dataset.clone();

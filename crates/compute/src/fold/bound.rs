@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Fold, FoldPlan, RunOptions};
 use crate::memory::{default_allowance, human};
+use crate::plan::{eval_bytes, stored_bytes};
 use crate::{Error, Result};
 
 /// Upper bound of the memory that a run takes for arrays, in bytes.
@@ -42,7 +43,7 @@ impl<F: Fold> FoldPlan<F> {
             let hint = ", or use --coarsen";
             return Err(Error::Memory { need: human(bound.total()), allowed: human(allowed), hint });
         }
-        let threads = threads(options) as u64;
+        let threads = options.thread_count() as u64;
         let ahead = if self.is_remote() { (threads * 2).max(8) } else { threads * 2 };
         let mut grow = |set: fn(&mut Bound), limit: fn(&Bound) -> u64, most: u64| {
             while limit(&bound) < most {
@@ -92,10 +93,8 @@ impl<F: Fold> FoldPlan<F> {
         let window = self.window(column, slab);
         let (mut stored, mut decoded) = (0, 0);
         for input in &self.inputs {
-            input.expr.visit(&window, &mut |source, window| {
-                stored += source.stored_in(window);
-                decoded += source.decode_bytes(window);
-            });
+            stored += stored_bytes(&input.expr, &window);
+            decoded += eval_bytes(&input.expr, &window, 1);
         }
         (stored, decoded)
     }
@@ -104,13 +103,5 @@ impl<F: Fold> FoldPlan<F> {
     pub fn stored_bytes(&self) -> u64 {
         let slabs = (0..self.columns.len()).flat_map(|c| (0..self.slabs.len()).map(move |s| (c, s)));
         slabs.map(|(column, slab)| self.slab_bytes(column, slab).0).sum()
-    }
-}
-
-/// Worker threads that the options ask for.
-pub(crate) fn threads(options: &RunOptions) -> usize {
-    match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-        n => n,
     }
 }

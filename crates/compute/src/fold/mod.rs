@@ -10,9 +10,8 @@ mod threads;
 
 use std::ops::Range;
 
-use outcrop_store::progress::Sink;
-
-use crate::align::{Cuts, UNCUT};
+use crate::expr::cuts::Cuts;
+pub use crate::plan::{EarlyEnd, Executor, RunOptions};
 use crate::{Block, DataArray, Error, Result};
 
 pub use bound::Bound;
@@ -64,44 +63,6 @@ pub trait Fold: Send + Sync {
     fn finish(&self, state: Self::State) -> Self::Output;
 }
 
-/// When a column may end before the last step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EarlyEnd {
-    /// When every cell that has data is settled. Cells without data so far are checked at a few later steps; if one
-    /// has data there the column goes on.
-    #[default]
-    Settled,
-    /// Never: every step is read.
-    Never,
-}
-
-/// Which threads run a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Executor {
-    /// Worker threads, with slabs fetched and decoded ahead.
-    #[default]
-    Threads,
-    /// The calling thread alone, one slab at a time.
-    Serial,
-}
-
-/// How to run a plan.
-#[derive(Debug, Clone, Default)]
-pub struct RunOptions {
-    /// Worker threads; 0 for one per core.
-    pub threads: usize,
-    /// Largest memory of the plan in bytes; 0 for half of what is free.
-    pub memory: u64,
-    /// Which threads.
-    pub executor: Executor,
-    /// When a column may end early.
-    pub early_end: EarlyEnd,
-    /// Where progress goes.
-    pub progress: Sink,
-    /// Set to true to stop the run.
-    pub interrupt: std::sync::Arc<std::sync::atomic::AtomicBool>,
-}
-
 /// A fold over some arrays, cut into columns and slabs.
 #[derive(Debug)]
 pub struct FoldPlan<F> {
@@ -131,7 +92,7 @@ impl<F: Fold> FoldPlan<F> {
         if shape.len() < 2 {
             return Err(refuse(&first.name, "it has fewer than two dimensions"));
         }
-        let cuts = common_cuts(&inputs);
+        let cuts = common_cuts(&inputs, &shape);
         let slabs = cuts[0].pieces(shape[0], 1);
         let longest = slabs.iter().map(|slab| slab.end - slab.start).max().unwrap_or(1);
         let columns = columns(&cuts[1..], &shape[1..], longest);
@@ -185,13 +146,13 @@ impl<F: Fold> FoldPlan<F> {
     }
 }
 
-fn common_cuts(inputs: &[DataArray]) -> Vec<Cuts> {
+fn common_cuts(inputs: &[DataArray], shape: &[u64]) -> Vec<Cuts> {
     let mut all: Option<Vec<Cuts>> = None;
     for input in inputs {
         let cuts = input.expr.cuts();
         all = Some(match all {
             None => cuts,
-            Some(have) => have.iter().zip(&cuts).map(|(a, b)| a.and(*b)).collect(),
+            Some(have) => have.iter().zip(&cuts).zip(shape).map(|((a, b), len)| a.and(b, *len)).collect(),
         });
     }
     all.unwrap_or_default()
@@ -200,9 +161,7 @@ fn common_cuts(inputs: &[DataArray]) -> Vec<Cuts> {
 /// Blocks of the plane: whole chunks, joined along the inner dimensions until a slab of `steps` has [`SLAB_VALUES`].
 fn columns(cuts: &[Cuts], shape: &[u64], steps: u64) -> Vec<Vec<Range<u64>>> {
     let mut join = vec![1u64; shape.len()];
-    let length = |d: usize, join: u64| {
-        if cuts[d] == UNCUT { shape[d] } else { cuts[d].period.saturating_mul(join).min(shape[d]) }
-    };
+    let length = |d: usize, join: u64| cuts[d].longest(shape[d]).saturating_mul(join).min(shape[d]);
     for d in (0..shape.len()).rev() {
         loop {
             let cells: u64 = (0..shape.len()).map(|i| length(i, join[i])).product();

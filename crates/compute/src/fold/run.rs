@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use outcrop_store::progress::{Progress, Unit};
 
 use super::{Bound, EarlyEnd, Executor, Fold, FoldPlan, RunOptions, Step, threads};
-use crate::eval::{eval, fetch};
+use crate::eval::context::Pending;
+use crate::eval::{Context, eval};
 use crate::expr::Expr;
-use crate::source::{Fetched, Scratch};
+use crate::source::Fetched;
 use crate::{Block, Error, Result};
 
 /// Later steps at which cells without data are checked before a column ends early.
@@ -95,13 +96,13 @@ impl<F: Fold> Run<'_, F> {
         &mut self,
         sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let mut scratch = Scratch::default();
+        let mut context = Context::new(&self.exprs, 1, &self.options.interrupt);
         for column in 0..self.plan.columns.len() {
             for slab in 0..self.plan.slabs.len() {
                 self.check_interrupt()?;
                 let window = self.plan.window(column, slab);
                 let fetched = self.wait_fetch(&self.exprs, &window)?;
-                let mapped = map_slab(self.plan, &self.exprs, (column, slab), &fetched, &mut scratch)?;
+                let mapped = map_slab(self.plan, &self.exprs, (column, slab), (fetched, &mut context))?;
                 if matches!(self.apply(column, slab, mapped)?, Next::Column) {
                     break;
                 }
@@ -116,8 +117,8 @@ impl<F: Fold> Run<'_, F> {
     }
 
     fn wait_fetch(&self, exprs: &[Arc<Expr>], window: &[Range<u64>]) -> Result<Fetched> {
-        let source = self.plan.inputs.iter().find_map(|input| input.sources().first().cloned());
-        source.map_or(Ok(Fetched::new()), |source| source.origin.store().wait(fetch(exprs, window)))
+        let context = Context::new(exprs, 1, &self.options.interrupt);
+        context.wait(start(&context, exprs, window))
     }
 
     /// Applies a slab in order.
@@ -158,14 +159,9 @@ impl<F: Fold> Run<'_, F> {
             let plane = self.plan.columns[column].iter().cloned();
             let window: Vec<Range<u64>> = std::iter::once(step..step + 1).chain(plane).collect();
             let fetched = self.wait_fetch(&self.exprs[..1], &window)?;
-            let values = eval(&self.exprs[0], &window, &fetched, &mut Scratch::default())?;
-            let has_data = |cell: &u32| {
-                let cell = *cell as usize;
-                match &values {
-                    Block::F32(v) => !v[cell].is_nan(),
-                    Block::F64(v) => !v[cell].is_nan(),
-                }
-            };
+            let mut context = Context::new(&self.exprs[..1], 1, &self.options.interrupt);
+            let values = context.with(fetched, |own| eval(&self.exprs[0], &window, own))?.into_f64();
+            let has_data = |cell: &u32| values.get(*cell as usize).is_some_and(|value| !value.is_nan());
             if cells.iter().any(has_data) {
                 self.probe_failed = true;
                 return Ok(false);
@@ -189,15 +185,21 @@ impl<F: Fold> Run<'_, F> {
     }
 }
 
+/// Starts to fetch what a window of some arrays needs.
+pub(super) fn start(context: &Context<'_>, exprs: &[Arc<Expr>], window: &[Range<u64>]) -> Pending {
+    let wanted: Vec<(&Arc<Expr>, &[Range<u64>])> = exprs.iter().map(|expr| (expr, window)).collect();
+    context.start(&wanted)
+}
+
 /// Decodes the inputs of a slab and maps them.
 pub(super) fn map_slab<F: Fold>(
     plan: &FoldPlan<F>,
     exprs: &[Arc<Expr>],
     (column, slab): (usize, usize),
-    fetched: &Fetched,
-    scratch: &mut Scratch,
+    (fetched, context): (Fetched, &mut Context<'_>),
 ) -> Result<F::Mapped> {
     let window = plan.window(column, slab);
-    let inputs: Result<Vec<Block>> = exprs.iter().map(|expr| eval(expr, &window, fetched, scratch)).collect();
+    let inputs: Result<Vec<Block>> =
+        context.with(fetched, |own| exprs.iter().map(|expr| eval(expr, &window, own)).collect());
     Ok(plan.fold.map(inputs?, plan.cells(column)))
 }

@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::run::{Column, Next, Run, map_slab};
 use super::{Fold, FoldPlan};
-use crate::eval::fetch;
+use crate::eval::Context;
 use crate::expr::Expr;
-use crate::source::{Fetched, Scratch};
+use crate::source::{Fetched, Source, fetch, wanted};
 use crate::{Error, Result};
 
 /// Share of unsettled cells below which fewer slabs are fetched ahead: what is fetched past an early end is wasted.
@@ -67,14 +67,15 @@ pub(super) fn run<F: Fold, E: From<Error>>(
     let feed =
         Feed { windows: Vec::new(), exprs: run.exprs.clone(), permits: permits.clone(), current: current.clone() };
     let exprs = run.exprs.clone();
+    let own = Context::new(&exprs, 1, &run.options.interrupt);
     std::thread::scope(|scope| {
         let (jobs, queue) = channel::<Job>();
         let (done, results) = channel::<Mapped<F::Mapped>>();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..bound.workers {
             let (queue, done, exprs) = (queue.clone(), done.clone(), exprs.clone());
-            let current = current.clone();
-            scope.spawn(move || work(plan, (&exprs, &current), &queue, &done));
+            let (current, context) = (current.clone(), own.fork());
+            scope.spawn(move || work((plan, context), (&exprs, &current), &queue, &done));
         }
         drop(done);
         let feeder = start_feed(&runtime, plan, feed, jobs);
@@ -113,7 +114,7 @@ async fn feed_column(feed: &Feed, jobs: &Sender<Job>) -> bool {
         }
         let (jobs, exprs, window, place) = (jobs.clone(), feed.exprs.clone(), window.clone(), *place);
         tokio::spawn(async move {
-            let fetched = fetch(&exprs, &window).await;
+            let fetched = fetch(sources_in(&exprs, &window)).await;
             // The receiver is gone when the run has ended.
             let _ = jobs.send(Job { place, fetched, permit });
         });
@@ -121,20 +122,23 @@ async fn feed_column(feed: &Feed, jobs: &Sender<Job>) -> bool {
     true
 }
 
+fn sources_in(exprs: &[Arc<Expr>], window: &[std::ops::Range<u64>]) -> Vec<(Arc<Source>, Vec<Vec<u64>>)> {
+    wanted(&exprs.iter().map(|expr| (expr, window)).collect::<Vec<_>>())
+}
+
 fn work<F: Fold>(
-    plan: &FoldPlan<F>,
+    (plan, mut context): (&FoldPlan<F>, Context<'_>),
     (exprs, current): (&[Arc<Expr>], &AtomicUsize),
     queue: &Mutex<Receiver<Job>>,
     done: &Sender<Mapped<F::Mapped>>,
 ) {
-    let mut scratch = Scratch::default();
     loop {
         let job = queue.lock().ok().and_then(|queue| queue.recv().ok());
         let Some(Job { place, fetched, permit }) = job else { return };
         if current.load(Ordering::Acquire) > place.0 {
             continue;
         }
-        let values = fetched.and_then(|fetched| map_slab(plan, exprs, place, &fetched, &mut scratch));
+        let values = fetched.and_then(|fetched| map_slab(plan, exprs, place, (fetched, &mut context)));
         if done.send(Mapped { place, values, permit }).is_err() {
             return;
         }

@@ -111,7 +111,9 @@ impl Fold for FirstLeaf {
         let Ok([tmin, tmax, dayl]) = <[Block; 3]>::try_from(inputs) else { return Vec::new() };
         let mut out = vec![0.0; tmin.len()];
         match (tmin, tmax, dayl) {
-            (Block::F32(tmin), Block::F32(tmax), Block::F32(dayl)) => days(&tmin, &tmax, &dayl, (cells, &mut out)),
+            (Block::Float32(tmin), Block::Float32(tmax), Block::Float32(dayl)) => {
+                days(&tmin, &tmax, &dayl, (cells, &mut out))
+            }
             (tmin, tmax, dayl) => days(&tmin.into_f64(), &tmax.into_f64(), &dayl.into_f64(), (cells, &mut out)),
         }
         out

@@ -1,6 +1,6 @@
 //! The spring index of a dataset with tmin, tmax and day length: units, coarsening, days, plan and run.
 
-use outcrop_compute::{Coord, DataArray, Dataset, FoldPlan, RunOptions, ScalarOp, fold::Bound, fold::RunReport};
+use outcrop_compute::{Coord, DataArray, Dataset, FoldPlan, RunOptions, fold::Bound, fold::RunReport};
 use outcrop_formats::AttrValue;
 use outcrop_grid::time::CfTime;
 use serde::Serialize;
@@ -247,7 +247,7 @@ fn coarsened(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArra
         return Ok(array.clone());
     }
     let inner: Vec<(&str, u64)> = array.dims.iter().skip(1).map(|dim| (dim.as_str(), options.coarsen)).collect();
-    Ok(array.coarsen(&inner)?)
+    Ok(array.coarsen(&inner)?.mean()?)
 }
 
 fn days(array: &DataArray, options: &SpringIndexOptions) -> Result<DataArray> {
@@ -281,16 +281,16 @@ fn in_formula_units(array: &DataArray, assumed: &mut Vec<String>) -> Result<Data
     let refuse = |want| Error::Units { variable: array.name.clone(), units: units.clone(), want };
     if array.name == "dayl" {
         return match units.as_str() {
-            "" | "s" | "sec" | "second" | "seconds" => Ok(array.scalar(ScalarOp::Divide(3600.0))),
+            "" | "s" | "sec" | "second" | "seconds" => Ok(array.divide(3600.0)?),
             "h" | "hour" | "hours" | "hr" => Ok(array.clone()),
             _ => Err(refuse("seconds or hours")),
         };
     }
-    let to_f = |celsius: DataArray| celsius.scalar(ScalarOp::Multiply(1.8)).scalar(ScalarOp::Add(32.0));
+    let to_f = |celsius: DataArray| -> Result<DataArray> { Ok(celsius.multiply(1.8)?.add(32.0)?) };
     match units.as_str() {
         "" | "degrees c" | "degree c" | "deg c" | "degc" | "c" | "°c" | "celsius" | "degrees_celsius"
-        | "degree_celsius" | "degrees celsius" | "degree celsius" => Ok(to_f(array.clone())),
-        "k" | "kelvin" | "degrees k" => Ok(to_f(array.scalar(ScalarOp::Subtract(273.15)))),
+        | "degree_celsius" | "degrees celsius" | "degree celsius" => to_f(array.clone()),
+        "k" | "kelvin" | "degrees k" => to_f(array.subtract(273.15)?),
         "f" | "degf" | "°f" | "degrees f" | "fahrenheit" | "degrees fahrenheit" | "degrees_fahrenheit" => {
             Ok(array.clone())
         }

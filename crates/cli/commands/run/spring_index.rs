@@ -1,11 +1,10 @@
-//! `outcrop run`.
+//! `outcrop run spring-index`.
 
 use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
 use outcrop_catalog::search;
-use outcrop_compute::fold::{EarlyEnd, Executor};
-use outcrop_compute::{OpenOptions, RunOptions, human, open_dataset, parse_bytes, peak};
+use outcrop_compute::{EarlyEnd, OpenOptions, RunOptions, human, open_dataset, peak};
 use outcrop_formats::zarr::ZarrFormat;
 use outcrop_pipelines::register::{self, Inputs, Registration};
 use outcrop_pipelines::spring_index::{
@@ -14,8 +13,9 @@ use outcrop_pipelines::spring_index::{
 use outcrop_store::Href;
 use serde_json::{Value, json};
 
-use super::{folder, search_options, source};
-use crate::args::{ExecutorName, RunArgs};
+use super::super::{folder, search_options, source};
+use super::run_options;
+use crate::args::SpringIndexArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -28,7 +28,7 @@ pub(crate) struct Computed {
     summaries: Vec<Value>,
 }
 
-pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure> {
+pub(crate) fn run(context: &Context, args: &SpringIndexArgs) -> Result<Outcome, Failure> {
     let mut computed = compute(context, args)?;
     let none_done = computed.summaries.is_empty();
     if none_done
@@ -43,10 +43,10 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure>
         context.wait(register::register(&context.store, &catalog, &done))?;
         context.say(&format!("registered {} items in {catalog}catalog.json", done.len()));
     }
-    if context.json || args.plan {
+    if context.json || args.limits.plan {
         let failed: Vec<&String> = failed.iter().map(|(id, _)| id).collect();
         match summaries.as_slice() {
-            [only] if args.plan && failed.is_empty() => print::json(only),
+            [only] if args.limits.plan && failed.is_empty() => print::json(only),
             _ => print::json(&json!({"items": summaries, "failed": failed})),
         }
     }
@@ -60,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure>
 }
 
 /// Computes the items, one after the other; each that fails is named, unless it is the only one.
-pub(crate) fn compute(context: &Context, args: &RunArgs) -> Result<Computed, Failure> {
+pub(crate) fn compute(context: &Context, args: &SpringIndexArgs) -> Result<Computed, Failure> {
     let job = Job::new(context, args)?;
     let mut computed = Computed { done: Vec::new(), failed: Vec::new(), summaries: Vec::new() };
     let (items, unread) = job.inputs()?;
@@ -93,19 +93,14 @@ pub(crate) fn compute(context: &Context, args: &RunArgs) -> Result<Computed, Fai
 
 struct Job<'a> {
     context: &'a Context,
-    args: &'a RunArgs,
+    args: &'a SpringIndexArgs,
     options: SpringIndexOptions,
     run: RunOptions,
     to: Href,
 }
 
 impl<'a> Job<'a> {
-    fn new(context: &'a Context, args: &'a RunArgs) -> Result<Self, Failure> {
-        let memory = match &args.memory {
-            None => 0,
-            Some(text) => parse_bytes(text)
-                .ok_or_else(|| Failure::usage(format!("`{text}` is not a size"), "write it like 500MB or 2GiB"))?,
-        };
+    fn new(context: &'a Context, args: &'a SpringIndexArgs) -> Result<Self, Failure> {
         if args.end_day < args.start_day {
             let message = format!("--end-day {} is before --start-day {}", args.end_day, args.start_day);
             return Err(Failure::usage(message, "days are counted from 1, both are included"));
@@ -116,17 +111,9 @@ impl<'a> Job<'a> {
             start_day: args.start_day,
             end_day: args.end_day,
         };
-        let executor = match args.executor {
-            ExecutorName::Threads => Executor::Threads,
-            ExecutorName::Serial => Executor::Serial,
-        };
         let run = RunOptions {
-            threads: args.threads,
-            memory,
-            executor,
             early_end: if args.no_early_end { EarlyEnd::Never } else { EarlyEnd::Settled },
-            progress: context.progress.sink(),
-            interrupt: context.interrupt.clone(),
+            ..run_options(context, &args.limits)?
         };
         Ok(Self { context, args, options, run, to: folder(&args.to)? })
     }
@@ -156,10 +143,10 @@ impl<'a> Job<'a> {
         let start = std::time::Instant::now();
         let before = self.context.store.stats();
         let hrefs = item.hrefs_to_open(&SpringIndex::VARIABLES)?;
-        let open = OpenOptions { variables: SpringIndex::VARIABLES.map(str::to_owned).into() };
+        let open = OpenOptions::of(&SpringIndex::VARIABLES);
         let dataset = self.context.wait(open_dataset(&self.context.store, &hrefs, &open))?;
         let index = SpringIndex::new(&dataset, self.options.clone())?;
-        if self.args.plan {
+        if self.args.limits.plan {
             let mut plan = serde_json::to_value(index.summary(&self.run)?)?;
             plan["item"] = json!(item.id);
             return Ok((None, plan));

@@ -1,0 +1,36 @@
+//! `outcrop run`: one file a pipeline.
+
+pub(crate) mod spring_index;
+
+use outcrop_compute::{Executor, RunOptions, parse_bytes};
+
+use crate::args::{ExecutorName, Limits, RunArgs, RunPipeline};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+
+pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure> {
+    match &args.pipeline {
+        RunPipeline::SpringIndex(args) => spring_index::run(context, args),
+    }
+}
+
+/// The limits as the library takes them.
+pub(crate) fn run_options(context: &Context, limits: &Limits) -> Result<RunOptions, Failure> {
+    let memory = match &limits.memory {
+        None => 0,
+        Some(text) => parse_bytes(text)
+            .ok_or_else(|| Failure::usage(format!("`{text}` is not a size"), "write it like 500MB or 2GiB"))?,
+    };
+    let executor = match limits.executor {
+        ExecutorName::Threads => Executor::Threads,
+        ExecutorName::Serial => Executor::Serial,
+    };
+    Ok(RunOptions {
+        threads: limits.threads,
+        memory,
+        executor,
+        progress: context.progress.sink(),
+        interrupt: context.interrupt.clone(),
+        ..RunOptions::default()
+    })
+}

@@ -1,0 +1,89 @@
+//! Runs a plan.
+
+use std::ops::Range;
+
+use outcrop_store::progress::Unit;
+
+use super::{Plan, RunOptions, Sink, Stage};
+use crate::eval::context::Order;
+use crate::eval::{Context, eval};
+use crate::expr::cells;
+use crate::{Block, Error, Result};
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanReport {
+    /// Tasks that were run.
+    pub tasks: u64,
+    /// Tasks that an earlier run had done.
+    pub skipped: u64,
+    /// The memory bound that was kept, in bytes.
+    pub memory_bytes: u64,
+}
+
+impl Plan {
+    /// Runs the plan: each window of the array goes to the sink.
+    ///
+    /// # Errors
+    /// Those of reading and computing, [`Error::Chunk`] among them, and of the sink; [`Error::Interrupted`] after the flag in the options
+    /// was set.
+    pub fn run(&self, options: &RunOptions, sink: &dyn Sink) -> Result<PlanReport> {
+        let mut report = PlanReport { tasks: 0, skipped: 0, memory_bytes: self.memory_bytes() };
+        for stage in &self.stages {
+            match &stage.into {
+                Some(stored) if stored.is_filled() => {}
+                Some(stored) => {
+                    stored.prepare(options.scratch.as_deref())?;
+                    let all = 0..stage.tiling.count();
+                    report.tasks += stage.run(options, all, &|window, block| stored.write(window, &block))?;
+                    stored.set_filled();
+                }
+                None => {
+                    let count = stage.tiling.count();
+                    let mine = options.partition.map_or(0..count, |partition| partition.tasks(count));
+                    let all = mine.end - mine.start;
+                    let open: Vec<u64> = mine.filter(|at| !sink.has(&stage.tiling.window(*at))).collect();
+                    report.skipped = all - open.len() as u64;
+                    report.tasks += stage.run(options, open, &|window, block| sink.write(window, block))?;
+                }
+            }
+        }
+        Ok(report)
+    }
+}
+
+impl Stage {
+    fn run(
+        &self,
+        options: &RunOptions,
+        tasks: impl IntoIterator<Item = u64>,
+        write: &(dyn Fn(&[Range<u64>], Block) -> Result<()> + Sync),
+    ) -> Result<u64> {
+        let tasks: Vec<u64> = tasks.into_iter().collect();
+        let window = |at: usize| self.tiling.window(tasks[at]);
+        let values: u64 = tasks.iter().map(|task| cells(&self.tiling.window(*task))).sum();
+        let bytes = self.expr.dtype.size() as u64;
+        let what = if self.into.is_some() { "store" } else { "compute" };
+        let progress = options.progress.begin(what, Some(values * bytes), Unit::Bytes);
+        let exprs = std::slice::from_ref(&self.expr);
+        let mut context = Context::new(exprs, self.workers, &options.interrupt);
+        let inner = self.threads;
+        context.each(
+            (tasks.len(), Order::Any),
+            |own, at| own.start(&[(&self.expr, &window(at))]),
+            |own, at| {
+                let window = window(at);
+                let outer = std::mem::replace(&mut own.threads, inner);
+                let block = eval(&self.expr, &window, own);
+                own.threads = outer;
+                write(&window, block?)?;
+                Ok(cells(&window))
+            },
+            |_, cells| {
+                progress.advance(cells * bytes);
+                Ok::<_, Error>(())
+            },
+        )?;
+        Ok(tasks.len() as u64)
+    }
+}
