@@ -1,5 +1,13 @@
-//! Golden cases of the reference libraries.
+//! Tests of the compute crate.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "tests"
+)]
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test cannot go on without its data")]
-
+mod field;
+mod operations;
 mod signal;

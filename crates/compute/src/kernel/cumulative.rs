@@ -49,7 +49,7 @@ impl Kernel for Cumulative {
     }
 
     fn work_bytes(&self, cells: u64) -> u64 {
-        cells * 16
+        8 * cells
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

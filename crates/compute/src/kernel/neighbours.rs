@@ -36,7 +36,7 @@ impl Kernel for Differences {
     }
 
     fn work_bytes(&self, cells: u64) -> u64 {
-        32 * cells
+        8 * cells
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -143,8 +143,9 @@ impl Kernel for Stencil {
         Ok(if !stays || dtype == DType::Bool { DType::Float64 } else { dtype })
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
-        8 * cells
+    fn work_bytes(&self, _: u64) -> u64 {
+        // Sums of one row.
+        16 * self.weights.len() as u64
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -28,8 +28,19 @@ pub(crate) struct Meter<'a> {
 
 /// Bytes of the chunks as stored that the evaluation of a window needs at once.
 pub(crate) fn stored_bytes(expr: &Expr, window: &[Range<u64>]) -> u64 {
-    let mut bytes = 0;
-    expr.visit(window, &mut |source, window| bytes += source.stored_in(window));
+    stored_of(&[(expr, window)])
+}
+
+/// As [`stored_bytes`], of windows of several arrays; each chunk once.
+fn stored_of(arrays: &[(&Expr, &[Range<u64>])]) -> u64 {
+    let (mut bytes, mut seen) = (0, HashSet::new());
+    for (expr, window) in arrays {
+        expr.visit(window, &mut |source, window| {
+            if seen.insert((source.id, window.to_vec())) {
+                bytes += source.stored_in(window);
+            }
+        });
+    }
     bytes
 }
 
@@ -48,7 +59,8 @@ impl Meter<'_> {
             peak = peak.max(self.peak(expr, &window).max(result + (self.write)(result)));
         }
         let workers = self.workers as u64;
-        peak.saturating_mul(workers).saturating_add(stored.saturating_mul(in_flight(self.workers, self.ahead) as u64))
+        let coming = (in_flight(self.workers, self.ahead) as u64).min(tiling.count());
+        peak.saturating_mul(workers).saturating_add(stored.saturating_mul(coming))
     }
 
     /// Bytes that the evaluation of a window takes at most, with its result.
@@ -188,7 +200,8 @@ impl Meter<'_> {
         let Some(slab) = longest else { return state };
         let at_once = self.threads.min(slabs.len()) as u64;
         let each = if inner.is_empty() {
-            let stored = stored_bytes(input, slab) * in_flight(self.threads, self.ahead) as u64;
+            let coming = in_flight(self.threads, self.ahead).min(slabs.len()) as u64;
+            let stored = stored_bytes(input, slab) * coming;
             let waiting = if at_once > 1 { bytes(input, slab) * self.ahead as u64 } else { 0 };
             stored + waiting + at_once * self.peak(input, slab)
         } else {
@@ -206,7 +219,8 @@ impl Meter<'_> {
         let slabs = dot_slabs(left, right, rows.end - rows.start, columns.end - columns.start);
         let Some(slab) = slabs.iter().max_by_key(|slab| slab.end - slab.start) else { return result };
         let (a, b) = ([rows.clone(), slab.clone()], [slab.clone(), columns.clone()]);
-        let stored = (stored_bytes(left, &a) + stored_bytes(right, &b)) * in_flight(self.threads, self.ahead) as u64;
+        let coming = in_flight(self.threads, self.ahead).min(slabs.len()) as u64;
+        let stored = stored_of(&[(left, &a), (right, &b)]) * coming;
         let values = bytes(left, &a) + bytes(right, &b);
         let peak = self.peak(left, &a).max(bytes(left, &a) + self.peak(right, &b));
         let at_once = self.threads.min(slabs.len()) as u64;

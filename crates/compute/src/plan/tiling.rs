@@ -9,6 +9,8 @@ use crate::expr::cuts::Cuts;
 
 /// Values of a window up to which small chunks are joined, so that they do not make a task each.
 const WINDOW_VALUES: u64 = 1 << 17;
+/// Memory of a task up to which they are joined.
+const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Windows that cover an array: each piece of a dimension with each of the others.
 #[derive(Debug, Clone)]
@@ -54,7 +56,8 @@ impl Tiling {
         let cuts = expr.cuts();
         let mut along: Vec<Along> = (0..shape.len()).map(|d| begin(&cuts[d], unit.map(|unit| unit[d]))).collect();
         let cost = |along: &[Along]| meter.total(expr, &Self::from(along, shape));
-        grow(&mut along, shape, |grown| cost(grown) <= room);
+        let enough = room.min(WINDOW_BYTES * meter.workers as u64);
+        grow(&mut along, shape, |grown| cost(grown) <= enough);
         loop {
             let need = cost(&along);
             if need <= room {

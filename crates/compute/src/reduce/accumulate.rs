@@ -81,7 +81,8 @@ pub(crate) enum LanesOrNot {
 }
 
 fn counts_values(reduce: &Reduce, dtype: DType) -> bool {
-    dtype.is_float() && reduce.options.missing == Missing::Skip
+    // How many values a group has, only counting tells.
+    (dtype.is_float() && reduce.options.missing == Missing::Skip) || reduce.groups.is_some()
 }
 
 impl State {
@@ -416,6 +417,10 @@ impl OnReal for RowAdder<'_> {
                 }
             }
             Kept::Sums { sums, counts } if counts.is_empty() => T::add_row_plain(row, &mut sums[to]),
+            Kept::Sums { sums, counts } if *missing == Missing::Propagate => {
+                T::add_row_plain(row, &mut sums[to.clone()]);
+                counts[to].iter_mut().for_each(|count| *count += 1.0);
+            }
             Kept::Sums { sums, counts } => T::add_row(row, &mut sums[to.clone()], &mut counts[to]),
             Kept::Whole(sums) => {
                 let product = *kind == Reduction::Prod;
