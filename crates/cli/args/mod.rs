@@ -11,7 +11,7 @@ pub(crate) use catalogs::{
     ValidateArgs,
 };
 pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
-pub(crate) use run::{ExecutorName, Limits, RunArgs, RunPipeline, SpringIndexArgs};
+pub(crate) use run::{ExecutorName, Limits, ProgramArgs, RunArgs, RunPipeline, SpringIndexArgs};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]

@@ -14,6 +14,8 @@ pub(crate) struct RunArgs {
 pub(crate) enum RunPipeline {
     /// First leaf of three plants from tmin, tmax and dayl.
     SpringIndex(SpringIndexArgs),
+    /// Arrays computed as a file of steps says (TOML): the operations of NumPy and xarray by name.
+    Program(ProgramArgs),
 }
 
 /// What a run may take.
@@ -77,4 +79,25 @@ pub(crate) struct SpringIndexArgs {
     /// Register the results as items of a STAC catalog in this folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) catalog: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop run program smooth.toml\n  \
+    outcrop run program smooth.toml --plan --graph smooth.svg\n  \
+    outcrop run program mean.toml --memory 500MB --partition 2/8")]
+pub(crate) struct ProgramArgs {
+    /// File of steps; paths in it are relative to its folder.
+    pub(crate) file: String,
+    /// Draw the steps as a graph: .svg, or .dot for Graphviz.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) graph: Option<String>,
+    /// Write only part I of N of each Zarr; the run that is last puts it in place.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) partition: Option<String>,
+    /// Folder for what is stored between stages and does not fit in memory [default: that of temporary files].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }

@@ -232,16 +232,15 @@ impl Source {
         copy(chunk, &from, out, &to, &with_bytes(lengths(&part)));
     }
 
-    /// Bytes as stored of the chunks that a window touches.
-    pub(crate) fn stored_in(&self, window: &[Range<u64>]) -> u64 {
-        let length = |index: &Vec<u64>| match self.refs.get(index) {
+    /// Bytes of a chunk as it is stored.
+    pub(crate) fn stored_length(&self, index: &[u64]) -> u64 {
+        match self.refs.get(index) {
             ChunkRef::Range { length, .. } => length,
             ChunkRef::Object { range: Some(range), .. } => range.end - range.start,
             // How large an object is, only its store knows; what cannot be compressed is as large as it is decoded.
             ChunkRef::Object { range: None, .. } | ChunkRef::Opaque { .. } => self.chunk_bytes(),
             ChunkRef::Inline(_) | ChunkRef::Fill => 0,
-        };
-        self.chunks_in(window).iter().map(length).sum()
+        }
     }
 
     /// Bytes that decoding takes besides the elements themselves: a chunk that lies across the window, and what its codecs need.

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod basics;
 mod field;
 mod operations;
 mod signal;

@@ -55,6 +55,14 @@ pub enum Error {
         /// What there is.
         why: String,
     },
+    /// A program is not what it should be.
+    #[error("{at}: {why}")]
+    Program {
+        /// Which step or output.
+        at: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A parameter is out of range.
     #[error("`{name}` cannot be {value}: {why}")]
     Parameter {

@@ -2,6 +2,7 @@
 
 mod error;
 pub mod plot;
+pub mod program;
 pub mod register;
 pub mod spring_index;
 

@@ -44,6 +44,43 @@ impl DataArray {
         Ok(array)
     }
 
+    /// The array with a dimension of one position repeated to a length; it has no labels then.
+    ///
+    /// # Errors
+    /// [`Error::NoDim`]; [`Error::Unsupported`] if it has more than one position.
+    pub fn repeated(&self, dim: &str, len: u64) -> Result<Self> {
+        let at = self.dim(dim)?;
+        if self.expr.shape[at] != 1 {
+            return Err(self.refuse("repeat", format!("`{dim}` has {} positions, not one", self.expr.shape[at])));
+        }
+        let one = self.index(dim, 0)?;
+        let dims: Vec<(String, u64)> = self
+            .dims
+            .iter()
+            .cloned()
+            .zip(self.shape())
+            .map(|(d, n)| if d == dim { (d, len) } else { (d, n) })
+            .collect();
+        one.broadcast_to(&dims)
+    }
+
+    /// The array computed in pieces of these lengths; other dimensions are not cut. Nothing is stored, unlike by [`DataArray::rechunk`]: for
+    /// arrays that may be cut anywhere.
+    ///
+    /// # Errors
+    /// [`Error::NoDim`]; [`Error::Unsupported`] for a length of 0.
+    pub fn with_chunks(&self, chunks: &[(&str, u64)]) -> Result<Self> {
+        let mut chunk = self.shape();
+        for (dim, len) in chunks {
+            let at = self.dim(dim)?;
+            if *len == 0 {
+                return Err(self.refuse("cut", format!("a chunk of `{dim}` has at least one position")));
+            }
+            chunk[at] = (*len).min(chunk[at]).max(1);
+        }
+        Ok(self.with_expr(Expr::chunked(self.expr.clone(), chunk)))
+    }
+
     /// The array with these dimensions, in their order and of these lengths: those that it has not repeat its values.
     fn broadcast_to(&self, dims: &[(String, u64)]) -> Result<Self> {
         let own: Vec<&str> =

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use outcrop_formats::Attrs;
 
 use super::DataArray;
-use crate::expr::Expr;
+use crate::expr::build::Operand;
+use crate::expr::{Expr, Node};
 use crate::kernel::{CoarsenBy, KeepsPrecision, Quantile, Rolling, RollingOptions};
 use crate::ops::{BinaryOp, UnaryOp};
 use crate::reduce::{Groups, NO_GROUP, Reduce};
@@ -40,7 +41,8 @@ pub struct Rolled<'a> {
 }
 
 impl DataArray {
-    /// Reduces dimensions, of none all.
+    /// Reduces dimensions, of none all. The sum and the mean of a whole matrix product of finite values ([`Missing::Propagate`]) are computed
+    /// without the product.
     ///
     /// # Errors
     /// [`crate::Error::NoDim`]; [`crate::Error::Unsupported`] of values that cannot be reduced so, of a smallest or largest value of nothing,
@@ -57,6 +59,12 @@ impl DataArray {
         }
         if places && axes.len() > 1 {
             return Err(self.refuse("reduce", "positions are found along one dimension"));
+        }
+        if axes.len() == self.dims.len()
+            && options.missing == Missing::Propagate
+            && let Some(expr) = of_product(&self.expr, kind)
+        {
+            return Ok(self.without(&axes, expr.map_err(|why| self.refuse("reduce", why))?));
         }
         let reduce = Reduce { kind, axes: axes.clone(), options, groups: None };
         let expr = Expr::reduce(self.expr.clone(), reduce).map_err(|why| self.refuse("reduce", why))?;
@@ -237,6 +245,29 @@ impl DataArray {
     fn deviations(&self, dims: &[&str]) -> Result<Self> {
         self.binary(BinaryOp::Subtract, &self.mean(dims)?)
     }
+}
+
+/// The sum or mean of all cells of a matrix product: of `x y` it is the sum over k of the sum of column k of `x` times that of row k of
+/// `y`.
+fn of_product(expr: &Arc<Expr>, kind: Reduction) -> Option<std::result::Result<Arc<Expr>, String>> {
+    let Node::Dot([left, right]) = &expr.node else { return None };
+    if !matches!(kind, Reduction::Sum | Reduction::Mean) || expr.dtype != DType::Float64 {
+        return None;
+    }
+    let options = ReduceOptions { missing: Missing::Propagate, ..ReduceOptions::default() };
+    let sum = |input: &Arc<Expr>, axis| {
+        Expr::reduce(input.clone(), Reduce { kind: Reduction::Sum, axes: vec![axis], options, groups: None })
+    };
+    let cells = (expr.shape[0] as f64) * (expr.shape[1] as f64);
+    let made = || {
+        let products = Expr::binary(BinaryOp::Multiply, Operand::Array(sum(left, 0)?), Operand::Array(sum(right, 1)?))?;
+        let all = sum(&products, 0)?;
+        if kind == Reduction::Sum {
+            return Ok(all);
+        }
+        Expr::binary(BinaryOp::Divide, Operand::Array(all), Operand::Scalar(crate::Scalar::Float(cells)))
+    };
+    Some(made())
 }
 
 impl Coarsen<'_> {

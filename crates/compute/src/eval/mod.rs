@@ -63,6 +63,7 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
             kernel.apply(blocks?, &place).map_err(|why| kernel_error(kernel.as_ref(), why))
         }
         Node::Dot([left, right]) => dot::eval(left, right, window, context),
+        Node::Chunked(input, _) => eval(input, window, context),
         Node::Stored(stored) => stored.read(window),
     }
 }

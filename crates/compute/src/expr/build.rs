@@ -245,6 +245,12 @@ impl Expr {
         Ok(Self::cast(product, if common.is_integer() { DType::Int64 } else { dtype }))
     }
 
+    /// The same, cut at multiples of these lengths.
+    pub(crate) fn chunked(input: Arc<Self>, chunk: Vec<u64>) -> Arc<Self> {
+        let (shape, dtype) = (input.shape.clone(), input.dtype);
+        Arc::new(Self { shape, dtype, node: Node::Chunked(input, chunk) })
+    }
+
     /// Computed once and read in pieces of these lengths.
     pub(crate) fn stored(input: Arc<Self>, chunk: Vec<u64>) -> Arc<Self> {
         let (shape, dtype) = (input.shape.clone(), input.dtype);

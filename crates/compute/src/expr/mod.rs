@@ -56,6 +56,8 @@ pub(crate) enum Node {
     Kernel(Vec<Arc<Expr>>, Arc<dyn Kernel>),
     /// The matrix product of two arrays of two dimensions.
     Dot([Arc<Expr>; 2]),
+    /// The same values, cut elsewhere.
+    Chunked(Arc<Expr>, Vec<u64>),
     /// Computed by an earlier stage of the plan.
     Stored(Arc<Stored>),
 }
@@ -71,6 +73,7 @@ impl Expr {
             | Node::Transpose(input, _)
             | Node::Broadcast(input, _)
             | Node::Coarsen(input, _)
+            | Node::Chunked(input, _)
             | Node::Reduce(input, _) => std::slice::from_ref(input),
             Node::Binary(_, inputs) | Node::Dot(inputs) => inputs,
             Node::Where(inputs) => inputs,
@@ -108,6 +111,7 @@ impl Expr {
             Node::Reduce(input, reduce) => reduce.cuts(&input.cuts()),
             Node::Kernel(inputs, kernel) => kernel_cuts(inputs, kernel.as_ref()),
             Node::Dot([left, right]) => vec![left.cuts()[0].clone(), right.cuts()[1].clone()],
+            Node::Chunked(_, chunk) => chunk.iter().map(|chunk| Cuts::of_chunk(*chunk)).collect(),
             Node::Stored(stored) => stored.cuts(),
         }
     }
@@ -142,7 +146,7 @@ impl Expr {
         match &self.node {
             Node::Source(source) => f(source, window),
             Node::Values(_) | Node::Full(_) | Node::Reduce(..) | Node::Dot(_) | Node::Stored(_) => {}
-            Node::Cast(input) | Node::Unary(_, input) => input.visit(window, f),
+            Node::Cast(input) | Node::Unary(_, input) | Node::Chunked(input, _) => input.visit(window, f),
             Node::Binary(_, inputs) => inputs.iter().for_each(|input| input.visit_unless_full(window, f)),
             Node::Where(inputs) => inputs.iter().for_each(|input| input.visit_unless_full(window, f)),
             Node::Select(input, picks) => {

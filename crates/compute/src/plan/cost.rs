@@ -36,8 +36,11 @@ fn stored_of(arrays: &[(&Expr, &[Range<u64>])]) -> u64 {
     let (mut bytes, mut seen) = (0, HashSet::new());
     for (expr, window) in arrays {
         expr.visit(window, &mut |source, window| {
-            if seen.insert((source.id, window.to_vec())) {
-                bytes += source.stored_in(window);
+            for index in source.chunks_in(window) {
+                let length = source.stored_length(&index);
+                if seen.insert((source.id, index)) {
+                    bytes += length;
+                }
             }
         });
     }
@@ -107,6 +110,7 @@ impl Meter<'_> {
                 most.max(held + kernel.work_bytes(cells(&from)) + result)
             }
             Node::Dot([left, right]) => self.product(left, right, window),
+            Node::Chunked(input, _) => self.peak(input, window),
             Node::Stored(stored) => result + 2 * stored.tile_bytes(),
         }
     }

@@ -4,12 +4,14 @@
 //! its own before.
 
 mod cost;
+mod graph;
 mod options;
 mod run;
 mod sink;
 pub(crate) mod stored;
 mod summary;
 mod tiling;
+mod zarr;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,12 +20,14 @@ use crate::expr::{Expr, Node, cells};
 use crate::memory::{default_allowance, human};
 use crate::{DataArray, Error, Result};
 use cost::Meter;
+pub use graph::{Graph, GraphNode};
 pub use options::{EarlyEnd, Executor, Partition, RunOptions};
 pub use run::PlanReport;
 pub use sink::{MemorySink, Sink};
 use stored::{Place, Stored};
 pub use summary::{PlanStage, PlanSummary};
 use tiling::Tiling;
+pub use zarr::{ZarrSink, ZarrTarget};
 
 pub(crate) use cost::{eval_bytes, stored_bytes};
 

@@ -137,7 +137,7 @@ impl Reads {
                 self.window(right, &[0..right.shape[0], columns.clone()]);
             }
             Node::Stored(_) | Node::Source(_) | Node::Values(_) | Node::Full(_) => {}
-            Node::Cast(input) | Node::Unary(_, input) => self.later(input, window),
+            Node::Cast(input) | Node::Unary(_, input) | Node::Chunked(input, _) => self.later(input, window),
             Node::Binary(_, inputs) => inputs.iter().for_each(|input| self.later(input, window)),
             Node::Where(inputs) => inputs.iter().for_each(|input| self.later(input, window)),
             Node::Select(input, picks) => {

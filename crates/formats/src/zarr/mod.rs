@@ -11,6 +11,7 @@ mod lower;
 mod marker;
 mod metadata;
 mod read;
+mod resume;
 mod shard;
 mod storage;
 mod texts;

@@ -29,21 +29,23 @@ const MAX_CHUNK: u64 = 1 << 28;
 /// - Each array has a completion marker then (`.outcrop.json`), which says which of its chunks were stored.
 /// - Dropped before, it leaves nothing.
 pub struct GroupWriter {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     group: String,
-    format: ZarrFormat,
+    pub(super) format: ZarrFormat,
     attrs: Map<String, Value>,
-    staging: PathBuf,
-    arrays: IndexMap<String, Member>,
+    pub(super) staging: PathBuf,
+    /// What is left when it is dropped goes on in another writer.
+    pub(super) resumes: bool,
+    pub(super) arrays: IndexMap<String, Member>,
 }
 
-struct Member {
+pub(super) struct Member {
     spec: ArraySpec,
     array: Array<dyn WritableStorageTraits>,
     /// Objects along each dimension.
-    counts: Vec<u64>,
+    pub(super) counts: Vec<u64>,
     /// Positions of the objects that are there, in C order: those of fill value alone are not.
-    stored: Mutex<BTreeSet<u64>>,
+    pub(super) stored: Mutex<BTreeSet<u64>>,
 }
 
 impl std::fmt::Debug for GroupWriter {
@@ -82,7 +84,8 @@ impl GroupWriter {
         };
         fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
         let attrs = metadata::attributes(attrs);
-        Ok(Self { root: root.to_owned(), group: group.to_owned(), format, attrs, staging, arrays: IndexMap::new() })
+        let (root, group) = (root.to_owned(), group.to_owned());
+        Ok(Self { root, group, format, attrs, staging, resumes: false, arrays: IndexMap::new() })
     }
 
     /// Adds an array; its chunks are fill value until they are written.
@@ -240,6 +243,9 @@ impl GroupWriter {
     /// # Errors
     /// [`Error::Store`]; the old group then stays.
     pub fn finish(self) -> Result<()> {
+        if self.resumes {
+            self.count_stored()?;
+        }
         self.write_metadata()?;
         flush(&self.staging)?;
         self.write_markers()?;
@@ -322,6 +328,9 @@ impl GroupWriter {
 
 impl Drop for GroupWriter {
     fn drop(&mut self) {
+        if self.resumes {
+            return;
+        }
         // After finish there is nothing left, or the old group.
         let _ = fs::remove_dir_all(&self.staging);
         // A store that was made for this group alone goes with it; one that holds something cannot be removed this way.
