@@ -164,6 +164,9 @@ fn of_others(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(outcrop_catalog::Error::Stac(outcrop_stac::Error::Json { .. })) = error.downcast_ref() {
         return Some("see whether it was copied whole; JSON that is nested more than 128 deep is not read");
     }
+    if let Some(outcrop_pipelines::Error::Program { .. }) = error.downcast_ref() {
+        return Some("docs/reference/program.md lists operations and outputs; examples/programs has whole programs");
+    }
     if let Some(outcrop_server::Error::NotAFolder { .. }) = error.downcast_ref() {
         return Some("name a folder that exists");
     }

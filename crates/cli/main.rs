@@ -1,5 +1,9 @@
 //! The command `outcrop`: parse, call one library function, print, exit code.
 
+/// The system's gives large pieces back at once, and takes them anew page by page: a third of the time of work on large arrays.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod args;
 mod commands;
 mod context;

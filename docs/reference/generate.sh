@@ -14,7 +14,7 @@ trap 'rm -f "$part"' EXIT
 help_of() {
   printf '\n## %s\n\n```text\n' "$1"
   # clap wraps at the width of the terminal; a fixed one gives the same page everywhere.
-  COLUMNS=110 "$outcrop" ${2:+"$2"} --help </dev/null | sed 's/[[:space:]]*$//'
+  COLUMNS=110 "$outcrop" "${@:2}" --help </dev/null | sed 's/[[:space:]]*$//'
   printf '```\n'
 }
 
@@ -49,9 +49,14 @@ they take.
 Errors are written as `error:`, the causes as `because:`, and the next step, where there is a usual one, as `hint:`.
 After a signal the same command goes on where it stopped: whole files are kept, unfinished ones are gone on with.
 HEAD
-  help_of outcrop ""
+  help_of outcrop
   for command in build describe search collections index harvest validate migrate fetch doctor info convert run plot serve demo; do
     help_of "outcrop $command" "$command"
+    if [ "$command" = run ]; then
+      for pipeline in spring-index das heat-index program; do
+        help_of "outcrop run $pipeline" run "$pipeline"
+      done
+    fi
   done
 } >"$part"
 chmod 644 "$part"

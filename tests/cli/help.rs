@@ -35,7 +35,7 @@ fn place() -> Bench {
 #[test]
 fn each_command_has_two_examples_that_work() {
     let bench = place();
-    for command in ["build", "describe", "search", "validate", "info", "convert", "run", "plot"] {
+    for command in ["build", "describe", "search", "validate", "info", "convert", "run", "run spring-index", "plot"] {
         for line in examples(&bench, command) {
             let said = bench.run(&line);
             assert_eq!(said.code, 0, "{line}: {said:?}");
@@ -53,6 +53,10 @@ fn each_command_has_two_examples_that_work() {
     let cut = ending("--cut").replace("daymet", "small");
     let said = bench.run(&cut);
     assert_eq!((said.code, said.err.contains("copied 0 files")), (0, true), "{said:?}");
+    // Their files are not there; other tests run them.
+    for command in ["run das", "run heat-index", "run program"] {
+        examples(&bench, command);
+    }
     examples(&bench, "serve");
     examples(&bench, "demo");
 }

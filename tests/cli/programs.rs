@@ -116,7 +116,9 @@ fn what_is_wrong_in_a_program_is_named() {
         bench.write("p.toml", step(text));
         let said = bench.run("run program p.toml");
         assert_eq!(said.code, 2, "{text}: {said:?}");
-        words.iter().for_each(|word| assert!(said.err.contains(word), "{text}: {}", said.err));
+        for word in words {
+            assert!(said.err.contains(word), "{text}: {}", said.err);
+        }
     }
     bench.write("p.toml", "[[step]\n");
     bench.run("run program p.toml").could_not_run(&["line 1"]);

@@ -5,12 +5,16 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::Selection;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop run spring-index --items local --to first-leaf.zarr --plan\n  \
+    outcrop run program --help")]
 pub(crate) struct RunArgs {
     #[command(subcommand)]
     pub(crate) pipeline: RunPipeline,
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 pub(crate) enum RunPipeline {
     /// First leaf of three plants from tmin, tmax and dayl.
     SpringIndex(SpringIndexArgs),

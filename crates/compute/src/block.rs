@@ -229,6 +229,7 @@ impl Block {
     }
 
     /// Some of the values.
+    #[must_use]
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         fn of<T: Element>(values: &[T], range: std::ops::Range<usize>) -> Block {
             T::block(values[range].to_vec())

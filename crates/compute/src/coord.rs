@@ -47,13 +47,6 @@ impl Coord {
 
     /// The labels of what is taken of the dimension.
     pub(crate) fn picked(&self, pick: &Pick) -> Self {
-        let positions: Vec<usize> = match pick {
-            Pick::Range { start, step, len } => {
-                (0..*len).map(|i| size(start.saturating_add_signed(step * i.cast_signed()))).collect()
-            }
-            Pick::At(at) => vec![size(*at)],
-            Pick::Take(all) => all.iter().map(|at| size(*at)).collect(),
-        };
         fn of<T: Clone>(values: &[T], positions: &[usize]) -> Vec<T> {
             if values.is_empty() {
                 Vec::new()
@@ -61,6 +54,13 @@ impl Coord {
                 positions.iter().filter_map(|at| values.get(*at).cloned()).collect()
             }
         }
+        let positions: Vec<usize> = match pick {
+            Pick::Range { start, step, len } => {
+                (0..*len).map(|i| size(start.saturating_add_signed(step * i.cast_signed()))).collect()
+            }
+            Pick::At(at) => vec![size(*at)],
+            Pick::Take(all) => all.iter().map(|at| size(*at)).collect(),
+        };
         Self {
             values: of(&self.values, &positions),
             whole: of(&self.whole, &positions),

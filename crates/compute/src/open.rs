@@ -150,10 +150,11 @@ async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
     let raw = opened.read(&refs, &window).await.map_err(|e| named(opened.origin.href(), e))?;
     let rules = Decoding::of(variable);
     let values = rules.to_f64(&raw);
-    if variable.dtype == outcrop_formats::DType::Int64 && rules.is_identity() {
-        if let Block::Int64(whole) = Block::from_bytes(DType::Int64, &raw) {
-            return Ok(Coord::integers(whole, attrs));
-        }
+    if variable.dtype == outcrop_formats::DType::Int64
+        && rules.is_identity()
+        && let Block::Int64(whole) = Block::from_bytes(DType::Int64, &raw)
+    {
+        return Ok(Coord::integers(whole, attrs));
     }
     Ok(Coord::numbers(values, attrs))
 }

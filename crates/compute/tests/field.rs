@@ -1,7 +1,5 @@
 //! Small arrays in files and in memory, of any shape, type and chunks.
 
-use std::path::Path;
-
 use ndarray::{ArrayD, IxDyn};
 use outcrop_compute::{Block, Coord, DType, DataArray, Executor, OpenOptions, RunOptions, open_dataset};
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
@@ -44,10 +42,6 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let store = Store::new(StoreOptions::default(), runtime.handle().clone()).unwrap();
         Self { store, folder: tempfile::tempdir().unwrap(), _runtime: runtime, made: 0.into() }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Writes values as a Zarr array of these chunks, with a label for each position, and opens it.

@@ -8,6 +8,9 @@ use super::field::{Bench, Field, Numbers, assert_close, same_bits};
 
 const TYPES: [DType; 6] = [DType::Float32, DType::Float64, DType::Int16, DType::Int32, DType::UInt8, DType::Int64];
 
+/// An operation, and a dense one.
+type Pair = (BinaryOp, fn(f64, f64) -> f64);
+
 /// Runs a check on many random arrays.
 fn each(seed: u64, rank: usize, check: impl Fn(&Field, &mut Numbers)) {
     let bench = Bench::new();
@@ -260,7 +263,7 @@ fn arithmetic_of_arrays_and_numbers() {
     each(6, 3, |field, numbers| {
         let plane: Vec<f64> = field.dense.index_axis(Axis(0), 0).iter().copied().collect();
         let number = f64::from(u8::try_from(1 + numbers.below(9)).unwrap());
-        let pairs: [(BinaryOp, fn(f64, f64) -> f64); 8] = [
+        let pairs: [Pair; 8] = [
             (BinaryOp::Add, |a, b| a + b),
             (BinaryOp::Subtract, |a, b| a - b),
             (BinaryOp::Multiply, |a, b| a * b),

@@ -50,12 +50,12 @@ struct Plane {
 ///
 /// # Errors
 /// [`Error::Parameter`] if it has not two dimensions; those of drawing.
-pub fn picture(array: &DataArray, values: Vec<f64>, title: &str) -> Result<Vec<u8>> {
+pub fn picture(array: &DataArray, values: &[f64], title: &str) -> Result<Vec<u8>> {
     if array.dims.len() != 2 {
         return Err(refuse("to", title, format!("it has the dimensions {}; a map has two", array.dims.join(", "))));
     }
     let options = PlotOptions { title: Some(title.to_owned()), ..PlotOptions::default() };
-    Ok(array_plane(array).draw(&values, &[None, None], &options)?.png)
+    Ok(array_plane(array).draw(values, &[None, None], &options)?.png)
 }
 
 /// Draws a map of a variable. It blocks; call it from outside the runtime.

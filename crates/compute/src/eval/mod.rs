@@ -32,7 +32,7 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
             Ok(source.values(&raw))
         }
         Node::Values(block) => {
-            Ok(copied(block, Layout::of(&lengths_of(&expr.shape)).at(window.iter().map(|r| size(r.start))), window))
+            Ok(copied(block, &Layout::of(&lengths_of(&expr.shape)).at(window.iter().map(|r| size(r.start))), window))
         }
         Node::Full(one) => Ok(Block::repeat(one, lengths(window).iter().product())),
         Node::Cast(_) | Node::Unary(..) | Node::Binary(..) | Node::Where(_) => fuse::eval(expr, window, context),
@@ -41,7 +41,7 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
         Node::Broadcast(input, dims) => {
             let from = narrowed(window, dims);
             let block = eval(input, &from, context)?;
-            Ok(copied(&block, spread(&lengths(&from), dims), window))
+            Ok(copied(&block, &spread(&lengths(&from), dims), window))
         }
         Node::Concat(inputs, axis) => {
             let shape = lengths(window);
@@ -78,10 +78,10 @@ pub(crate) fn lengths_of(shape: &[u64]) -> Vec<usize> {
 }
 
 /// Cells that lie in a layout of a block, as a block of a window in C order.
-fn copied(block: &Block, from: Layout, window: &[Range<u64>]) -> Block {
+fn copied(block: &Block, from: &Layout, window: &[Range<u64>]) -> Block {
     let shape = lengths(window);
     let mut out = Block::zeros(block.dtype(), shape.iter().product());
-    copy_block(block, &from, &mut out, &Layout::of(&shape), &shape);
+    copy_block(block, from, &mut out, &Layout::of(&shape), &shape);
     out
 }
 
@@ -145,7 +145,7 @@ fn transpose(input: &Arc<Expr>, order: &[usize], window: &[Range<u64>], context:
     let block = eval(input, &from, context)?;
     let own = Layout::of(&lengths(&from));
     let layout = Layout { offset: 0, strides: order.iter().map(|d| own.strides[*d]).collect() };
-    Ok(copied(&block, layout, window))
+    Ok(copied(&block, &layout, window))
 }
 
 /// Coarsens the last two dimensions; other dimensions have windows of 1 ([`crate::DataArray::coarsen`]).

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::expr::{Expr, cells, lengths, size};
-use crate::reduce::accumulate::{LanesOrNot, Slab, State};
+use crate::expr::{Expr, Node, cells, lengths, size};
+use crate::reduce::accumulate::{LanesOrNot, Rows, Slab, State};
 use crate::reduce::{NO_GROUP, Reduce};
+use crate::strided::Layout;
 use crate::{Block, Error, Result};
 
 use super::Context;
@@ -67,6 +68,13 @@ fn partial(
         let range = &slabs[at][*axis];
         Slab { pre, n: size(range.end - range.start), post, first: range.start }
     };
+    if let (Node::Values(block), None, []) = (&input.node, &groups, inner)
+        && let Some(rows) = rows_of(&input.shape, window, *axis)
+    {
+        let slab = Slab { pre, n: size(window[*axis].end - window[*axis].start), post, first: window[*axis].start };
+        state.add_rows(block, &rows, slab, None);
+        return Ok(state.without_lanes());
+    }
     if inner.is_empty() {
         context.each(
             (slabs.len(), Order::InOrder),
@@ -90,6 +98,23 @@ fn partial(
         )?;
     }
     Ok(state.without_lanes())
+}
+
+/// Where the values of a window lie in an array in memory, if those behind the dimension lie side by side.
+fn rows_of(shape: &[u64], window: &[Range<u64>], axis: usize) -> Option<Rows> {
+    let layout = Layout::of(&super::lengths_of(shape));
+    let whole = |d: usize| window[d] == (0..shape[d]);
+    if !(axis + 2..shape.len()).all(whole) {
+        return None;
+    }
+    let begin = |d: usize| usize::try_from(layout.strides[d]).ok()?.checked_mul(size(window[d].start));
+    let mut starts = vec![(axis..shape.len()).map(begin).sum::<Option<usize>>()?];
+    for (range, stride) in window.iter().zip(&layout.strides).take(axis) {
+        let stride = usize::try_from(*stride).ok()?;
+        let positions = size(range.start)..size(range.end);
+        starts = starts.iter().flat_map(|start| positions.clone().map(move |at| start + at * stride)).collect();
+    }
+    Some(Rows { starts, step: usize::try_from(layout.strides[axis]).ok()? })
 }
 
 /// Cells before and behind a dimension, where others are reduced already.

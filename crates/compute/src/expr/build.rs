@@ -38,11 +38,9 @@ impl Scalar {
     /// The type that an array of `dtype` and this number have in common.
     fn common(self, dtype: DType) -> DType {
         match self {
-            Self::Bool(_) => dtype,
             Self::Int(_) if dtype == DType::Bool => DType::Int64,
-            Self::Int(_) => dtype,
-            Self::Float(_) if dtype.is_float() || dtype.is_complex() => dtype,
-            Self::Float(_) => DType::Float64,
+            Self::Float(_) if !dtype.is_float() && !dtype.is_complex() => DType::Float64,
+            _ => dtype,
         }
     }
 

@@ -147,8 +147,16 @@ impl Expr {
             Node::Source(source) => f(source, window),
             Node::Values(_) | Node::Full(_) | Node::Reduce(..) | Node::Dot(_) | Node::Stored(_) => {}
             Node::Cast(input) | Node::Unary(_, input) | Node::Chunked(input, _) => input.visit(window, f),
-            Node::Binary(_, inputs) => inputs.iter().for_each(|input| input.visit_unless_full(window, f)),
-            Node::Where(inputs) => inputs.iter().for_each(|input| input.visit_unless_full(window, f)),
+            Node::Binary(_, inputs) => {
+                for input in inputs {
+                    input.visit_unless_full(window, f);
+                }
+            }
+            Node::Where(inputs) => {
+                for input in inputs {
+                    input.visit_unless_full(window, f);
+                }
+            }
             Node::Select(input, picks) => {
                 for spans in products(&spans_of(picks, window)) {
                     let from: Vec<Range<u64>> = spans.iter().map(|span| span.from.clone()).collect();
@@ -165,7 +173,9 @@ impl Expr {
             Node::Coarsen(input, windows) => input.visit(&scaled(window, windows), f),
             Node::Kernel(inputs, kernel) => {
                 let needed = needed(kernel.as_ref(), &inputs[0].shape, window);
-                inputs.iter().for_each(|input| input.visit(&needed, f));
+                for input in inputs {
+                    input.visit(&needed, f);
+                }
             }
         }
     }
@@ -266,12 +276,11 @@ pub(crate) fn narrowed(window: &[Range<u64>], dims: &[Option<usize>]) -> Vec<Ran
     dims.iter().zip(window).filter(|(d, _)| d.is_some()).map(|(_, range)| range.clone()).collect()
 }
 
+/// An input, a window of it, and where that begins.
+pub(crate) type Part<'a> = (&'a Arc<Expr>, Vec<Range<u64>>, u64);
+
 /// Of inputs laid end to end those that a window touches: each with its own window, and where that begins in the window.
-pub(crate) fn parts<'a>(
-    inputs: &'a [Arc<Expr>],
-    axis: usize,
-    window: &[Range<u64>],
-) -> Vec<(&'a Arc<Expr>, Vec<Range<u64>>, u64)> {
+pub(crate) fn parts<'a>(inputs: &'a [Arc<Expr>], axis: usize, window: &[Range<u64>]) -> Vec<Part<'a>> {
     let wanted = &window[axis];
     let (mut start, mut found) = (0, Vec::new());
     for input in inputs {

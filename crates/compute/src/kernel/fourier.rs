@@ -52,15 +52,15 @@ impl Kernel for Fft2 {
         let (rows, columns) = (lengths[lengths.len() - 2], lengths[lengths.len() - 1]);
         match block {
             Block::Float32(values) => real(&values, (rows, columns)),
-            Block::Complex64(values) => complex(values, (rows, columns)),
-            Block::Complex128(values) => complex(values, (rows, columns)),
+            Block::Complex64(values) => Ok(complex(values, (rows, columns))),
+            Block::Complex128(values) => Ok(complex(values, (rows, columns))),
             other => real(&other.into_f64(), (rows, columns)),
         }
     }
 }
 
 /// Of complex numbers: rows, then columns.
-fn complex<T: FftNum>(mut values: Vec<Complex<T>>, (rows, columns): (usize, usize)) -> Result<Block, String>
+fn complex<T: FftNum>(mut values: Vec<Complex<T>>, (rows, columns): (usize, usize)) -> Block
 where
     Complex<T>: Element,
 {
@@ -73,7 +73,7 @@ where
         across.process(&mut turned);
         transpose(&turned, (columns, rows), plane);
     }
-    Ok(Element::block(values))
+    Element::block(values)
 }
 
 /// Of real numbers: half of the columns, the others are their mirror images.

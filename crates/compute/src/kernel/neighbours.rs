@@ -131,8 +131,8 @@ impl Kernel for Stencil {
         let dtype = super::real(inputs)?;
         let width = self.weights.first().map_or(0, Vec::len);
         if self.rank < 2
-            || self.weights.len() % 2 == 0
-            || width % 2 == 0
+            || self.weights.len().is_multiple_of(2)
+            || width.is_multiple_of(2)
             || self.weights.iter().any(|row| row.len() != width)
         {
             return Err("a stencil has an odd number of rows of an odd number of weights, over two dimensions".into());
@@ -209,7 +209,7 @@ impl Stencil {
                         Some(weight) if sums.is_empty() => sums.extend(terms.iter().map(|term| *term * *weight)),
                         None => sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum = *sum + *term),
                         Some(weight) => {
-                            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum = *sum + *term * *weight)
+                            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum = *sum + *term * *weight);
                         }
                     }
                 }

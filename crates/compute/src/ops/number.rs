@@ -155,7 +155,6 @@ macro_rules! unsigned {
     }};
 }
 
-#[expect(clippy::absurd_extreme_comparisons, reason = "unsigned numbers are never negative")]
 mod integers {
     use super::Integer;
     integer!(i8 signed, i16 signed, i32 signed, i64 signed, u8 unsigned, u16 unsigned, u32 unsigned, u64 unsigned);

@@ -103,9 +103,8 @@ impl UnaryOp {
         }
         match (self.class(), piece.dtype()) {
             (Class::Test, dtype) => each_type!(dtype, T => tests::<T>(self, piece.values())),
-            (Class::Part, DType::Complex64) => self.complex::<f32>(piece.values()),
+            (Class::Part | Class::Same, DType::Complex64) => self.complex::<f32>(piece.values()),
             (Class::Part | Class::Same, DType::Complex128) => self.complex::<f64>(piece.values()),
-            (Class::Same, DType::Complex64) => self.complex::<f32>(piece.values()),
             (_, DType::Float32) => self.float::<f32>(piece.values()),
             (_, DType::Float64) => self.float::<f64>(piece.values()),
             (_, dtype) => each_type!(dtype, T => self.whole::<T>(piece)),

@@ -149,9 +149,15 @@ impl Meter<'_> {
                 self.leaves(input, window, leaves);
             }
             Node::Binary(_, inputs) if rows::chain(expr).is_none() => {
-                inputs.iter().for_each(|input| self.leaves(input, window, leaves));
+                for input in inputs {
+                    self.leaves(input, window, leaves);
+                }
             }
-            Node::Where(inputs) => inputs.iter().for_each(|input| self.leaves(input, window, leaves)),
+            Node::Where(inputs) => {
+                for input in inputs {
+                    self.leaves(input, window, leaves);
+                }
+            }
             Node::Source(source) => {
                 let raw = cells(window) * source.variable.dtype.size() as u64;
                 leaves.add(raw + source.decode_bytes(), raw);

@@ -121,6 +121,12 @@ impl Graph {
                 );
             }
         }
+        self.draw_boxes(&place, (wide, high), &mut svg);
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    fn draw_boxes(&self, place: &[(usize, usize)], (wide, high): (usize, usize), svg: &mut String) {
         for (at, node) in self.nodes.iter().enumerate() {
             let (x, y) = place[at];
             let colour = match node.op.as_str() {
@@ -144,8 +150,6 @@ impl Graph {
                 );
             }
         }
-        svg.push_str("</svg>\n");
-        svg
     }
 }
 

@@ -52,13 +52,11 @@ impl Plan {
     }
 }
 
+/// Takes a window and its values.
+type Write<'a> = dyn Fn(&[Range<u64>], Block) -> Result<()> + Sync + 'a;
+
 impl Stage {
-    fn run(
-        &self,
-        options: &RunOptions,
-        tasks: impl IntoIterator<Item = u64>,
-        write: &(dyn Fn(&[Range<u64>], Block) -> Result<()> + Sync),
-    ) -> Result<u64> {
+    fn run(&self, options: &RunOptions, tasks: impl IntoIterator<Item = u64>, write: &Write<'_>) -> Result<u64> {
         let tasks: Vec<u64> = tasks.into_iter().collect();
         let window = |at: usize| self.tiling.window(tasks[at]);
         let values: u64 = tasks.iter().map(|task| cells(&self.tiling.window(*task))).sum();

@@ -138,8 +138,16 @@ impl Reads {
             }
             Node::Stored(_) | Node::Source(_) | Node::Values(_) | Node::Full(_) => {}
             Node::Cast(input) | Node::Unary(_, input) | Node::Chunked(input, _) => self.later(input, window),
-            Node::Binary(_, inputs) => inputs.iter().for_each(|input| self.later(input, window)),
-            Node::Where(inputs) => inputs.iter().for_each(|input| self.later(input, window)),
+            Node::Binary(_, inputs) => {
+                for input in inputs {
+                    self.later(input, window);
+                }
+            }
+            Node::Where(inputs) => {
+                for input in inputs {
+                    self.later(input, window);
+                }
+            }
             Node::Select(input, picks) => {
                 for spans in crate::expr::products(&crate::expr::spans_of(picks, window)) {
                     let from: Vec<_> = spans.iter().map(|span| span.from.clone()).collect();
@@ -156,7 +164,9 @@ impl Reads {
             Node::Coarsen(input, windows) => self.later(input, &crate::expr::scaled(window, windows)),
             Node::Kernel(inputs, kernel) => {
                 let from = crate::expr::needed(kernel.as_ref(), &inputs[0].shape, window);
-                inputs.iter().for_each(|input| self.later(input, &from));
+                for input in inputs {
+                    self.later(input, &from);
+                }
             }
         }
     }

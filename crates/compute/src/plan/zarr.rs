@@ -123,7 +123,7 @@ impl ZarrSink {
     /// Positions of the chunks that a window touches.
     fn chunks_in(&self, window: &[Range<u64>]) -> Vec<Vec<u64>> {
         let along = |(range, chunk): (&Range<u64>, &u64)| -> Vec<u64> {
-            if range.is_empty() { Vec::new() } else { (range.start / chunk..(range.end - 1) / chunk + 1).collect() }
+            if range.is_empty() { Vec::new() } else { (range.start / chunk..=(range.end - 1) / chunk).collect() }
         };
         let each: Vec<Vec<u64>> = window.iter().zip(&self.chunk).map(along).collect();
         crate::expr::products(&each).into_iter().map(|at| at.into_iter().copied().collect()).collect()

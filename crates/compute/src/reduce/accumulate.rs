@@ -6,7 +6,7 @@ use crate::cast::Value;
 use crate::{Block, DType};
 
 /// Cells whose states are worked on together: few enough to stay in the first cache.
-const TOGETHER: usize = 1024;
+const TOGETHER: usize = 8192;
 
 /// A slab of values: `pre` times `n` along the dimension times `post`.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,22 @@ pub(crate) struct Slab {
     pub(crate) post: usize,
     /// Position of the first along the dimension.
     pub(crate) first: u64,
+}
+
+/// Where the values of a slab lie in a block.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// The first value of each position before the dimension.
+    pub(crate) starts: Vec<usize>,
+    /// From one position along the dimension to the next.
+    pub(crate) step: usize,
+}
+
+impl Rows {
+    /// Of a block that holds the slab and nothing else.
+    fn of(slab: Slab) -> Self {
+        Self { starts: (0..slab.pre).map(|pre| pre * slab.n * slab.post).collect(), step: slab.post }
+    }
 }
 
 /// What is kept for each cell.
@@ -95,7 +111,7 @@ impl State {
             );
         let floats = if in_lanes { cells.saturating_mul(LANES) } else { cells };
         let missing = if dtype.is_float() { reduce.options.missing } else { Missing::Propagate };
-        let begin = if reduce.kind == Reduction::Prod { 1 } else { 0 };
+        let begin = i64::from(reduce.kind == Reduction::Prod);
         let kept = match reduce.kind {
             Reduction::Sum | Reduction::Prod if !dtype.is_float() => Kept::Whole(vec![begin; cells]),
             Reduction::Sum | Reduction::Prod | Reduction::Mean => {
@@ -119,9 +135,20 @@ impl State {
 
     /// Puts in a slab; `group` tells the group of its positions out of so many, where there are groups.
     pub(crate) fn add(&mut self, values: &Block, slab: Slab, groups: Option<(&[Option<usize>], usize)>) {
+        self.add_rows(values, &Rows::of(slab), slab, groups);
+    }
+
+    /// As [`State::add`], of values that lie in a larger block.
+    pub(crate) fn add_rows(
+        &mut self,
+        values: &Block,
+        rows: &Rows,
+        slab: Slab,
+        groups: Option<(&[Option<usize>], usize)>,
+    ) {
         self.seen += slab.n as u64;
         if self.in_lanes {
-            each_real(values, RunAdder { state: self, slab });
+            each_real(values, RunAdder { state: self, slab, rows });
             return;
         }
         let per = groups.map_or(1, |(_, count)| count);
@@ -136,7 +163,7 @@ impl State {
                             None => continue,
                         },
                     };
-                    let from = (pre * slab.n + k) * slab.post + cell;
+                    let from = rows.starts[pre] + k * rows.step + cell;
                     let to = (pre * per + group) * slab.post + cell;
                     let at = i64::try_from(slab.first + k as u64).unwrap_or(i64::MAX);
                     self.add_row(values, from..from + len, to..to + len, at);
@@ -165,11 +192,7 @@ impl State {
         let product = self.kind == Reduction::Prod;
         match (&mut self.kept, &other.kept) {
             (Kept::Sums { sums, counts }, Kept::Sums { sums: more, counts: more_counts }) => {
-                if product {
-                    sums[to] *= more[from]
-                } else {
-                    sums[to] += more[from]
-                }
+                sums[to] = if product { sums[to] * more[from] } else { sums[to] + more[from] };
                 if let (Some(count), Some(more)) = (counts.get_mut(to), more_counts.get(from)) {
                     *count += more;
                 }
@@ -315,6 +338,7 @@ fn each_real(block: &Block, work: impl OnReal) {
 struct RunAdder<'a> {
     state: &'a mut State,
     slab: Slab,
+    rows: &'a Rows,
 }
 
 impl OnReal for RunAdder<'_> {
@@ -323,7 +347,8 @@ impl OnReal for RunAdder<'_> {
         let lane = usize::try_from(first % LANES as u64).unwrap_or(0);
         let head = ((LANES - lane) % LANES).min(n);
         for cell in 0..pre {
-            let run = &values[cell * n..(cell + 1) * n];
+            let start = self.rows.starts[cell];
+            let run = &values[start..start + n];
             let lanes = cell * LANES..(cell + 1) * LANES;
             let (before, rest) = run.split_at(head);
             let (whole, after) = rest.as_chunks::<LANES>();
@@ -362,6 +387,9 @@ impl State {
     }
 
     fn add_lanes<T: Summand>(&mut self, run: &[[T; LANES]], to: std::ops::Range<usize>) {
+        fn lane(values: &mut [f64]) -> Option<&mut Lane> {
+            values.as_chunks_mut::<LANES>().0.first_mut()
+        }
         if self.kind == Reduction::Prod {
             for values in run {
                 for (lane, value) in values.iter().enumerate() {
@@ -369,9 +397,6 @@ impl State {
                 }
             }
             return;
-        }
-        fn lane(values: &mut [f64]) -> Option<&mut Lane> {
-            values.as_chunks_mut::<LANES>().0.first_mut()
         }
         match &mut self.kept {
             Kept::Sums { sums, counts } => match (lane(&mut sums[to.clone()]), counts.get_mut(to).and_then(lane)) {
@@ -511,9 +536,9 @@ impl Extreme {
         let cells = best[to..to + row.len()].iter_mut().zip(&mut at[to..to + row.len()]);
         for ((best, at), value) in cells.zip(row) {
             let (best_is_nan, value_is_nan) = (best.is_nan(), value.is_nan());
-            let first = *at < 0 && !(self.skip && value_is_nan);
+            let left_out = self.skip && value_is_nan;
             let stays = !self.skip && best_is_nan && *at >= 0;
-            if first || (!stays && !(self.skip && value_is_nan) && self.is_better(*value, *best)) {
+            if !left_out && (*at < 0 || (!stays && self.is_better(*value, *best))) {
                 (*best, *at) = (*value, k);
             }
         }

@@ -6,7 +6,7 @@ use outcrop_compute::signal::{Band, butter};
 use outcrop_compute::{BinaryOp, DType, DataArray, GroupBy, Missing, ReduceOptions, Reduction, Scalar, UnaryOp};
 use serde_json::Value;
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, named};
 use super::{Step, at};
 use crate::Result;
 
@@ -80,7 +80,7 @@ pub(super) fn apply(step: &Step, p: &Parameters<'_>, arrays: &IndexMap<String, D
         count(2)?;
         array_of(&operands[1])
     };
-    if let Some(op) = p.named::<BinaryOp>(&step.op) {
+    if let Some(op) = named::<BinaryOp>(&step.op) {
         count(2)?;
         return Ok(match (&operands[0], &operands[1]) {
             (Operand::Number(left), Operand::Array(right)) => right.binary_from(*left, op)?,
@@ -111,10 +111,10 @@ pub(super) fn apply(step: &Step, p: &Parameters<'_>, arrays: &IndexMap<String, D
         _ => {}
     }
     count(1)?;
-    if let Some(op) = p.named::<UnaryOp>(&step.op) {
+    if let Some(op) = named::<UnaryOp>(&step.op) {
         return Ok(first.unary(op)?);
     }
-    if let Some(kind) = p.named::<Reduction>(&step.op) {
+    if let Some(kind) = named::<Reduction>(&step.op) {
         return reduced(&first, kind, p);
     }
     of_one(step, p, &first)
@@ -183,7 +183,7 @@ fn of_one(step: &Step, p: &Parameters<'_>, array: &DataArray) -> Result<DataArra
         "quantile" => array.quantile(p.number("q")?, &p.texts("dim")?, missing(p)?)?,
         "coarsen" => {
             let kind = p.text_or("by", "mean")?;
-            let kind = p.named::<Reduction>(kind).ok_or_else(|| p.wrong(format!("there is no reduction `{kind}`")))?;
+            let kind = named::<Reduction>(kind).ok_or_else(|| p.wrong(format!("there is no reduction `{kind}`")))?;
             let windows = array.coarsen(&p.lengths("window")?)?;
             if kind == Reduction::Mean && missing(p)? == Missing::Skip {
                 windows.mean()?
@@ -216,7 +216,7 @@ fn selected(array: &DataArray, p: &Parameters<'_>) -> Result<DataArray> {
 fn rolled(array: &DataArray, p: &Parameters<'_>) -> Result<DataArray> {
     let window = p.whole("window")?;
     let kind = p.text_or("by", "mean")?;
-    let kind = p.named::<Reduction>(kind).ok_or_else(|| p.wrong(format!("there is no reduction `{kind}`")))?;
+    let kind = named::<Reduction>(kind).ok_or_else(|| p.wrong(format!("there is no reduction `{kind}`")))?;
     let mut rolled = array.rolling(p.text("dim")?, window)?.min_periods(p.whole_or("min_periods", window)?);
     if p.is_set("center")? {
         rolled = rolled.centered();
@@ -233,7 +233,7 @@ fn along(step: &Step, p: &Parameters<'_>, array: &DataArray) -> Result<DataArray
         "shift" => array.shift(p.text("dim")?, p.signed("by")?)?,
         "detrend" => {
             let trends = p.texts("type")?;
-            let trend = |name: &&str| p.named::<Trend>(name).ok_or_else(|| p.wrong("`type` is constant or linear"));
+            let trend = |name: &&str| named::<Trend>(name).ok_or_else(|| p.wrong("`type` is constant or linear"));
             let trends: Vec<Trend> = trends.iter().map(trend).collect::<Result<_>>()?;
             let trends = if trends.is_empty() { vec![Trend::Linear] } else { trends };
             array.detrend(p.text("dim")?, &trends, &[])?

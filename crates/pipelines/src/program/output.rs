@@ -152,7 +152,7 @@ impl Output {
         let block = sink.into_block();
         match kind {
             Kind::Csv(path) => put(&path, csv(array, &block).as_bytes())?,
-            Kind::Png(path) => put(&path, &crate::plot::picture(array, block.into_f64(), &self.of)?)?,
+            Kind::Png(path) => put(&path, &crate::plot::picture(array, &block.into_f64(), &self.of)?)?,
             _ => written.values = Some(printed(array, block)),
         }
         Ok(written)

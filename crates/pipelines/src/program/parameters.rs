@@ -108,9 +108,9 @@ impl<'a> Parameters<'a> {
             Some(number) => number.as_f64().map(|number| vec![number]).ok_or_else(wrong),
         }
     }
+}
 
-    /// One of the names that a serialised enum has.
-    pub(super) fn named<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_value(Value::String(name.to_owned())).ok()
-    }
+/// One of the names that a serialised enum has.
+pub(super) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_value(Value::String(name.to_owned())).ok()
 }

@@ -112,7 +112,7 @@ impl Fold for FirstLeaf {
         let mut out = vec![0.0; tmin.len()];
         match (tmin, tmax, dayl) {
             (Block::Float32(tmin), Block::Float32(tmax), Block::Float32(dayl)) => {
-                days(&tmin, &tmax, &dayl, (cells, &mut out))
+                days(&tmin, &tmax, &dayl, (cells, &mut out));
             }
             (tmin, tmax, dayl) => days(&tmin.into_f64(), &tmax.into_f64(), &dayl.into_f64(), (cells, &mut out)),
         }
