@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -210,10 +211,13 @@ fn work<'a, T>(
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((at, pending)) = job else { return };
-        let made = own.check().and_then(|()| {
+        // One that ends without a result would be waited for for ever.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            own.check()?;
             let fetched = own.wait(pending)?;
             own.with(fetched, |own| make(own, at))
-        });
+        }))
+        .unwrap_or(Err(Error::Worker));
         if done.send((at, made)).is_err() {
             return;
         }
