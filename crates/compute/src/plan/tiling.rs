@@ -55,6 +55,9 @@ impl Tiling {
         let mut along: Vec<Along> = (0..shape.len()).map(|d| begin(&cuts[d], unit.map(|unit| unit[d]))).collect();
         let cost = |along: &[Along]| meter.total(expr, &Self::from(along, shape));
         grow(&mut along, shape, |grown| cost(grown) <= room);
+        if crate::eval::rows::chain(expr).is_some() {
+            fill_lanes(&mut along, shape, |grown| cost(grown) <= room);
+        }
         loop {
             let need = cost(&along);
             if need <= room {
@@ -134,6 +137,23 @@ fn grow(along: &mut [Along], shape: &[u64], fits: impl Fn(&[Along]) -> bool) {
             }
             along.clone_from_slice(&grown);
         }
+    }
+}
+
+/// Joins windows of fewer rows than go through a chain together.
+fn fill_lanes(along: &mut [Along], shape: &[u64], fits: impl Fn(&[Along]) -> bool) {
+    let Some(d) = along.len().checked_sub(2) else { return };
+    let rows = (crate::eval::rows::ROWS as u64).min(shape[d]);
+    while along[d].longest(shape[d]) < rows {
+        let mut grown = along.to_vec();
+        match &mut grown[d] {
+            Along::Joined(_, join) => *join = join.saturating_mul(2),
+            Along::Every(step) => *step = step.saturating_mul(2),
+        }
+        if !fits(&grown) {
+            break;
+        }
+        along.clone_from_slice(&grown);
     }
 }
 
