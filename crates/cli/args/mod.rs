@@ -11,7 +11,9 @@ pub(crate) use catalogs::{
     ValidateArgs,
 };
 pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
-pub(crate) use run::{ExecutorName, Limits, ProgramArgs, RunArgs, RunPipeline, SpringIndexArgs};
+pub(crate) use run::{
+    DasArgs, ExecutorName, GapsName, Limits, MedianName, ProgramArgs, RunArgs, RunPipeline, SpringIndexArgs, TrendName,
+};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]

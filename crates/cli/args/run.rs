@@ -14,12 +14,13 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 pub(crate) enum RunPipeline {
     /// First leaf of three plants from tmin, tmax and dayl.
-    SpringIndex(SpringIndexArgs),
+    SpringIndex(Box<SpringIndexArgs>),
+    /// Fibre-optic recordings: trends off, band-pass, fewer samples, common mode off.
+    Das(Box<DasArgs>),
     /// Arrays computed as a file of steps says (TOML): the operations of NumPy and xarray by name.
-    Program(ProgramArgs),
+    Program(Box<ProgramArgs>),
 }
 
 /// What a run may take.
@@ -104,4 +105,125 @@ pub(crate) struct ProgramArgs {
     pub(crate) scratch: Option<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    outcrop run das minutes/*.h5 --to das.zarr\n  \
+    outcrop run das minutes/*.h5 --to das.zarr --band 0.1,10 --every 8 --channels 23000:35000\n  \
+    outcrop run das --items catalog --asset data --to das.zarr --gaps refuse --catalog results\n  \
+    outcrop run das minutes/*.h5 --to das.zarr --plan")]
+pub(crate) struct DasArgs {
+    /// Files of one recording, in any order: HDF5, NetCDF or Zarr with time and distance.
+    #[arg(value_name = "FILE", required_unless_present = "items", conflicts_with = "items")]
+    pub(crate) files: Vec<String>,
+    /// Items instead of files: catalog, collection, item or file of items.
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) items: Option<String>,
+    /// Asset of each item [default: the only one, else `data`].
+    #[arg(long, value_name = "KEY", requires = "items")]
+    pub(crate) asset: Option<String>,
+    /// Zarr store of the result; pictures go beside it.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Variable, where files have several of time and distance.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variable: Option<String>,
+    /// Channels by position, the end not included.
+    #[arg(long, value_name = "A:B", conflicts_with = "distance")]
+    pub(crate) channels: Option<String>,
+    /// Channels by distance in the units of the file, both ends included.
+    #[arg(long, value_name = "A:B", allow_hyphen_values = true)]
+    pub(crate) distance: Option<String>,
+    /// Samples of this time, both ends included: START/END.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<String>,
+    /// What becomes of gaps and overlaps.
+    #[arg(long, value_enum, default_value_t = GapsName::Report)]
+    pub(crate) gaps: GapsName,
+    /// What is subtracted from each channel: constant, linear, both or none.
+    #[arg(long, value_name = "TRENDS", value_enum, value_delimiter = ',', default_value = "constant,linear")]
+    pub(crate) detrend: Vec<TrendName>,
+    /// Frequencies that pass, in Hz [default: 0.025,5].
+    #[arg(long, value_name = "LOW,HIGH", conflicts_with_all = ["lowpass", "highpass"])]
+    pub(crate) band: Option<String>,
+    /// Pass frequencies below this one, in Hz.
+    #[arg(long, value_name = "HZ", conflicts_with = "highpass")]
+    pub(crate) lowpass: Option<f64>,
+    /// Pass frequencies above this one, in Hz.
+    #[arg(long, value_name = "HZ")]
+    pub(crate) highpass: Option<f64>,
+    /// Order of the Butterworth filter, which goes forward and backward.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) order: usize,
+    /// Keep each N-th sample.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+    /// What NaN does to the median of the channels, which is subtracted.
+    #[arg(long, value_enum, default_value_t = MedianName::Propagate)]
+    pub(crate) median: MedianName,
+    /// Do not subtract the median of the channels.
+    #[arg(long, conflicts_with = "median")]
+    pub(crate) no_median: bool,
+    /// Compress the result with Zstandard at this level, 1 to 22; 0 does not.
+    #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=22))]
+    pub(crate) compress: u8,
+    #[command(flatten)]
+    pub(crate) pictures: DasPictures,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    /// Folder for what does not fit in memory [default: that of temporary files].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<String>,
+    /// Register the result as an item of a STAC catalog in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) catalog: Option<String>,
+}
+
+/// The pictures of a recording.
+#[derive(Debug, Args)]
+pub(crate) struct DasPictures {
+    /// First channel of the pictures, by position in the file.
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) from_channel: Option<u64>,
+    /// Last channel of the pictures, included.
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) to_channel: Option<u64>,
+    /// Share of the largest amplitude of the result that is clipped.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.99)]
+    pub(crate) pclip: f64,
+    /// The same of the raw samples.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(crate) raw_pclip: f64,
+    /// Draw no pictures.
+    #[arg(long)]
+    pub(crate) no_images: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GapsName {
+    /// They are named; samples on both sides follow one another.
+    Report,
+    /// They are an error.
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrendName {
+    /// The mean.
+    Constant,
+    /// The line of least squares.
+    Linear,
+    /// Nothing.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MedianName {
+    /// One NaN makes a sample NaN in all channels.
+    Propagate,
+    /// NaN is left out.
+    Skip,
 }

@@ -156,6 +156,13 @@ element!(bool => Bool, i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64);
 element!(u8 => UInt8, u16 => UInt16, u32 => UInt32, u64 => UInt64);
 element!(f32 => Float32, f64 => Float64, Complex<f32> => Complex64, Complex<f64> => Complex128);
 
+impl Default for Block {
+    /// Without values.
+    fn default() -> Self {
+        Self::Bool(Vec::new())
+    }
+}
+
 impl Block {
     /// Number of values.
     pub fn len(&self) -> usize {
@@ -218,6 +225,25 @@ impl Block {
     /// The bytes of the values in native byte order; truth values are 0 and 1.
     pub fn bytes(&self) -> &[u8] {
         each!(self, values => bytemuck::cast_slice(values))
+    }
+
+    /// The bytes of the values in native byte order, to be changed; none of truth values, which have only two.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Bool(_) => &mut [],
+            Self::Int8(values) => bytemuck::cast_slice_mut(values),
+            Self::Int16(values) => bytemuck::cast_slice_mut(values),
+            Self::Int32(values) => bytemuck::cast_slice_mut(values),
+            Self::Int64(values) => bytemuck::cast_slice_mut(values),
+            Self::UInt8(values) => values,
+            Self::UInt16(values) => bytemuck::cast_slice_mut(values),
+            Self::UInt32(values) => bytemuck::cast_slice_mut(values),
+            Self::UInt64(values) => bytemuck::cast_slice_mut(values),
+            Self::Float32(values) => bytemuck::cast_slice_mut(values),
+            Self::Float64(values) => bytemuck::cast_slice_mut(values),
+            Self::Complex64(values) => bytemuck::cast_slice_mut(values),
+            Self::Complex128(values) => bytemuck::cast_slice_mut(values),
+        }
     }
 
     /// The values in double precision; of complex numbers the real part.

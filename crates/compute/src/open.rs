@@ -23,6 +23,9 @@ pub struct OpenOptions {
     pub variables: Vec<String>,
     /// What becomes of missing values, scale and offset.
     pub policy: Policy,
+    /// Positions along the first axis of contiguous data of local files that are read at once at most, for arrays that are computed in small
+    /// pieces; `None` leaves it at 8 MiB.
+    pub contiguous: Option<u64>,
 }
 
 impl OpenOptions {
@@ -35,7 +38,7 @@ impl OpenOptions {
 impl Default for OpenOptions {
     /// All variables, decoded as xarray does.
     fn default() -> Self {
-        Self { variables: Vec::new(), policy: Policy::Scaled }
+        Self { variables: Vec::new(), policy: Policy::Scaled, contiguous: None }
     }
 }
 
@@ -83,7 +86,7 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
                 coords.insert(coordinate.name.clone(), read_coord(&opened, coordinate).await?);
             }
         }
-        let source = source_of(&opened, variable, options.policy).await?;
+        let source = source_of(&opened, variable, options).await?;
         let label = |dim: &String| coords.get(&meta.coordinate(variable, dim)?.name).cloned();
         let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), label(dim)?)));
         let array = DataArray {
@@ -126,9 +129,12 @@ fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
     if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
 }
 
-async fn source_of(opened: &Opened, variable: &Variable, policy: Policy) -> Result<Source> {
-    let refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
-    let decoding = Decoding::under(policy, variable).map_err(|e| named(opened.origin.href(), e))?;
+async fn source_of(opened: &Opened, variable: &Variable, options: &OpenOptions) -> Result<Source> {
+    let mut refs = opened.locate(variable).await.map_err(|e| named(opened.origin.href(), e))?;
+    if let Some(positions) = options.contiguous.filter(|_| opened.origin.href().is_local()) {
+        refs.cut_contiguous(positions);
+    }
+    let decoding = Decoding::under(options.policy, variable).map_err(|e| named(opened.origin.href(), e))?;
     Ok(Source {
         id: NEXT_SOURCE.fetch_add(1, Ordering::Relaxed),
         origin: opened.origin.clone(),
@@ -153,6 +159,13 @@ async fn read_coord(opened: &Opened, variable: &Variable) -> Result<Coord> {
     if variable.dtype == outcrop_formats::DType::Int64
         && rules.is_identity()
         && let Block::Int64(whole) = Block::from_bytes(DType::Int64, &raw)
+    {
+        return Ok(Coord::integers(whole, attrs));
+    }
+    if variable.dtype == outcrop_formats::DType::UInt64
+        && rules.is_identity()
+        && let Block::UInt64(whole) = Block::from_bytes(DType::UInt64, &raw)
+        && let Ok(whole) = whole.into_iter().map(i64::try_from).collect()
     {
         return Ok(Coord::integers(whole, attrs));
     }

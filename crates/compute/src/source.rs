@@ -9,7 +9,7 @@ use outcrop_formats::{ChunkRef, ChunkRefs, Decoder, Origin, Variable, cf::Decodi
 use outcrop_store::Href;
 
 use crate::expr::{Expr, cells, lengths, size};
-use crate::strided::{Layout, copy};
+use crate::strided::{Layout, copy, signed};
 use crate::{Block, DType, Error, Result};
 
 /// Bytes between two chunks of a remote file that are read in vain rather than asked for apart.
@@ -146,12 +146,67 @@ impl Source {
     /// The elements of a window as stored, in native byte order.
     pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Vec<u8>> {
         let mut raw = vec![0; size(cells(window)).saturating_mul(self.variable.dtype.size())];
+        self.decode_into(window, (fetched, scratch), &mut raw)?;
+        Ok(raw)
+    }
+
+    fn decode_into(
+        &self,
+        window: &[Range<u64>],
+        (fetched, scratch): (&Fetched, &mut Scratch),
+        raw: &mut [u8],
+    ) -> Result<()> {
         let indices = self.chunks_in(window);
         match &indices[..] {
-            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw)?,
-            _ => self.assemble(&indices, window, (fetched, scratch), &mut raw)?,
+            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, raw),
+            _ => self.assemble(&indices, window, (fetched, scratch), raw),
         }
-        Ok(raw)
+    }
+
+    /// Physical values of a window. Those that are stored as they are, are decoded where they stay.
+    pub(crate) fn decode_values(
+        &self,
+        window: &[Range<u64>],
+        fetched: &Fetched,
+        scratch: &mut Scratch,
+    ) -> Result<Block> {
+        if self.is_decoded() || self.dtype() == DType::Bool {
+            return Ok(self.values(&self.decode(window, fetched, scratch)?));
+        }
+        let mut block = Block::zeros(self.dtype(), size(cells(window)));
+        self.decode_into(window, (fetched, scratch), block.bytes_mut())?;
+        Ok(block)
+    }
+
+    /// Copies a window that is one chunk without codecs to a place in a larger block, as its bytes are; false, and nothing done, if it is not.
+    pub(crate) fn copy_plain(
+        &self,
+        window: &[Range<u64>],
+        fetched: &Fetched,
+        out: &mut Block,
+        to: &Layout,
+    ) -> Result<bool> {
+        let is_plain = !self.is_decoded() && self.refs.codecs.is_empty() && self.refs.byte_order.is_native();
+        if !is_plain || self.dtype() == DType::Bool || out.dtype() != self.dtype() || !self.is_whole_chunk(window) {
+            return Ok(false);
+        }
+        let index: Vec<u64> =
+            window.iter().zip(&self.refs.grid.chunk).map(|(range, chunk)| range.start / chunk).collect();
+        let (chunk, bytes) = fetched.get(&(self.id, index)).ok_or(Error::Worker)?;
+        if !matches!(chunk, ChunkRef::Range { filter_mask: 0, .. }) || bytes.len() as u64 != self.chunk_bytes() {
+            return Ok(false);
+        }
+        let part = self.with_bytes(lengths(window));
+        let size = signed(self.variable.dtype.size());
+        let strides = to.strides.iter().map(|stride| stride * size).chain([1]).collect();
+        let to = Layout { offset: to.offset * size, strides };
+        copy(bytes, &Layout::of(&part), out.bytes_mut(), &to, &part);
+        Ok(true)
+    }
+
+    /// A shape in bytes: an element is a run of them along one more dimension.
+    fn with_bytes(&self, shape: Vec<usize>) -> Vec<usize> {
+        [shape, vec![self.variable.dtype.size()]].concat()
     }
 
     fn is_whole_chunk(&self, window: &[Range<u64>]) -> bool {
@@ -215,7 +270,6 @@ impl Source {
     }
 
     fn copy_part(&self, index: &[u64], window: &[Range<u64>], chunk: &[u8], out: &mut [u8]) {
-        let bytes = self.variable.dtype.size();
         let grid = &self.refs.grid.chunk;
         let origin: Vec<u64> = index.iter().zip(grid).map(|(i, c)| i * c).collect();
         let part: Vec<Range<u64>> =
@@ -223,8 +277,7 @@ impl Source {
         if part.iter().any(Range::is_empty) {
             return;
         }
-        // An element is a run of bytes along one more dimension.
-        let with_bytes = |shape: Vec<usize>| [shape, vec![bytes]].concat();
+        let with_bytes = |shape: Vec<usize>| self.with_bytes(shape);
         let from = Layout::of(&with_bytes(grid.iter().map(|c| size(*c)).collect()))
             .at(part.iter().zip(&origin).map(|(p, o)| size(p.start - o)));
         let to =

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use outcrop_compute::signal::{Band, SignalError, Sos, butter, detrend, remove_mean, remove_median};
+use outcrop_compute::signal::{
+    Band, Removed, SignalError, Sos, Workspace, butter, detrend, remove_mean, remove_median,
+};
 use outcrop_formats::Opened;
 use outcrop_formats::place::numbers;
 use outcrop_store::{Href, Store, StoreOptions};
@@ -165,4 +167,46 @@ fn the_chain_on_minute_files_is_that_of_the_workflow() {
         let got: Vec<f64> = gathered.iter().map(|value| f64::from(*value)).collect();
         agree("chain", &got, &array(folder, &case["expect"], "processed_f64").0, &tol);
     });
+}
+
+/// Traces of whole numbers that fit 16 bits, with a trend.
+fn trended(count: usize, length: usize) -> Vec<i16> {
+    let at = |trace: usize, at: usize| (at * at * 31 + trace * 7919 + at * trace) % 4001 + trace * 20 + at / 3;
+    (0..count).flat_map(|trace| (0..length).map(move |sample| i16::try_from(at(trace, sample)).unwrap())).collect()
+}
+
+#[test]
+fn one_pass_is_trends_then_filter() {
+    let (count, length, every) = (21, 1000, 3);
+    let sos = butter(4, Band::Pass(0.5, 10.0), 100.0).unwrap();
+    let raw = trended(count, length);
+    for removed in [Removed::Nothing, Removed::Mean, Removed::Line] {
+        let mut traces: Vec<f64> = raw.iter().map(|value| f64::from(*value)).collect();
+        for trace in traces.chunks_mut(length) {
+            match removed {
+                Removed::Nothing => {}
+                Removed::Mean => remove_mean(trace),
+                Removed::Line => {
+                    remove_mean(trace);
+                    detrend(trace, &[]).unwrap();
+                }
+            }
+        }
+        let want = sos.filtfilt(&traces, length, every).unwrap();
+        let (mut got, mut narrow) = (Vec::<f64>::new(), Vec::<f32>::new());
+        let mut work = Workspace::default();
+        sos.condition_into((&raw[..], length), (removed, every), &mut got, &mut work).unwrap();
+        sos.condition_into((&raw[..], length), (removed, every), &mut narrow, &mut work).unwrap();
+        let most = want.iter().fold(0f64, |most, value| most.max(value.abs()));
+        assert_eq!(difference(&got, &want, 0.0, 1e-12 * most), None, "{removed:?}");
+        let rounded =
+            got.iter().zip(&narrow).all(|(wide, narrow)| (wide - f64::from(*narrow)).abs() <= 6e-8 * wide.abs());
+        assert!(rounded && narrow.len() == count * length.div_ceil(every));
+        // The type of the samples changes nothing, nor do neighbours.
+        let single: Vec<f32> = raw.iter().map(|value| f32::from(*value)).collect();
+        let mut other = Vec::<f64>::new();
+        sos.condition_into((&single[5 * length..6 * length], length), (removed, every), &mut other, &mut work).unwrap();
+        let kept = length.div_ceil(every);
+        assert!(other.iter().zip(&got[5 * kept..]).all(|(a, b)| a.to_bits() == b.to_bits()));
+    }
 }

@@ -88,6 +88,17 @@ impl ChunkRefs {
         stored(&self.codecs, decoded)
     }
 
+    /// Cuts contiguous data into virtual chunks of no more than so many positions along the first axis; other data keep their chunks. Small
+    /// pieces of it can be read then without those around them.
+    pub fn cut_contiguous(&mut self, positions: u64) {
+        if matches!(self.table, Table::Rows { .. })
+            && self.codecs.is_empty()
+            && let Some(first) = self.grid.chunk.first_mut()
+        {
+            *first = (*first).min(positions.max(1));
+        }
+    }
+
     /// First byte and stride of contiguous data.
     pub(crate) fn rows(&self) -> Option<(u64, u64)> {
         match self.table {

@@ -104,6 +104,11 @@ impl CfTime {
         self.calendar
     }
 
+    /// Seconds of one unit.
+    pub fn unit_seconds(&self) -> f64 {
+        self.unit_s
+    }
+
     /// The date of a value of the axis; `None` for NaN and values beyond ten million years.
     #[expect(clippy::cast_possible_truncation, reason = "bounded before")]
     pub fn decode(&self, value: f64) -> Option<Stamp> {

@@ -73,6 +73,24 @@ pub enum Error {
         /// What is allowed.
         why: String,
     },
+    /// Files cannot follow one another.
+    #[error("`{left}` and `{right}` cannot follow one another: {why}")]
+    Differ {
+        /// One file.
+        left: String,
+        /// The other.
+        right: String,
+        /// What differs.
+        why: String,
+    },
+    /// A recording has gaps, and was to have none.
+    #[error("the recording has {count} gaps or overlaps; {first}")]
+    Gaps {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
     /// An input has other units than the formula needs.
     #[error("`{variable}` is in `{units}`; the spring index needs {want}")]
     Units {

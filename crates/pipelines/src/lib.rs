@@ -1,5 +1,6 @@
 //! Domain formulas, each a function from datasets to datasets.
 
+pub mod das;
 mod error;
 pub mod plot;
 pub mod program;

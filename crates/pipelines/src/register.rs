@@ -62,6 +62,25 @@ impl Inputs {
         Ok(files.into_iter().map(|file| reference(&file).unwrap_or(file)).collect())
     }
 
+    /// What to open for one asset: of this key, else the only one, else `data`.
+    ///
+    /// # Errors
+    /// As [`Inputs::hrefs`].
+    pub fn only_to_open(&self, key: Option<&str>) -> Result<Href> {
+        let key = match (key, &self.assets[..]) {
+            (Some(key), _) => key,
+            (None, [(only, _)]) => only,
+            (None, _) => "data",
+        };
+        let missing = || Error::NoAsset { item: self.id.clone(), key: key.to_owned(), have: "none".into() };
+        self.hrefs_to_open(&[key])?.into_iter().next().ok_or_else(missing)
+    }
+
+    /// A field of the item.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.body.get(name)
+    }
+
     /// The files of these assets, each once.
     ///
     /// # Errors
@@ -170,6 +189,14 @@ impl Registration {
 /// # Errors
 /// [`Error::Stac`] if the catalog that is there cannot be read, or the new one cannot be written.
 pub async fn register(store: &Store, catalog: &Href, results: &[Registration]) -> Result<()> {
+    register_items(store, catalog, results.iter().map(Registration::body).collect()).await
+}
+
+/// As [`register`], of items as they are.
+///
+/// # Errors
+/// As there.
+pub async fn register_items(store: &Store, catalog: &Href, results: Vec<Body>) -> Result<()> {
     let mut root = json!({
         "type": "Catalog", "id": "results", "stac_version": "1.1.0",
         "description": "Results computed by outcrop, with links to what they were made from", "links": [],
@@ -187,8 +214,8 @@ pub async fn register(store: &Store, catalog: &Href, results: &[Registration]) -
         }
     }
     let id_of = |body: &Body| body.get("id").and_then(Value::as_str).map(str::to_owned);
-    items.retain(|item| results.iter().all(|result| id_of(item).is_none_or(|id| id != result.id())));
-    items.extend(results.iter().map(Registration::body));
+    items.retain(|item| results.iter().all(|result| id_of(item).is_none_or(|id| id_of(result) != Some(id))));
+    items.extend(results);
     let root = root.as_object().cloned().unwrap_or_default();
     let options = WriteOptions { published: Published::SelfContained, ..WriteOptions::new(catalog.clone()) };
     let mut tree = TreeWriter::new(root, options)?;

@@ -1,5 +1,6 @@
 //! `outcrop run`: one file a pipeline.
 
+mod das;
 mod program;
 pub(crate) mod spring_index;
 
@@ -12,6 +13,7 @@ use crate::failure::{Failure, Outcome};
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure> {
     match &args.pipeline {
         RunPipeline::SpringIndex(args) => spring_index::run(context, args),
+        RunPipeline::Das(args) => das::run(context, args),
         RunPipeline::Program(args) => program::run(context, args),
     }
 }

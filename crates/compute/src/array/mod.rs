@@ -192,6 +192,11 @@ impl DataArray {
         self.expr.cuts().iter().zip(&self.expr.shape).map(|(cuts, len)| cuts.longest(*len)).collect()
     }
 
+    /// Bytes of the chunks that the array is made of, as stored and each once.
+    pub fn stored_bytes(&self) -> u64 {
+        crate::plan::stored_bytes(&self.expr, &whole(&self.expr.shape))
+    }
+
     /// Checks that two arrays lie on the same cells.
     ///
     /// # Errors

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{DataArray, Other};
 use crate::expr::Expr;
 use crate::kernel::{
-    Cumulative, CumulativeOp, Detrend, Differences, Fft2, FiltFilt, Kernel, RemoveMedian, Stencil, Trend,
+    Condition, Cumulative, CumulativeOp, Detrend, Differences, Fft2, FiltFilt, Kernel, RemoveMedian, Stencil, Trend,
 };
 use crate::ops::BinaryOp;
-use crate::signal::Sos;
+use crate::signal::{Removed, Sos};
 use crate::{Block, DType, Missing, Result, Scalar};
 
 impl DataArray {
@@ -120,8 +120,27 @@ impl DataArray {
     /// [`crate::Error::NoDim`]; [`crate::Error::Unsupported`] of complex numbers and of traces that are too short for the filter.
     pub fn sosfiltfilt(&self, dim: &str, sos: &Sos, every: u64) -> Result<Self> {
         let every = every.max(1);
-        let mut filtered = self
+        let filtered = self
             .along(dim, |array| array.kernel("filter", FiltFilt { sos: sos.clone(), every, shape: array.shape() }))?;
+        self.with_each_label(filtered, dim, every)
+    }
+
+    /// As [`DataArray::detrend`] and [`DataArray::sosfiltfilt`] in one pass over the samples, which is faster; the result has single
+    /// precision, to which it is rounded at the end.
+    ///
+    /// # Errors
+    /// As [`DataArray::sosfiltfilt`].
+    pub fn condition(&self, dim: &str, removed: Removed, sos: &Sos, every: u64) -> Result<Self> {
+        let every = every.max(1);
+        let conditioned = self.along(dim, |array| {
+            let filter = FiltFilt { sos: sos.clone(), every, shape: array.shape() };
+            array.kernel("filter", Condition { removed, filter })
+        })?;
+        self.with_each_label(conditioned, dim, every)
+    }
+
+    /// A result that has each `every`-th position of a dimension of this array, with the labels of those.
+    fn with_each_label(&self, mut filtered: Self, dim: &str, every: u64) -> Result<Self> {
         let len = self.expr.shape[self.dim(dim)?];
         if let Some(coord) = filtered.coords.get_mut(dim) {
             let step = i64::try_from(every).unwrap_or(i64::MAX);

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::coarsen::Means;
 use crate::expr::Expr;
 use crate::source::{Fetched, Scratch, Source, fetch, wanted as wanted_of};
+use crate::strided::Layout;
 use crate::{Block, Error, Result};
 
 /// Slabs of remote files that are fetched ahead of the one at hand.
@@ -82,6 +83,21 @@ impl<'a> Context<'a> {
 
     pub(crate) fn decode(&mut self, source: &Source, window: &[Range<u64>]) -> Result<Vec<u8>> {
         source.decode(window, &self.fetched, &mut self.scratch)
+    }
+
+    /// As [`Source::copy_plain`].
+    pub(crate) fn copy_plain(
+        &self,
+        source: &Source,
+        window: &[Range<u64>],
+        out: &mut Block,
+        to: &Layout,
+    ) -> Result<bool> {
+        source.copy_plain(window, &self.fetched, out, to)
+    }
+
+    pub(crate) fn decode_values(&mut self, source: &Source, window: &[Range<u64>]) -> Result<Block> {
+        source.decode_values(window, &self.fetched, &mut self.scratch)
     }
 
     /// Coarsens a source while it is decoded: its values are never in memory together.

@@ -27,10 +27,7 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
         return rows::eval(&chain, window, context);
     }
     match &expr.node {
-        Node::Source(source) => {
-            let raw = context.decode(source, window)?;
-            Ok(source.values(&raw))
-        }
+        Node::Source(source) => context.decode_values(source, window),
         Node::Values(block) => {
             Ok(copied(block, &Layout::of(&lengths_of(&expr.shape)).at(window.iter().map(|r| size(r.start))), window))
         }
@@ -47,10 +44,16 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
             let shape = lengths(window);
             let mut out = Block::zeros(expr.dtype, shape.iter().product());
             for (input, from, to) in parts(inputs, *axis, window) {
+                let place = (0..shape.len()).map(|d| if d == *axis { size(to) } else { 0 });
+                let to = Layout::of(&shape).at(place);
+                if let Node::Source(source) = &input.node
+                    && context.copy_plain(source, &from, &mut out, &to)?
+                {
+                    continue;
+                }
                 let block = eval(input, &from, context)?;
                 let part = lengths(&from);
-                let place = (0..shape.len()).map(|d| if d == *axis { size(to) } else { 0 });
-                copy_block(&block, &Layout::of(&part), &mut out, &Layout::of(&shape).at(place), &part);
+                copy_block(&block, &Layout::of(&part), &mut out, &to, &part);
             }
             Ok(out)
         }

@@ -76,21 +76,29 @@ pub(crate) fn base_window(chain: &Chain<'_>, window: &[Range<u64>]) -> Vec<Range
 
 pub(super) fn eval(chain: &Chain<'_>, window: &[Range<u64>], context: &mut Context<'_>) -> Result<Block> {
     let from = base_window(chain, window);
-    let block = super::eval(chain.base, &from, context)?;
+    let mut block = super::eval(chain.base, &from, context)?;
     let Some(result) = chain.steps.last() else { return Ok(block) };
     let width = size(chain.base.shape.last().copied().unwrap_or(1));
     let rows: usize = lengths(window).iter().rev().skip(1).product();
     let wanted = window.last().cloned().unwrap_or(0..1);
     let (full, part) = (size(result.shape.last().copied().unwrap_or(1)), size(wanted.end - wanted.start));
-    let mut out = Block::with_capacity(result.dtype, rows * part);
+    let first = first_row(window);
+    let mut out = Block::with_capacity(result.dtype, if rows > ROWS { rows * part } else { 0 });
     for start in (0..rows).step_by(ROWS) {
         context.check()?;
         let count = ROWS.min(rows - start);
-        let mut values = block.slice(start * width..(start + count) * width);
+        let mut values = if count == rows {
+            std::mem::take(&mut block)
+        } else {
+            block.slice(start * width..(start + count) * width)
+        };
+        let place = first + start as u64;
         for step in &chain.steps {
-            values = apply(step, values, count)?;
+            values = apply(step, values, place..place + count as u64)?;
         }
-        if part == full {
+        if part == full && count == rows {
+            out = values;
+        } else if part == full {
             out.extend(&values);
         } else {
             let mut cut = Block::zeros(result.dtype, count * part);
@@ -102,8 +110,18 @@ pub(super) fn eval(chain: &Chain<'_>, window: &[Range<u64>], context: &mut Conte
     Ok(out)
 }
 
+/// The number of the first row of a window, counted along the dimension before the last; 0 where rows of several dimensions follow one
+/// another.
+fn first_row(window: &[Range<u64>]) -> u64 {
+    match window {
+        [outer @ .., rows, _] if outer.iter().all(|range| range.end - range.start == 1) => rows.start,
+        _ => 0,
+    }
+}
+
 /// One step of some whole rows.
-fn apply(step: &Arc<Expr>, values: Block, rows: usize) -> Result<Block> {
+fn apply(step: &Arc<Expr>, values: Block, at_rows: Range<u64>) -> Result<Block> {
+    let rows = size(at_rows.end - at_rows.start);
     match &step.node {
         Node::Cast(_) => Ok(values.into_dtype(step.dtype)),
         Node::Unary(op, _) => Ok(op.apply(&Piece::Own(values))),
@@ -129,7 +147,7 @@ fn apply(step: &Arc<Expr>, values: Block, rows: usize) -> Result<Block> {
             let window = |len: u64| -> Vec<Range<u64>> {
                 let mut lengths = vec![0..1; shape.len()];
                 if let Some(at) = shape.len().checked_sub(2) {
-                    lengths[at] = 0..rows as u64;
+                    lengths[at] = at_rows.clone();
                 }
                 if let Some(last) = lengths.last_mut() {
                     *last = 0..len;

@@ -23,7 +23,7 @@ pub use fourier::Fft2;
 pub use neighbours::{Border, Differences, Division, Stencil};
 pub use order::{KeepsPrecision, Quantile, RemoveMedian};
 pub use rolling::{Rolling, RollingOptions};
-pub use traces::{Detrend, FiltFilt, Trend};
+pub use traces::{Condition, Detrend, FiltFilt, Trend};
 
 /// What of a dimension a kernel needs, and what it leaves of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

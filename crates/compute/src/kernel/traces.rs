@@ -1,10 +1,12 @@
 //! Kernels along the last dimension: trends and filters ([`crate::signal`]).
 
+use std::cell::RefCell;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Kernel, Place, Reach, along, float, lengths, only, real};
-use crate::signal::{Sos, Workspace, detrend, remove_mean};
+use crate::signal::{Removed, Sos, Workspace, detrend, remove_mean};
 use crate::{Block, DType};
 
 /// What is subtracted.
@@ -105,15 +107,76 @@ impl Kernel for FiltFilt {
         let block = only(inputs)?;
         let width = lengths(place.window).last().copied().unwrap_or(1);
         let every = usize::try_from(self.every).unwrap_or(usize::MAX);
-        let (mut out, mut work) = (Vec::new(), Workspace::default());
-        let done = match &block {
-            Block::Float32(values) => self.sos.filtfilt_into((values, width), every, &mut out, &mut work),
-            Block::Float64(values) => self.sos.filtfilt_into((values, width), every, &mut out, &mut work),
-            Block::Int16(values) => self.sos.filtfilt_into((values, width), every, &mut out, &mut work),
-            Block::Int32(values) => self.sos.filtfilt_into((values, width), every, &mut out, &mut work),
-            _ => self.sos.filtfilt_into((&block.clone().into_f64()[..], width), every, &mut out, &mut work),
-        };
+        let mut out = Vec::new();
+        let done = with_workspace(|work| match &block {
+            Block::Float32(values) => self.sos.filtfilt_into((values, width), every, &mut out, work),
+            Block::Float64(values) => self.sos.filtfilt_into((values, width), every, &mut out, work),
+            Block::Int16(values) => self.sos.filtfilt_into((values, width), every, &mut out, work),
+            Block::Int32(values) => self.sos.filtfilt_into((values, width), every, &mut out, work),
+            _ => self.sos.filtfilt_into((&block.clone().into_f64()[..], width), every, &mut out, work),
+        });
         done.map_err(|e| e.to_string())?;
         Ok(Block::Float64(out))
+    }
+}
+
+thread_local! {
+    /// The lanes of the filters of this thread. A few rows come at a time, and clean memory for each of them costs as much as they do.
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
+fn with_workspace<T>(work: impl FnOnce(&mut Workspace) -> T) -> T {
+    WORKSPACE.with(|own| match own.try_borrow_mut() {
+        Ok(mut own) => work(&mut own),
+        Err(_) => work(&mut Workspace::default()),
+    })
+}
+
+/// Subtracts a trend along the last dimension, filters forward and backward, and keeps each `every`-th sample: [`Detrend`] and
+/// [`FiltFilt`] in one pass over the samples as they are. Computed in double precision; the result is rounded to single precision.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// What is subtracted from each trace.
+    pub removed: Removed,
+    /// The filter.
+    pub filter: FiltFilt,
+}
+
+impl Kernel for Condition {
+    fn spec(&self) -> Value {
+        let removed = match self.removed {
+            Removed::Nothing => "nothing",
+            Removed::Mean => "mean",
+            Removed::Line => "line",
+        };
+        json!({"kernel": "condition", "removed": removed, "sos": self.filter.sos.sections(), "every": self.filter.every})
+    }
+
+    fn reach(&self) -> Vec<Reach> {
+        self.filter.reach()
+    }
+
+    fn dtype(&self, inputs: &[DType]) -> Result<DType, String> {
+        self.filter.dtype(inputs).map(|_| DType::Float32)
+    }
+
+    fn work_bytes(&self, cells: u64) -> u64 {
+        self.filter.work_bytes(cells)
+    }
+
+    fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
+        let block = only(inputs)?;
+        let width = lengths(place.window).last().copied().unwrap_or(1);
+        let how = (self.removed, usize::try_from(self.filter.every).unwrap_or(usize::MAX));
+        let (mut out, sos) = (Vec::<f32>::new(), &self.filter.sos);
+        let done = with_workspace(|work| match &block {
+            Block::Float32(values) => sos.condition_into((values, width), how, &mut out, work),
+            Block::Float64(values) => sos.condition_into((values, width), how, &mut out, work),
+            Block::Int16(values) => sos.condition_into((values, width), how, &mut out, work),
+            Block::Int32(values) => sos.condition_into((values, width), how, &mut out, work),
+            _ => sos.condition_into((&block.clone().into_f64()[..], width), how, &mut out, work),
+        });
+        done.map_err(|e| e.to_string())?;
+        Ok(Block::Float32(out))
     }
 }

@@ -58,6 +58,9 @@ impl Tiling {
         let cost = |along: &[Along]| meter.total(expr, &Self::from(along, shape));
         let enough = room.min(WINDOW_BYTES * meter.workers as u64);
         grow(&mut along, shape, |grown| cost(grown) <= enough);
+        if crate::eval::rows::chain(expr).is_some() {
+            fill_lanes(&mut along, shape, |grown| cost(grown) <= room);
+        }
         loop {
             let need = cost(&along);
             if need <= room {
@@ -137,6 +140,23 @@ fn grow(along: &mut [Along], shape: &[u64], fits: impl Fn(&[Along]) -> bool) {
             }
             along.clone_from_slice(&grown);
         }
+    }
+}
+
+/// Joins windows of fewer rows than go through a chain together.
+fn fill_lanes(along: &mut [Along], shape: &[u64], fits: impl Fn(&[Along]) -> bool) {
+    let Some(d) = along.len().checked_sub(2) else { return };
+    let rows = (crate::eval::rows::ROWS as u64).min(shape[d]);
+    while along[d].longest(shape[d]) < rows {
+        let mut grown = along.to_vec();
+        match &mut grown[d] {
+            Along::Joined(_, join) => *join = join.saturating_mul(2),
+            Along::Every(step) => *step = step.saturating_mul(2),
+        }
+        if !fits(&grown) {
+            break;
+        }
+        along.clone_from_slice(&grown);
     }
 }
 

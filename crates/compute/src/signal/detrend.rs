@@ -1,6 +1,8 @@
 //! Trends of traces (`scipy.signal.detrend`, last axis).
 
-use super::SignalError;
+use multiversion::multiversion;
+
+use super::{Sample, SignalError};
 
 /// Subtracts the mean of a trace (`type="constant"`); one NaN makes all of it NaN.
 pub fn remove_mean(trace: &mut [f64]) {
@@ -32,30 +34,39 @@ pub fn detrend(trace: &mut [f64], breaks: &[usize]) -> Result<(), SignalError> {
 }
 
 /// A sum over positions and values in a fixed order: in lanes by position, then over the lanes.
-fn sum(values: &[f64], each: impl Fn(f64, f64) -> f64) -> f64 {
+#[inline]
+fn sum<T: Sample>(values: &[T], each: impl Fn(f64, f64) -> f64) -> f64 {
     const LANES: usize = 16;
     let mut lanes = [0.0; LANES];
     let (whole, rest) = values.as_chunks::<LANES>();
     let mut at = 0.0;
     for part in whole {
         for ((lane, value), ahead) in lanes.iter_mut().zip(part).zip(0u8..) {
-            *lane += each(at + f64::from(ahead), *value);
+            *lane += each(at + f64::from(ahead), value.to_f64());
         }
         at += LANES as f64;
     }
     for ((lane, value), ahead) in lanes.iter_mut().zip(rest).zip(0u8..) {
-        *lane += each(at + f64::from(ahead), *value);
+        *lane += each(at + f64::from(ahead), value.to_f64());
     }
     lanes.iter().sum()
 }
 
-fn line(piece: &mut [f64]) {
-    let n = piece.len() as f64;
-    let mean = sum(piece, |_, value| value) / n;
+/// The line of least squares of values: its value in the middle, which is their mean, and its slope; that of one value is 0.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
+pub(super) fn line_of<T: Sample>(values: &[T]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = sum(values, |_, value| value) / n;
     let middle = (n - 1.0) / 2.0;
-    let moment = sum(piece, |at, value| (at - middle) * (value - mean));
+    let moment = sum(values, |at, value| (at - middle) * (value - mean));
     // Of one sample it is 0 by 0.
-    let slope = if piece.len() > 1 { 12.0 * moment / (n * (n * n - 1.0)) } else { 0.0 };
+    let slope = if values.len() > 1 { 12.0 * moment / (n * (n * n - 1.0)) } else { 0.0 };
+    (mean, slope)
+}
+
+fn line(piece: &mut [f64]) {
+    let (mean, slope) = line_of(piece);
+    let middle = (piece.len() as f64 - 1.0) / 2.0;
     for (value, at) in piece.iter_mut().zip(0u32..) {
         *value -= mean + slope * (f64::from(at) - middle);
     }

@@ -12,7 +12,7 @@ mod sos;
 pub use butter::{Band, butter};
 pub use detrend::{detrend, remove_mean};
 pub use median::remove_median;
-pub use sos::{Sample, Sos, Workspace};
+pub use sos::{Filtered, Removed, Sample, Sos, Workspace};
 
 /// Why a kernel cannot be applied.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

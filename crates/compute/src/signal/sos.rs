@@ -14,7 +14,7 @@ const LANES: usize = 16;
 type Lane = [f64; LANES];
 
 /// A value that can be filtered.
-pub trait Sample: Copy {
+pub trait Sample: Copy + Default {
     /// In double precision.
     fn to_f64(self) -> f64;
     /// `2 * edge - self`, in the precision of floats; integers do not overflow.
@@ -107,6 +107,21 @@ impl Sos {
         out: &mut Vec<f64>,
         workspace: &mut Workspace,
     ) -> Result<(), SignalError> {
+        self.condition_into((traces, length), (Removed::Nothing, every), out, workspace)
+    }
+
+    /// Like [`Sos::filtfilt_into`], of traces without their mean or line of least squares, which is subtracted in double precision while they
+    /// are read. The result may have single precision, to which it is rounded at the end.
+    ///
+    /// # Errors
+    /// As [`Sos::filtfilt`].
+    pub fn condition_into<T: Sample, O: Filtered>(
+        &self,
+        (traces, length): (&[T], usize),
+        (removed, every): (Removed, usize),
+        out: &mut Vec<O>,
+        workspace: &mut Workspace,
+    ) -> Result<(), SignalError> {
         let pad = self.pad_length();
         if length <= pad {
             return Err(SignalError::Short { length, least: pad });
@@ -115,16 +130,70 @@ impl Sos {
         let kept = length.div_ceil(every);
         let rows: Vec<&[T]> = traces.chunks_exact(length).collect();
         let begin = out.len();
-        out.resize(begin + rows.len() * kept, 0.0);
+        out.resize(begin + rows.len() * kept, O::default());
         let buffer = &mut workspace.buffer;
         buffer.resize(length + 2 * pad, [0.0; LANES]);
         for (rows, out) in rows.chunks(LANES).zip(out[begin..].chunks_mut(LANES * kept)) {
-            spread(rows, pad, buffer);
-            forward(&self.sections, &initial, buffer);
-            backward(&self.sections, &initial, buffer);
-            gather(&buffer[pad..pad + length], every, out);
+            let rows = Rows::new(rows, removed);
+            rows.ends(pad, buffer);
+            self.forward(&rows, (&initial, pad), buffer);
+            self.backward((&initial, pad), buffer, every, out);
         }
         Ok(())
+    }
+
+    /// Fills the buffer with the filtered traces; their ends are in it.
+    fn forward<T: Sample>(&self, rows: &Rows<'_, T>, (initial, pad): (&[[f64; 2]], usize), buffer: &mut [Lane]) {
+        let Some(first) = buffer.first() else { return };
+        let mut states = states(initial, first);
+        let (before, others) = buffer.split_at_mut(pad);
+        let (traces, behind) = others.split_at_mut(rows.length);
+        pass(&self.sections, &mut states, before);
+        for (tile, values) in traces.chunks_mut(TILE).enumerate() {
+            load(rows, tile * TILE, values);
+            pass(&self.sections, &mut states, values);
+        }
+        pass(&self.sections, &mut states, behind);
+    }
+
+    /// Filters the buffer from its last sample to the first of the traces, and takes each `every`-th into rows.
+    fn backward<O: Filtered>(
+        &self,
+        (initial, pad): (&[[f64; 2]], usize),
+        buffer: &[Lane],
+        every: usize,
+        out: &mut [O],
+    ) {
+        let Some(last) = buffer.last() else { return };
+        let mut states = states(initial, last);
+        let (mut tile, mut narrow) = (Vec::with_capacity(TILE * every), [[O::default(); LANES]; TILE]);
+        let mut turned = |part: &[Lane], tile: &mut Vec<Lane>| {
+            tile.clear();
+            tile.extend(part.iter().rev());
+            pass(&self.sections, &mut states, tile);
+        };
+        let (traces, behind) = buffer[pad..].split_at(buffer.len() - 2 * pad);
+        turned(behind, &mut tile);
+        let kept = traces.len().div_ceil(every);
+        for (number, part) in traces.chunks(TILE * every).enumerate().rev() {
+            turned(part, &mut tile);
+            keep(&tile, every, &mut narrow);
+            for (lane, row) in out.chunks_exact_mut(kept).enumerate() {
+                for (value, lanes) in row[number * TILE..].iter_mut().zip(&narrow) {
+                    *value = lanes[lane];
+                }
+            }
+        }
+    }
+}
+
+/// Each `every`-th sample, from the first, of samples that stand in reverse.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
+fn keep<O: Filtered>(tile: &[Lane], every: usize, kept: &mut [[O; LANES]]) {
+    for (kept, lanes) in kept.iter_mut().zip(tile.iter().rev().step_by(every)) {
+        for (kept, value) in kept.iter_mut().zip(lanes) {
+            *kept = O::of(*value);
+        }
     }
 }
 
@@ -134,81 +203,152 @@ pub struct Workspace {
     buffer: Vec<Lane>,
 }
 
+/// What is subtracted from traces before they are filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// Nothing.
+    Nothing,
+    /// The mean of each trace.
+    Mean,
+    /// The line of least squares of each trace.
+    Line,
+}
+
+/// A value that filtered traces become.
+pub trait Filtered: Copy + Default {
+    /// The nearest one.
+    fn of(value: f64) -> Self;
+}
+
+impl Filtered for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+}
+
+impl Filtered for f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to single precision")]
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+}
+
 /// Samples that are carried between rows and lanes together: few enough to stay in the first cache.
 const TILE: usize = 32;
 
-/// Traces with their ends mirrored, each in a lane.
-fn spread<T: Sample>(rows: &[&[T]], pad: usize, buffer: &mut [Lane]) {
-    let length = buffer.len() - 2 * pad;
-    for (lane, trace) in rows.iter().enumerate() {
-        let (first, last) = (trace[0], trace[length - 1]);
-        for (lanes, value) in buffer.iter_mut().zip(trace[1..=pad].iter().rev()) {
-            lanes[lane] = value.mirrored(first);
+/// Up to as many traces as there are lanes, and the lines that are subtracted from them.
+struct Rows<'a, T> {
+    traces: &'a [&'a [T]],
+    length: usize,
+    removed: Removed,
+    mean: Lane,
+    slope: Lane,
+}
+
+impl<'a, T: Sample> Rows<'a, T> {
+    fn new(rows: &'a [&'a [T]], removed: Removed) -> Self {
+        let length = rows.first().map_or(0, |row| row.len());
+        let (mut mean, mut slope) = ([0.0; LANES], [0.0; LANES]);
+        if removed != Removed::Nothing {
+            for ((row, mean), slope) in rows.iter().zip(&mut mean).zip(&mut slope) {
+                (*mean, *slope) = super::detrend::line_of(row);
+            }
+            if removed == Removed::Mean {
+                slope = [0.0; LANES];
+            }
         }
-        for (lanes, value) in buffer[pad + length..].iter_mut().zip(trace[length - 1 - pad..length - 1].iter().rev()) {
-            lanes[lane] = value.mirrored(last);
-        }
+        Self { traces: rows, length, removed, mean, slope }
     }
-    for (tile, lanes) in buffer[pad..pad + length].chunks_mut(TILE).enumerate() {
-        for (lane, trace) in rows.iter().enumerate() {
-            for (lanes, value) in lanes.iter_mut().zip(&trace[tile * TILE..]) {
-                lanes[lane] = value.to_f64();
+
+    fn value(&self, lane: usize, at: usize) -> f64 {
+        let middle = (self.length as f64 - 1.0) / 2.0;
+        self.traces[lane][at].to_f64() - (self.mean[lane] + self.slope[lane] * (at as f64 - middle))
+    }
+
+    /// The mirrored ends of the traces.
+    fn ends(&self, pad: usize, buffer: &mut [Lane]) {
+        let last = self.length - 1;
+        let mirrored = |lane: usize, at: usize, edge: usize| match self.removed {
+            Removed::Nothing => self.traces[lane][at].mirrored(self.traces[lane][edge]),
+            Removed::Mean | Removed::Line => 2.0 * self.value(lane, edge) - self.value(lane, at),
+        };
+        let (before, behind) = buffer.split_at_mut(pad + self.length);
+        for at in 1..=pad {
+            let lanes = before[pad - at].iter_mut().zip(&mut behind[at - 1]).take(self.traces.len());
+            for (lane, (first, end)) in lanes.enumerate() {
+                *first = mirrored(lane, at, 0);
+                *end = mirrored(lane, last - at, last);
             }
         }
     }
 }
 
-/// Each `every`-th sample of the lanes, in rows.
-fn gather(buffer: &[Lane], every: usize, out: &mut [f64]) {
-    let kept = buffer.len().div_ceil(every);
-    let rows = out.len() / kept;
-    for tile in (0..kept).step_by(TILE) {
-        let tile = tile..(tile + TILE).min(kept);
-        for lane in 0..rows {
-            let out = &mut out[lane * kept + tile.start..lane * kept + tile.end];
-            for (value, at) in out.iter_mut().zip(tile.clone()) {
-                *value = buffer[at * every][lane];
-            }
+/// Some samples of traces, from position `from` on, each trace in a lane.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
+fn load<T: Sample>(rows: &Rows<'_, T>, from: usize, values: &mut [Lane]) {
+    // Turned while they are small, then converted side by side.
+    let mut tile = [[T::default(); LANES]; TILE];
+    for (lane, row) in rows.traces.iter().enumerate() {
+        for (lanes, value) in tile.iter_mut().zip(&row[from..]) {
+            lanes[lane] = *value;
+        }
+    }
+    for (values, lanes) in values.iter_mut().zip(&tile) {
+        for (value, sample) in values.iter_mut().zip(lanes) {
+            *value = sample.to_f64();
+        }
+    }
+    if rows.removed == Removed::Nothing {
+        return;
+    }
+    let middle = (rows.length as f64 - 1.0) / 2.0;
+    for (lanes, at) in values.iter_mut().zip(from..) {
+        let at = at as f64 - middle;
+        for ((value, mean), slope) in lanes.iter_mut().zip(&rows.mean).zip(&rows.slope) {
+            *value -= mean + slope * at;
         }
     }
 }
 
-/// One pass over all sections, from a state as if the first value had been there for ever.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
-fn forward(sections: &[[f64; 6]], initial: &[[f64; 2]], buffer: &mut [Lane]) {
-    let Some(first) = buffer.first() else { return };
-    let mut states = states(initial, first);
-    for values in buffer {
-        step(sections, &mut states, values);
-    }
-}
-
-/// As [`forward`], from the last sample to the first.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
-fn backward(sections: &[[f64; 6]], initial: &[[f64; 2]], buffer: &mut [Lane]) {
-    let Some(last) = buffer.last() else { return };
-    let mut states = states(initial, last);
-    for values in buffer.iter_mut().rev() {
-        step(sections, &mut states, values);
-    }
-}
-
+/// The state of the sections as if the first value had been there for ever.
 fn states(initial: &[[f64; 2]], first: &Lane) -> Vec<[Lane; 2]> {
     initial.iter().map(|state| state.map(|s| first.map(|value| s * value))).collect()
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "it takes the instructions of the one who calls it")]
-fn step(sections: &[[f64; 6]], states: &mut [[Lane; 2]], values: &mut Lane) {
-    for ([b0, b1, b2, _, a1, a2], [near, far]) in sections.iter().zip(states) {
-        for lane in 0..LANES {
-            let (x, s1, s2) = (values[lane], near[lane], far[lane]);
-            let y = b0 * x + s1;
-            near[lane] = b1 * x - a1 * y + s2;
-            far[lane] = b2 * x - a2 * y;
-            values[lane] = y;
+/// One pass of some samples over all sections, a few of them at a time, so that their states stay in registers.
+fn pass(sections: &[[f64; 6]], states: &mut [[Lane; 2]], values: &mut [Lane]) {
+    let (mut sections, mut states) = (sections, states);
+    while !sections.is_empty() {
+        let count = sections.len().min(5);
+        let (now, later) = sections.split_at(count);
+        let (own, others) = states.split_at_mut(count);
+        match count {
+            1 => pass_of::<1>(now, own, values),
+            2 => pass_of::<2>(now, own, values),
+            3 => pass_of::<3>(now, own, values),
+            4 => pass_of::<4>(now, own, values),
+            _ => pass_of::<5>(now, own, values),
+        }
+        (sections, states) = (later, others);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "aarch64+neon"))]
+fn pass_of<const N: usize>(sections: &[[f64; 6]], states: &mut [[Lane; 2]], values: &mut [Lane]) {
+    let (Some(sections), Some(kept)) = (sections.first_chunk::<N>(), states.first_chunk_mut::<N>()) else { return };
+    let mut states = *kept;
+    for values in values {
+        for ([b0, b1, b2, _, a1, a2], [near, far]) in sections.iter().zip(&mut states) {
+            for lane in 0..LANES {
+                let (x, s1, s2) = (values[lane], near[lane], far[lane]);
+                let y = b0 * x + s1;
+                near[lane] = b1 * x - a1 * y + s2;
+                far[lane] = b2 * x - a2 * y;
+                values[lane] = y;
+            }
         }
     }
+    *kept = states;
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub enum ColourMap {
     Viridis,
     /// ColorBrewer's RdBu reversed: blue below zero, red above.
     RedBlueReversed,
+    /// Black to white.
+    Gray,
 }
 
 /// The range of values that the colours span.
@@ -37,6 +39,11 @@ impl Limits {
         Some(Self { low, high, map: ColourMap::Viridis })
     }
 
+    /// Gray from `-clip` to `clip`.
+    pub fn gray(clip: f64) -> Self {
+        Self { low: -clip, high: clip, map: ColourMap::Gray }
+    }
+
     /// Number of the colour, 0 to 255; `None` for a missing value. The highest value has the last colour.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255")]
     pub fn level(&self, value: f64) -> Option<u8> {
@@ -49,10 +56,13 @@ impl Limits {
 
     pub(super) fn colour(&self, value: f64) -> Rgb<u8> {
         let Some(level) = self.level(value) else { return MISSING };
+        if self.map == ColourMap::Gray {
+            return Rgb([level; 3]);
+        }
         let share = f64::from(level) / 255.0;
         let colour = match self.map {
             ColourMap::Viridis => colorous::VIRIDIS.eval_continuous(share),
-            ColourMap::RedBlueReversed => colorous::RED_BLUE.eval_continuous(1.0 - share),
+            ColourMap::RedBlueReversed | ColourMap::Gray => colorous::RED_BLUE.eval_continuous(1.0 - share),
         };
         Rgb([colour.r, colour.g, colour.b])
     }

@@ -42,22 +42,52 @@ const BAR_WIDTH: i32 = 26;
 const RIGHT: i32 = 150;
 const BOTTOM: i32 = 70;
 
+/// Which way rows go up the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Larger coordinates are further up.
+    ByCoordinate,
+    /// The first row is at the top.
+    FromTop,
+}
+
+/// How a map is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Style {
+    /// Range of the colours.
+    pub limits: Limits,
+    /// Width and height of the map in pixels; `None` keeps the shape of the cells.
+    pub size: Option<(u16, u16)>,
+    /// Which way rows go.
+    pub rows: Rows,
+}
+
 /// Draws a map and encodes it as PNG.
 ///
 /// # Errors
 /// [`Error::Plot`] if the shape does not match the values or is empty, or no value is finite.
 pub fn draw(map: &Map<'_>) -> Result<Vec<u8>> {
+    let limits = Limits::of(map.values).ok_or_else(|| Error::Plot { why: "there is no finite value".into() })?;
+    draw_as(map, &Style { limits, size: None, rows: Rows::ByCoordinate })
+}
+
+/// As [`draw`], in a style; values need not be finite.
+///
+/// # Errors
+/// [`Error::Plot`] if the shape does not match the values or is empty.
+pub fn draw_as(map: &Map<'_>, style: &Style) -> Result<Vec<u8>> {
     let (rows, columns) = map.shape;
     if rows == 0 || columns == 0 || rows.checked_mul(columns) != Some(map.values.len()) {
         return Err(Error::Plot { why: format!("{} values do not fill {rows} x {columns} cells", map.values.len()) });
     }
-    let limits = Limits::of(map.values).ok_or_else(|| Error::Plot { why: "there is no finite value".into() })?;
     let scale = LONGEST as f64 / rows.max(columns) as f64;
-    let (width, height) = (pixels(columns as f64 * scale), pixels(rows as f64 * scale));
+    let natural = (pixels(columns as f64 * scale), pixels(rows as f64 * scale));
+    let (width, height) =
+        style.size.map_or(natural, |(width, height)| (i32::from(width.max(1)), i32::from(height.max(1))));
     let mut canvas = Canvas::new(LEFT + width + BAR_GAP + BAR_WIDTH + RIGHT, TOP + height.max(200) + BOTTOM);
-    cells(&mut canvas, map, &limits, (width, height));
-    axes(&mut canvas, map, (width, height));
-    bar(&mut canvas, map, &limits, (width, height.max(200)));
+    cells(&mut canvas, map, style, (width, height));
+    axes(&mut canvas, map, style.rows, (width, height));
+    bar(&mut canvas, map, &style.limits, (width, height.max(200)));
     canvas.title(map.title, LEFT, 16);
     let mut png = Cursor::new(Vec::new());
     canvas.into_image().write_to(&mut png, image::ImageFormat::Png).map_err(|e| Error::Plot { why: e.to_string() })?;
@@ -69,9 +99,9 @@ fn pixels(value: f64) -> i32 {
     (value.round() as i32).max(1)
 }
 
-fn cells(canvas: &mut Canvas, map: &Map<'_>, limits: &Limits, (width, height): (i32, i32)) {
+fn cells(canvas: &mut Canvas, map: &Map<'_>, style: &Style, (width, height): (i32, i32)) {
     let (rows, columns) = map.shape;
-    let flip = map.y.0 < map.y.1;
+    let flip = style.rows == Rows::ByCoordinate && map.y.0 < map.y.1;
     let at = |pixel: i32, size: i32, cells: usize| {
         usize::try_from(pixel).unwrap_or(0) * cells / usize::try_from(size).unwrap_or(1)
     };
@@ -81,14 +111,14 @@ fn cells(canvas: &mut Canvas, map: &Map<'_>, limits: &Limits, (width, height): (
         for px in 0..width {
             let column = at(px, width, columns);
             let column = if map.x.0 > map.x.1 { columns - 1 - column } else { column };
-            canvas.pixel(LEFT + px, TOP + py, limits.colour(map.values[row * columns + column]));
+            canvas.pixel(LEFT + px, TOP + py, style.limits.colour(map.values[row * columns + column]));
         }
     }
     canvas.frame(LEFT - 1, TOP - 1, width + 2, height + 2);
 }
 
 /// Tick labels at the outer cell edges' inside: five along each axis.
-fn axes(canvas: &mut Canvas, map: &Map<'_>, (width, height): (i32, i32)) {
+fn axes(canvas: &mut Canvas, map: &Map<'_>, rows: Rows, (width, height): (i32, i32)) {
     let (west, east) = (map.x.0.min(map.x.1), map.x.0.max(map.x.1));
     let (south, north) = (map.y.0.min(map.y.1), map.y.0.max(map.y.1));
     let half = |from: f64, to: f64, n: usize| if n > 1 { (to - from) / (n - 1) as f64 / 2.0 } else { 0.5 };
@@ -99,7 +129,8 @@ fn axes(canvas: &mut Canvas, map: &Map<'_>, (width, height): (i32, i32)) {
         canvas.centred(&colour::number(value), x, TOP + height + 10);
     }
     for value in colour::ticks(south - dy, north + dy, 5) {
-        let y = TOP + pixels((north + dy - value) / (north - south + 2.0 * dy) * f64::from(height) + 1.0) - 1;
+        let above = if rows == Rows::FromTop && map.y.0 < map.y.1 { value - south + dy } else { north + dy - value };
+        let y = TOP + pixels(above / (north - south + 2.0 * dy) * f64::from(height) + 1.0) - 1;
         canvas.line(LEFT - 7, y, LEFT - 1, y);
         canvas.right(&colour::number(value), LEFT - 11, y - 7);
     }
