@@ -11,7 +11,10 @@ pub(crate) use catalogs::{
     ValidateArgs,
 };
 pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
-pub(crate) use run::{ExecutorName, Limits, RunArgs, RunPipeline, SpringIndexArgs};
+pub(crate) use run::{
+    ExecutorName, HeatIndexArgs, HeatPart, HeatValues, Limits, MaskingName, NanName, RunArgs, RunPipeline,
+    SpringIndexArgs, UnitsName,
+};
 
 /// Catalog, fetch and compute archives of array data.
 #[derive(Debug, Parser)]

@@ -1,6 +1,7 @@
 //! Domain formulas, each a function from datasets to datasets.
 
 mod error;
+pub mod heat_index;
 pub mod plot;
 pub mod register;
 pub mod spring_index;

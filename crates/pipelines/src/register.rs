@@ -17,6 +17,8 @@ pub struct Inputs {
     pub href: Href,
     /// The year of its time, where it has one.
     pub year: Option<String>,
+    /// Its time, or the start of it, as it stands.
+    pub time: Option<String>,
     assets: Vec<(String, Href)>,
     /// Files of chunk references, by the key of their asset.
     references: Vec<(String, Href)>,
@@ -43,10 +45,24 @@ impl Inputs {
             id: item.id().to_owned(),
             href: item.href().clone(),
             year: time.and_then(|time| time.get(..4)).map(str::to_owned),
+            time: time.map(str::to_owned),
             assets,
             references,
             body: item.body().clone(),
         })
+    }
+
+    /// Keys of the assets that are images by their media type or name.
+    pub fn images(&self) -> Vec<String> {
+        let kind = |key: &str| self.body.get("assets")?.get(key)?.get("type")?.as_str();
+        let is_image = |(key, href): &&(String, Href)| {
+            let name = href.file_name().unwrap_or_default().to_lowercase();
+            match kind(key) {
+                Some(kind) => kind.starts_with("image/tiff"),
+                None => name.ends_with(".tif") || name.ends_with(".tiff"),
+            }
+        };
+        self.assets.iter().filter(is_image).map(|(key, _)| key.clone()).collect()
     }
 
     /// What to open for these assets: their files, or the references that are kept of them.
@@ -170,6 +186,14 @@ impl Registration {
 /// # Errors
 /// [`Error::Stac`] if the catalog that is there cannot be read, or the new one cannot be written.
 pub async fn register(store: &Store, catalog: &Href, results: &[Registration]) -> Result<()> {
+    register_items(store, catalog, results.iter().map(Registration::body).collect()).await
+}
+
+/// As [`register`], of items as they are.
+///
+/// # Errors
+/// As there.
+pub async fn register_items(store: &Store, catalog: &Href, results: Vec<Body>) -> Result<()> {
     let mut root = json!({
         "type": "Catalog", "id": "results", "stac_version": "1.1.0",
         "description": "Results computed by outcrop, with links to what they were made from", "links": [],
@@ -187,8 +211,8 @@ pub async fn register(store: &Store, catalog: &Href, results: &[Registration]) -
         }
     }
     let id_of = |body: &Body| body.get("id").and_then(Value::as_str).map(str::to_owned);
-    items.retain(|item| results.iter().all(|result| id_of(item).is_none_or(|id| id != result.id())));
-    items.extend(results.iter().map(Registration::body));
+    items.retain(|item| results.iter().all(|result| id_of(item).is_none_or(|id| Some(id) != id_of(result))));
+    items.extend(results);
     let root = root.as_object().cloned().unwrap_or_default();
     let options = WriteOptions { published: Published::SelfContained, ..WriteOptions::new(catalog.clone()) };
     let mut tree = TreeWriter::new(root, options)?;

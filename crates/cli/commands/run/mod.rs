@@ -1,5 +1,6 @@
 //! `outcrop run`: one file a pipeline.
 
+mod heat_index;
 pub(crate) mod spring_index;
 
 use outcrop_compute::{Executor, RunOptions, parse_bytes};
@@ -11,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure> {
     match &args.pipeline {
         RunPipeline::SpringIndex(args) => spring_index::run(context, args),
+        RunPipeline::HeatIndex(args) => heat_index::run(context, args),
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod canvas;
 mod colour;
+mod line;
 
 use std::io::Cursor;
 
 use canvas::Canvas;
 pub use colour::{ColourMap, Limits};
+pub use line::{Line, draw_line};
 
 use crate::{Error, Result};
 
@@ -47,17 +49,25 @@ const BOTTOM: i32 = 70;
 /// # Errors
 /// [`Error::Plot`] if the shape does not match the values or is empty, or no value is finite.
 pub fn draw(map: &Map<'_>) -> Result<Vec<u8>> {
+    let limits = Limits::of(map.values).ok_or_else(|| Error::Plot { why: "there is no finite value".into() })?;
+    draw_within(map, &limits)
+}
+
+/// As [`draw`], with limits of one's own.
+///
+/// # Errors
+/// [`Error::Plot`] if the shape does not match the values or is empty.
+pub fn draw_within(map: &Map<'_>, limits: &Limits) -> Result<Vec<u8>> {
     let (rows, columns) = map.shape;
     if rows == 0 || columns == 0 || rows.checked_mul(columns) != Some(map.values.len()) {
         return Err(Error::Plot { why: format!("{} values do not fill {rows} x {columns} cells", map.values.len()) });
     }
-    let limits = Limits::of(map.values).ok_or_else(|| Error::Plot { why: "there is no finite value".into() })?;
     let scale = LONGEST as f64 / rows.max(columns) as f64;
     let (width, height) = (pixels(columns as f64 * scale), pixels(rows as f64 * scale));
     let mut canvas = Canvas::new(LEFT + width + BAR_GAP + BAR_WIDTH + RIGHT, TOP + height.max(200) + BOTTOM);
-    cells(&mut canvas, map, &limits, (width, height));
+    cells(&mut canvas, map, limits, (width, height));
     axes(&mut canvas, map, (width, height));
-    bar(&mut canvas, map, &limits, (width, height.max(200)));
+    bar(&mut canvas, map, limits, (width, height.max(200)));
     canvas.title(map.title, LEFT, 16);
     let mut png = Cursor::new(Vec::new());
     canvas.into_image().write_to(&mut png, image::ImageFormat::Png).map_err(|e| Error::Plot { why: e.to_string() })?;
