@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use outcrop_compute::fold::{Bound, RunReport};
-use outcrop_compute::{Block, DataArray, FoldPlan, RunOptions, default_allowance, human};
+use outcrop_compute::{DataArray, FoldPlan, RunOptions, default_allowance, human};
 use outcrop_formats::DType;
 use serde::Serialize;
 
@@ -217,14 +217,28 @@ impl HeatIndex {
         };
         let ((column, x), (row, y)) = (at("x", x)?, at("y", y)?);
         let cell: DataArray = array.index("y", row)?.index("x", column)?;
-        let values: Block = cell.compute_with(run)?;
+        Ok(([x, y], self.temperatures(&cell, run)?))
+    }
+
+    /// All temperatures, by day and cell in C order; NaN where there is no data. For selections that fit in memory.
+    ///
+    /// # Errors
+    /// Those of the arrays.
+    pub fn values(&self, run: &RunOptions) -> Result<Vec<f64>> {
+        self.temperatures(&self.series.array, run)
+    }
+
+    fn temperatures(&self, array: &DataArray, run: &RunOptions) -> Result<Vec<f64>> {
+        let values = array.compute_with(run)?.into_f64();
+        let cells = (values.len() / self.series.rules.len().max(1)).max(1);
         let mask = self.options.masking;
-        let of = |(stored, rule): (f64, &Rule)| match (rule.apply(stored), mask) {
+        let of = |stored: f64, rule: &Rule| match (rule.apply(stored), mask) {
             (Some(value), _) => value,
             (None, Masking::Nodata) => f64::NAN,
             (None, Masking::None) => rule.nodata().unwrap_or(f64::NAN),
         };
-        Ok(([x, y], values.into_f64().into_iter().zip(&self.series.rules).map(of).collect()))
+        let days = values.chunks(cells).zip(&self.series.rules);
+        Ok(days.flat_map(|(day, rule)| day.iter().map(|stored| of(*stored, rule))).collect())
     }
 }
 
