@@ -146,15 +146,50 @@ impl Source {
         Ok(())
     }
 
+    /// The values of a window. Those that are what they are stored as are decoded in their place.
+    pub(crate) fn read(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Block> {
+        let cells = size(cells(window));
+        if self.is_decoded() {
+            return Ok(self.values(&self.decode(window, fetched, scratch)?));
+        }
+        match self.dtype() {
+            DType::Float32 => {
+                let mut values = vec![0f32; cells];
+                self.decode_into(window, (fetched, scratch), bytemuck::cast_slice_mut(&mut values))?;
+                Ok(Block::Float32(values))
+            }
+            DType::Float64 => {
+                let mut values = vec![0f64; cells];
+                self.decode_into(window, (fetched, scratch), bytemuck::cast_slice_mut(&mut values))?;
+                Ok(Block::Float64(values))
+            }
+            DType::Int16 => {
+                let mut values = vec![0i16; cells];
+                self.decode_into(window, (fetched, scratch), bytemuck::cast_slice_mut(&mut values))?;
+                Ok(Block::Int16(values))
+            }
+            _ => Ok(self.values(&self.decode(window, fetched, scratch)?)),
+        }
+    }
+
     /// The elements of a window as stored, in native byte order.
     pub(crate) fn decode(&self, window: &[Range<u64>], fetched: &Fetched, scratch: &mut Scratch) -> Result<Vec<u8>> {
         let mut raw = vec![0; size(cells(window)).saturating_mul(self.variable.dtype.size())];
+        self.decode_into(window, (fetched, scratch), &mut raw)?;
+        Ok(raw)
+    }
+
+    fn decode_into(
+        &self,
+        window: &[Range<u64>],
+        (fetched, scratch): (&Fetched, &mut Scratch),
+        raw: &mut [u8],
+    ) -> Result<()> {
         let indices = self.chunks_in(window);
         match &indices[..] {
-            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, &mut raw)?,
-            _ => self.assemble(&indices, window, (fetched, scratch), &mut raw)?,
+            [index] if self.is_whole_chunk(window) => self.decode_chunk(index, fetched, scratch, raw),
+            _ => self.assemble(&indices, window, (fetched, scratch), raw),
         }
-        Ok(raw)
     }
 
     fn is_whole_chunk(&self, window: &[Range<u64>]) -> bool {

@@ -35,8 +35,9 @@ pub(crate) fn run(context: &Context, args: &HeatIndexArgs) -> Result<Outcome, Fa
     let index = HeatIndex::new(series, options(&args.values))?;
     tell_first(context, &index, count);
     let limits = run_options(context, &args.limits)?;
+    let kept = HeatWriter::kept(&index);
     if args.limits.plan {
-        print::json(&serde_json::to_value(index.summary(&limits, 0)?)?);
+        print::json(&serde_json::to_value(index.summary(&limits, kept)?)?);
         return Ok(Outcome::Done);
     }
     if let Some(why) = index.series().emptiness() {
@@ -44,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &HeatIndexArgs) -> Result<Outcome, Fa
         return Err(Failure::usage(format!("{why}, so there is nothing to compute"), hint));
     }
     // Before anything is written: does the plan fit the memory?
-    index.summary(&limits, 0)?;
+    index.summary(&limits, kept)?;
     let output = HeatOutput {
         folder: to.to_path().unwrap_or_default(),
         zarr: args.zarr.map(|version| if version == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 }),
@@ -52,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &HeatIndexArgs) -> Result<Outcome, Fa
         vmax: args.vmax,
     };
     let mut writer = HeatWriter::create(&index, output)?;
-    let report = index.run(&limits, writer.kept(&index), |window, means| writer.write(window, means))?;
+    let report = index.run(&limits, kept, |window, means| writer.write(window, means))?;
     let mut files = writer.finish(&context.store, &index, &report)?;
     if let Some(nearest) = nearest {
         let (cell, values) = index.nearest(&limits, index.in_files(nearest)?)?;

@@ -83,6 +83,11 @@ impl<'a> Context<'a> {
         source.decode(window, &self.fetched, &mut self.scratch)
     }
 
+    /// The values of a window of a source.
+    pub(crate) fn read(&mut self, source: &Source, window: &[Range<u64>]) -> Result<Block> {
+        source.read(window, &self.fetched, &mut self.scratch)
+    }
+
     /// Coarsens a source while it is decoded: its values are never in memory together.
     pub(crate) fn coarsen_rows(
         &mut self,

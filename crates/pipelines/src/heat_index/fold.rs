@@ -15,6 +15,15 @@ pub(super) struct Day {
     pub(super) month: usize,
 }
 
+/// How the sums over all time are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Total {
+    /// Of those of the months: sums of single precision have no digits that double precision loses.
+    OfMonths,
+    /// Day by day, for values of double precision.
+    OfDays,
+}
+
 /// The sums that all products are made of; a step is a day.
 #[derive(Debug)]
 pub struct HeatFold {
@@ -22,6 +31,8 @@ pub struct HeatFold {
     /// Months of the year that occur.
     pub(super) months: usize,
     pub(super) ways: Ways,
+    /// How the sums over all time are made.
+    pub(super) total: Total,
     /// Bytes of a stored value.
     pub(super) stored: u64,
 }
@@ -32,6 +43,8 @@ pub struct HeatState {
     cells: usize,
     /// By month; empty before its first day.
     months: Vec<Sums>,
+    /// Over all time, unless it is that of the months.
+    total: Sums,
     days: Vec<DaySum>,
 }
 
@@ -51,7 +64,7 @@ impl Fold for HeatFold {
 
     fn bytes(&self) -> FoldBytes {
         let months = self.months as u64;
-        FoldBytes { state: 12 * months, mapped: self.stored, output: 8 * (months + 1) }
+        FoldBytes { state: 12 * (months + 1), mapped: self.stored, output: 8 * (months + 1) }
     }
 
     fn map(&self, inputs: Vec<Block>, _: usize) -> Block {
@@ -61,7 +74,8 @@ impl Fold for HeatFold {
     fn start(&self, cells: usize) -> HeatState {
         let mut months = Vec::new();
         months.resize_with(self.months, Sums::default);
-        HeatState { cells, months, days: vec![DaySum::default(); self.days.len()] }
+        let total = if self.total == Total::OfDays { Sums::of(cells) } else { Sums::default() };
+        HeatState { cells, months, total, days: vec![DaySum::default(); self.days.len()] }
     }
 
     fn apply(&self, state: &mut HeatState, mapped: Block, first: u64) -> Step {
@@ -74,17 +88,20 @@ impl Fold for HeatFold {
                 *sums = Sums::of(state.cells);
             }
             *sum = add_day(&mapped, step * state.cells, &day.rule, self.ways, sums);
+            if self.total == Total::OfDays {
+                add_day(&mapped, step * state.cells, &day.rule, self.ways, &mut state.total);
+            }
         }
         Step::Continue(1.0)
     }
 
     fn finish(&self, state: HeatState) -> HeatColumn {
-        let mut all = Sums::of(state.cells);
+        let mut all = if self.total == Total::OfDays { state.total } else { Sums::of(state.cells) };
         let mut means = vec![Vec::new()];
         for month in state.months {
-            for (cell, (sum, count)) in month.sums.iter().zip(&month.counts).enumerate() {
-                all.sums[cell] += sum;
-                all.counts[cell] += count;
+            if self.total == Total::OfMonths {
+                all.sums.iter_mut().zip(&month.sums).for_each(|(all, own)| *all += own);
+                all.counts.iter_mut().zip(&month.counts).for_each(|(all, own)| *all += own);
             }
             means.push(mean(month));
         }

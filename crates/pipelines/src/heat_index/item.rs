@@ -10,7 +10,7 @@ use super::run::HeatIndex;
 use crate::Result;
 
 /// The item of some results: their assets, place and time, and links to the items or files they were made from. Its id is
-/// `heat-index` with the first and the last day.
+/// `heat-index` with the name of their folder, the first and the last day.
 ///
 /// # Errors
 /// [`crate::Error::Axis`] if the selection has no day.
@@ -19,13 +19,16 @@ pub fn item(index: &HeatIndex, files: &HeatFiles) -> Result<Body> {
     let none = || crate::Error::Axis { variable: "time".into(), why: "no day is selected".into() };
     let (first, last) = series.span().ok_or_else(none)?;
     let footprint = footprint(index);
+    let folder = files.files.first().map(|(_, href)| href.folder());
+    let folder = folder.as_ref().and_then(|folder| folder.as_str().trim_end_matches('/').rsplit('/').next());
+    let folder = folder.filter(|name| !name.is_empty()).map_or_else(String::new, |name| format!("{name}-"));
     let assets: Map<String, Value> =
         files.files.iter().map(|(key, href)| ((*key).to_owned(), asset(key, href))).collect();
     let mut body = Map::new();
     body.insert("type".into(), json!("Feature"));
     body.insert("stac_version".into(), json!("1.1.0"));
     body.insert("stac_extensions".into(), json!(["https://stac-extensions.github.io/processing/v1.2.0/schema.json"]));
-    body.insert("id".into(), json!(format!("heat-index-{first}-{last}")));
+    body.insert("id".into(), json!(format!("heat-index-{folder}{first}-{last}")));
     body.insert("geometry".into(), footprint.as_ref().map_or(Value::Null, geometry));
     if let Some(footprint) = &footprint {
         body.insert("bbox".into(), json!(footprint.bbox.to_array()));

@@ -96,10 +96,12 @@ impl HeatWriter {
         })
     }
 
-    /// Bytes that are kept while the index is computed.
-    pub fn kept(&self, index: &HeatIndex) -> u64 {
+    /// Bytes that the writer of an index keeps while it is computed.
+    pub fn kept(index: &HeatIndex) -> u64 {
+        let (plane, layers) = ([index.plan().plane()[0], index.plan().plane()[1]], index.months().len() + 1);
         let rows = index.plan().columns().iter().map(|column| column[0].end - column[0].start).max().unwrap_or(0);
-        self.tiles.bytes(rows) + self.picture.bytes()
+        let tiles = Tiles::new(plane, layers, stored_like(index, plane, layers).tile);
+        tiles.bytes(rows) + Picture::new(plane).bytes()
     }
 
     /// Takes the means of a window, see [`HeatIndex::run`].

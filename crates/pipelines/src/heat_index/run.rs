@@ -10,7 +10,7 @@ use outcrop_formats::DType;
 use serde::Serialize;
 
 use super::days::missing_days;
-use super::fold::{Day, HeatColumn, HeatFold};
+use super::fold::{Day, HeatColumn, HeatFold, Total};
 use super::series::Series;
 use super::values::{DaySum, Masking, NanRule, Rule, Ways};
 use crate::{Error, Result};
@@ -98,7 +98,10 @@ impl HeatIndex {
             .collect();
         let ways = Ways { units: series.units, nan: options.nan, masking: options.masking };
         let stored = series.array.dtype().size() as u64;
-        let plan = FoldPlan::new(vec![series.array.clone()], HeatFold { days, months: months.len(), ways, stored })?;
+        let single = series.rules.iter().all(Rule::is_single);
+        let total = if single { Total::OfMonths } else { Total::OfDays };
+        let fold = HeatFold { days, months: months.len(), ways, total, stored };
+        let plan = FoldPlan::new(vec![series.array.clone()], fold)?;
         Ok(Self { series, months, options, plan })
     }
 

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use futures::{StreamExt, TryStreamExt};
 use outcrop_compute::{Coord, DataArray, OpenOptions, open_dataset};
 use outcrop_formats::cf::Policy;
-use outcrop_formats::{AttrValue, Attrs, Opened, Variable};
+use outcrop_formats::{AttrValue, Attrs, Variable};
 use outcrop_store::{Href, Store};
 
 use super::days::since_1970;
@@ -90,7 +90,6 @@ impl Series {
         let Some(first) = images.first() else {
             return Err(Error::Choose { what: "files", why: "there is none".into() });
         };
-        refuse_mask(store, &files[0].href).await?;
         for (image, file) in images.iter().zip(&files).skip(1) {
             let why = difference(&first.array, &image.array);
             if let Some(why) = why {
@@ -133,6 +132,9 @@ async fn open(store: &Store, href: &Href, band: Option<u64>) -> Result<Image> {
         Err(outcrop_compute::Error::NoVariable { .. }) => return Err(odd(href, "it is no image, such as a GeoTIFF")),
         other => other?,
     };
+    if dataset.others.iter().any(|name| name == "mask") {
+        return Err(odd(href, "it has a mask, which is not applied; write it with a nodata value"));
+    }
     let array = dataset.array(IMAGE)?;
     let [bands, rows, columns] = array.shape()[..] else { return Err(odd(href, "it has other dimensions")) };
     let at = match (band, bands) {
@@ -161,15 +163,6 @@ fn of_band(mut array: DataArray, band: u64) -> DataArray {
         array.attrs.insert("units".into(), AttrValue::Text(units));
     }
     array
-}
-
-/// Masks are not applied, so they may not be there.
-async fn refuse_mask(store: &Store, href: &Href) -> Result<()> {
-    let opened = Opened::open(store, href).await?;
-    if opened.meta.variable("mask").is_some() {
-        return Err(odd(href, "it has a mask, which is not applied; write it with a nodata value"));
-    }
-    Ok(())
 }
 
 /// Why two images do not lie on the same cells.
