@@ -83,7 +83,7 @@ fn golden() -> Option<(PathBuf, Vec<PathBuf>)> {
     let folder = shared_data("golden/c_heat")?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("2016.")));
-    assert!(files.len() > 2, "{folder:?}");
+    assert!(files.len() > 2, "{}", folder.display());
     Some((folder, files))
 }
 
@@ -239,7 +239,7 @@ fn field(day: u64, seed: u64) -> Vec<f32> {
             (i + 1).wrapping_mul(6_364_136_223_846_793_005).wrapping_mul(seed | 1).wrapping_add(day * 977) >> 40;
         #[expect(clippy::cast_precision_loss, reason = "24 bits")]
         let value = (noise as f32 / 16_777_216.0 - 0.5) * 90.0;
-        if noise % 5 == 0 { -9999.0 } else { value }
+        if noise.is_multiple_of(5) { -9999.0 } else { value }
     };
     (0..ROWS * COLUMNS).map(cell).collect()
 }

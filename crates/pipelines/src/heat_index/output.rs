@@ -214,7 +214,7 @@ fn daily_csv(report: &HeatReport) -> String {
 
 /// The value of cells without data in the results: the number that it is in the first file.
 pub(super) fn nodata(index: &HeatIndex) -> Option<f64> {
-    let stored = index.series().rules.first().and_then(|rule| rule.stored_nodata());
+    let stored = index.series().rules.first().and_then(super::Rule::stored_nodata);
     stored.map(|value| if index.dtype() == DType::Float32 { f64::from(narrow(value)) } else { value })
 }
 

@@ -1,6 +1,6 @@
 //! Daily images as one array (time, y, x) of stored values, checked to lie on one grid.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use futures::{StreamExt, TryStreamExt};
@@ -77,7 +77,7 @@ impl Series {
     /// other bands; [`Error::Units`]; those of opening. All name the file.
     pub async fn open(store: &Store, mut files: Vec<DayFile>, options: SeriesOptions) -> Result<Self> {
         files.sort_by(|a, b| (a.day, a.href.as_str()).cmp(&(b.day, b.href.as_str())));
-        for pair in files.windows(2).filter(|pair| pair[0].day == pair[1].day) {
+        if let Some(pair) = files.windows(2).find(|pair| pair[0].day == pair[1].day) {
             let why = format!("its day {} is also that of `{}`; name one of them", pair[1].day, pair[0].href);
             return Err(Error::Day { file: pair[1].href.to_string(), why });
         }
@@ -111,8 +111,8 @@ impl Series {
 
     /// The months of the days, each once, rising.
     pub fn months(&self) -> Vec<u32> {
-        let months: BTreeMap<u32, ()> = self.files.iter().map(|file| (file.day.month(), ())).collect();
-        months.into_keys().collect()
+        let months: BTreeSet<u32> = self.files.iter().map(|file| file.day.month()).collect();
+        months.into_iter().collect()
     }
 
     /// The first and the last day.

@@ -331,8 +331,8 @@ fn sum_of(values: &[f64]) -> (f64, f64) {
     };
     let (whole, rest) = values.as_chunks::<LANES>();
     for row in whole {
-        for lane in 0..LANES {
-            add(lane, row[lane]);
+        for (lane, value) in row.iter().enumerate() {
+            add(lane, *value);
         }
     }
     for (lane, value) in rest.iter().enumerate() {
