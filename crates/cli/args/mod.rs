@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod fetch;
+mod heat_index;
 mod run;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,6 +12,7 @@ pub(crate) use catalogs::{
     ValidateArgs,
 };
 pub(crate) use fetch::{Conflict, DoctorArgs, FetchArgs};
+pub(crate) use heat_index::{HeatIndexArgs, HeatPart, HeatValues, MaskingName, NanName, UnitsName};
 pub(crate) use run::{
     DasArgs, ExecutorName, GapsName, Limits, MedianName, ProgramArgs, RunArgs, RunPipeline, SpringIndexArgs, TrendName,
 };

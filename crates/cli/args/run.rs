@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Selection;
+use super::{HeatIndexArgs, Selection};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -19,6 +19,8 @@ pub(crate) enum RunPipeline {
     SpringIndex(Box<SpringIndexArgs>),
     /// Fibre-optic recordings: trends off, band-pass, fewer samples, common mode off.
     Das(Box<DasArgs>),
+    /// Means of daily temperature images: by day, over time and by month.
+    HeatIndex(Box<HeatIndexArgs>),
     /// Arrays computed as a file of steps says (TOML): the operations of NumPy and xarray by name.
     Program(Box<ProgramArgs>),
 }

@@ -57,6 +57,7 @@ pub async fn open_dataset(store: &Store, hrefs: &[Href], options: &OpenOptions) 
         if merged.attrs.is_empty() {
             merged.attrs.clone_from(&dataset.attrs);
         }
+        merged.others.extend(dataset.others);
         for (name, array) in dataset.arrays {
             if let Some(first) = merged.arrays.get(&name) {
                 let why = format!("both files have a variable `{name}`; open them one by one");
@@ -78,7 +79,8 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
     let is_data = |v: &&Variable| !options.variables.is_empty() || !auxiliary.contains(&v.name.as_str());
     let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).filter(is_data).collect();
     let mut coords: IndexMap<String, Coord> = IndexMap::new();
-    let mut dataset = Dataset { attrs: meta.attrs.clone(), ..Dataset::default() };
+    let others = meta.variables.iter().filter(|v| !is_wanted(v, options)).map(|v| v.name.clone()).collect();
+    let mut dataset = Dataset { attrs: meta.attrs.clone(), others, ..Dataset::default() };
     for variable in wanted {
         for dim in &variable.dims {
             let Some(coordinate) = meta.coordinate(variable, dim) else { continue };

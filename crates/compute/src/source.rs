@@ -15,6 +15,9 @@ use crate::{Block, DType, Error, Result};
 /// Bytes between two chunks of a remote file that are read in vain rather than asked for apart.
 const GAP: u64 = 8 << 10;
 
+/// As [`GAP`], of a local file: neighbours are read together, so that the strips of an image are not a call each.
+const LOCAL_GAP: u64 = 64;
+
 /// Decoders that a worker keeps for the next piece; others are made again.
 const KEPT_DECODERS: usize = 16;
 
@@ -84,7 +87,7 @@ impl Source {
     /// Bytes of the chunks as stored, those of one file in one call.
     pub(crate) async fn fetch(&self, indices: Vec<Vec<u64>>, into: &mut Fetched) -> Result<()> {
         let chunks: Vec<ChunkRef> = indices.iter().map(|index| self.refs.get(index)).collect();
-        let gap = if self.href().is_local() { 0 } else { GAP };
+        let gap = if self.href().is_local() { LOCAL_GAP } else { GAP };
         let fetched = self.origin.fetch(&chunks, self.chunk_bytes(), gap).await.map_err(|e| self.opened_error(e))?;
         into.extend(indices.into_iter().zip(fetched).map(|(index, found)| ((self.id, index), found)));
         Ok(())

@@ -280,13 +280,23 @@ impl Origin {
     /// [`Error::Limit`] for an object that is too large, and the store's.
     pub async fn fetch(&self, chunks: &[ChunkRef], decoded: u64, gap: u64) -> Result<Vec<(ChunkRef, Bytes)>> {
         let mut parts = self.parts(chunks, gap).await?;
+        // What needs no request of its own is not waited for; an image may have a chunk for each of its rows.
+        let is_part = |chunk: &&ChunkRef| range_of(chunk).is_some();
         // Collected first: the futures of a lazy iterator are not known to be `Send`.
-        let others: Vec<_> = chunks.iter().map(|chunk| self.one(chunk, decoded)).collect();
-        let mut found: Vec<(ChunkRef, Bytes)> =
+        let others: Vec<_> =
+            chunks.iter().filter(|chunk| !is_part(chunk)).map(|chunk| self.one(chunk, decoded)).collect();
+        let others: Vec<(ChunkRef, Bytes)> =
             futures::stream::iter(others).buffered(self.store.options().concurrency.max(1)).try_collect().await?;
-        for (chunk, (_, bytes)) in chunks.iter().zip(&mut found) {
-            if let Some((href, range)) = range_of(chunk) {
-                *bytes = parts.get_mut(&href).map_or_else(|| Parts::default().take(&range), |p| p.take(&range))?;
+        let mut others = others.into_iter();
+        let mut found = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            match range_of(chunk) {
+                Some((href, range)) => {
+                    let bytes =
+                        parts.get_mut(&href).map_or_else(|| Parts::default().take(&range), |p| p.take(&range))?;
+                    found.push((chunk.clone(), bytes));
+                }
+                None => found.extend(others.next()),
             }
         }
         Ok(found)

@@ -47,6 +47,14 @@ pub enum Error {
         /// The item it was made from.
         owner: String,
     },
+    /// The day of a file is not known, or another has it.
+    #[error("`{file}`: {why}")]
+    Day {
+        /// The file.
+        file: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A choice is left to the user.
     #[error("choose {what}: {why}")]
     Choose {

@@ -2,6 +2,7 @@
 
 pub mod das;
 mod error;
+pub mod heat_index;
 pub mod plot;
 pub mod program;
 pub mod register;

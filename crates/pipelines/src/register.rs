@@ -17,6 +17,8 @@ pub struct Inputs {
     pub href: Href,
     /// The year of its time, where it has one.
     pub year: Option<String>,
+    /// Its time, or the start of it, as it stands.
+    pub time: Option<String>,
     assets: Vec<(String, Href)>,
     /// Files of chunk references, by the key of their asset.
     references: Vec<(String, Href)>,
@@ -43,10 +45,24 @@ impl Inputs {
             id: item.id().to_owned(),
             href: item.href().clone(),
             year: time.and_then(|time| time.get(..4)).map(str::to_owned),
+            time: time.map(str::to_owned),
             assets,
             references,
             body: item.body().clone(),
         })
+    }
+
+    /// Keys of the assets that are images by their media type or name.
+    pub fn images(&self) -> Vec<String> {
+        let kind = |key: &str| self.body.get("assets")?.get(key)?.get("type")?.as_str();
+        let is_image = |(key, href): &&(String, Href)| {
+            let name = href.file_name().unwrap_or_default().to_lowercase();
+            match kind(key) {
+                Some(kind) => kind.starts_with("image/tiff"),
+                None => name.ends_with(".tif") || name.ends_with(".tiff"),
+            }
+        };
+        self.assets.iter().filter(is_image).map(|(key, _)| key.clone()).collect()
     }
 
     /// What to open for these assets: their files, or the references that are kept of them.

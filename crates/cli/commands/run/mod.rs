@@ -1,6 +1,7 @@
 //! `outcrop run`: one file a pipeline.
 
 mod das;
+mod heat_index;
 mod program;
 pub(crate) mod spring_index;
 
@@ -15,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<Outcome, Failure>
         RunPipeline::SpringIndex(args) => spring_index::run(context, args),
         RunPipeline::Das(args) => das::run(context, args),
         RunPipeline::Program(args) => program::run(context, args),
+        RunPipeline::HeatIndex(args) => heat_index::run(context, args),
     }
 }
 

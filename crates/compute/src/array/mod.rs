@@ -46,6 +46,8 @@ pub struct Dataset {
     pub arrays: IndexMap<String, DataArray>,
     /// Attributes of the whole.
     pub attrs: Attrs,
+    /// Names of variables that the files have but that were not asked for, such as the mask of an image.
+    pub others: Vec<String>,
 }
 
 /// An array or a number beside an array.

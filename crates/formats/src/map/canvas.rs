@@ -40,6 +40,20 @@ impl Canvas {
         }
     }
 
+    /// A line of two pixels from one place to another.
+    pub(super) fn segment(&mut self, from: (i32, i32), to: (i32, i32), colour: Rgb<u8>) {
+        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+        let steps = dx.abs().max(dy.abs()).max(1);
+        for step in 0..=steps {
+            // Rounded to the nearest pixel.
+            let along = |start: i32, far: i32| start + (2 * far * step + far.signum() * steps) / (2 * steps);
+            let (x, y) = (along(from.0, dx), along(from.1, dy));
+            for (x, y) in [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)] {
+                self.pixel(x, y, colour);
+            }
+        }
+    }
+
     pub(super) fn frame(&mut self, x: i32, y: i32, width: i32, height: i32) {
         let (right, bottom) = (x + width - 1, y + height - 1);
         self.line(x, y, right, y);

@@ -6,11 +6,13 @@
 
 mod canvas;
 mod colour;
+mod line;
 
 use std::io::Cursor;
 
 use canvas::Canvas;
 pub use colour::{ColourMap, Limits};
+pub use line::{Line, draw_line};
 
 use crate::{Error, Result};
 

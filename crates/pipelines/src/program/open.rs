@@ -23,7 +23,7 @@ pub(super) fn open(store: &Store, folder: &Href, parameters: &Parameters<'_>) ->
         other => return Err(parameters.wrong(format!("`decode` is raw, masked or scaled, not `{other}`"))),
     };
     let variables = parameters.texts("variable")?.into_iter().map(str::to_owned).collect();
-    let options = OpenOptions { variables, policy };
+    let options = OpenOptions { variables, policy, ..OpenOptions::default() };
     let dim = parameters.text_or("dim", "")?;
     if hrefs.len() > 1 || !dim.is_empty() {
         let dim = if dim.is_empty() { "time" } else { dim };

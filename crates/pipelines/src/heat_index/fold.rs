@@ -1,0 +1,120 @@
+//! All products of the heat index in one pass: sums by cell and month, sums by day.
+
+use std::sync::Arc;
+
+use outcrop_compute::{Block, Fold, FoldBytes, Step};
+
+use super::values::{DaySum, Rule, Sums, Ways, add_day};
+
+/// A step of the time axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Day {
+    /// How its values are stored.
+    pub(super) rule: Rule,
+    /// Position of its month in the list of months.
+    pub(super) month: usize,
+}
+
+/// How the sums over all time are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Total {
+    /// Of those of the months: sums of single precision have no digits that double precision loses.
+    OfMonths,
+    /// Day by day, for values of double precision.
+    OfDays,
+}
+
+/// The sums that all products are made of; a step is a day.
+#[derive(Debug)]
+pub struct HeatFold {
+    pub(super) days: Arc<[Day]>,
+    /// Months of the year that occur.
+    pub(super) months: usize,
+    pub(super) ways: Ways,
+    /// How the sums over all time are made.
+    pub(super) total: Total,
+    /// Bytes of a stored value.
+    pub(super) stored: u64,
+}
+
+/// Sums of a column of cells.
+#[derive(Debug)]
+pub struct HeatState {
+    cells: usize,
+    /// By month; empty before its first day.
+    months: Vec<Sums>,
+    /// Over all time, unless it is that of the months.
+    total: Sums,
+    days: Vec<DaySum>,
+}
+
+/// Results of a column of cells.
+#[derive(Debug)]
+pub struct HeatColumn {
+    /// Mean over time of each cell, then the mean of each month; NaN without a value.
+    pub means: Vec<Vec<f64>>,
+    /// The part of each day's sum.
+    pub days: Vec<DaySum>,
+}
+
+impl Fold for HeatFold {
+    type Mapped = Block;
+    type State = HeatState;
+    type Output = HeatColumn;
+
+    fn bytes(&self) -> FoldBytes {
+        let months = self.months as u64;
+        FoldBytes { state: 12 * (months + 1), mapped: self.stored, output: 8 * (months + 1) }
+    }
+
+    fn map(&self, inputs: Vec<Block>, _: usize) -> Block {
+        inputs.into_iter().next().unwrap_or(Block::Float32(Vec::new()))
+    }
+
+    fn start(&self, cells: usize) -> HeatState {
+        let mut months = Vec::new();
+        months.resize_with(self.months, Sums::default);
+        let total = if self.total == Total::OfDays { Sums::of(cells) } else { Sums::default() };
+        HeatState { cells, months, total, days: vec![DaySum::default(); self.days.len()] }
+    }
+
+    fn apply(&self, state: &mut HeatState, mapped: Block, first: u64) -> Step {
+        let steps = mapped.len().checked_div(state.cells).unwrap_or(0);
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        for step in 0..steps {
+            let (Some(day), Some(sum)) = (self.days.get(first + step), state.days.get_mut(first + step)) else { break };
+            let sums = &mut state.months[day.month];
+            if sums.sums.is_empty() {
+                *sums = Sums::of(state.cells);
+            }
+            *sum = add_day(&mapped, step * state.cells, &day.rule, self.ways, sums);
+            if self.total == Total::OfDays {
+                add_day(&mapped, step * state.cells, &day.rule, self.ways, &mut state.total);
+            }
+        }
+        Step::Continue(1.0)
+    }
+
+    fn finish(&self, state: HeatState) -> HeatColumn {
+        let mut all = if self.total == Total::OfDays { state.total } else { Sums::of(state.cells) };
+        let mut means = vec![Vec::new()];
+        for month in state.months {
+            if self.total == Total::OfMonths {
+                all.sums.iter_mut().zip(&month.sums).for_each(|(all, own)| *all += own);
+                all.counts.iter_mut().zip(&month.counts).for_each(|(all, own)| *all += own);
+            }
+            means.push(mean(month));
+        }
+        means[0] = mean(all);
+        HeatColumn { means, days: state.days }
+    }
+}
+
+/// Means; NaN of no value.
+fn mean(sums: Sums) -> Vec<f64> {
+    let Sums { mut sums, counts } = sums;
+    for (sum, count) in sums.iter_mut().zip(&counts) {
+        *sum /= f64::from(*count);
+    }
+    sums
+}

@@ -1,0 +1,263 @@
+//! Daily images as one array (time, y, x) of stored values, checked to lie on one grid.
+
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, NaiveDate};
+use futures::{StreamExt, TryStreamExt};
+use outcrop_compute::{Coord, DataArray, OpenOptions, open_dataset};
+use outcrop_formats::cf::Policy;
+use outcrop_formats::{AttrValue, Attrs, Variable};
+use outcrop_store::{Href, Store};
+
+use super::days::since_1970;
+use super::values::{Rule, Units};
+use crate::{Error, Result};
+
+/// The variable of an image.
+const IMAGE: &str = "band_data";
+/// Part of a cell by which coordinates of two files may differ.
+const SLACK: f64 = 1e-3;
+
+/// A file and its day.
+#[derive(Debug, Clone)]
+pub struct DayFile {
+    /// The file.
+    pub href: Href,
+    /// Its day.
+    pub day: NaiveDate,
+    /// The STAC item it belongs to.
+    pub item: Option<Href>,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeriesOptions {
+    /// Band of each file, from 1; without it they must have one.
+    pub band: Option<u64>,
+    /// Stored value of cells without data, where the files say none or another.
+    pub nodata: Option<f64>,
+    /// Units of the values, where the files say none or others.
+    pub units: Option<Units>,
+}
+
+/// Daily images in the order of time.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Stored values (time, y, x), with coordinates; time is in days since 1970-01-01.
+    pub array: DataArray,
+    /// How the values of each day become temperatures.
+    pub rules: Vec<Rule>,
+    /// The files, one a day.
+    pub files: Vec<DayFile>,
+    /// Units of the temperatures.
+    pub units: Units,
+    /// The image of the first file.
+    pub image: Variable,
+    /// Its place: attributes of the grid mapping.
+    pub place: Attrs,
+    /// True if cells are points (`AREA_OR_POINT`).
+    pub is_point: bool,
+    /// What the files do not say and was taken for granted.
+    pub assumed: Vec<String>,
+    /// Row and column of the first cell in the files.
+    pub origin: [u64; 2],
+}
+
+/// A file as it was opened.
+struct Image {
+    array: DataArray,
+    attrs: Attrs,
+}
+
+impl Series {
+    /// Opens the files: headers only. They may come in any order.
+    ///
+    /// # Errors
+    /// [`Error::Day`] for two files of one day; [`Error::Axis`] for a file on another grid, in another CRS, with a mask or
+    /// other bands; [`Error::Units`]; those of opening. All name the file.
+    pub async fn open(store: &Store, mut files: Vec<DayFile>, options: SeriesOptions) -> Result<Self> {
+        files.sort_by(|a, b| (a.day, a.href.as_str()).cmp(&(b.day, b.href.as_str())));
+        if let Some(pair) = files.windows(2).find(|pair| pair[0].day == pair[1].day) {
+            let why = format!("its day {} is also that of `{}`; name one of them", pair[1].day, pair[0].href);
+            return Err(Error::Day { file: pair[1].href.to_string(), why });
+        }
+        let hrefs: Vec<Href> = files.iter().map(|file| file.href.clone()).collect();
+        let images: Vec<Image> = futures::stream::iter(hrefs)
+            .map(|href| async move { open(store, &href, options.band).await })
+            .buffered(store.options().concurrency.max(1))
+            .try_collect()
+            .await?;
+        let Some(first) = images.first() else {
+            return Err(Error::Choose { what: "files", why: "there is none".into() });
+        };
+        for (image, file) in images.iter().zip(&files).skip(1) {
+            let why = difference(&first.array, &image.array);
+            if let Some(why) = why {
+                return Err(odd(&file.href, format!("it does not lie on the cells of `{}`: {why}", files[0].href)));
+            }
+        }
+        let (units, assumed) = units(&images, &files, options)?;
+        let mut rules = Vec::with_capacity(images.len());
+        for (image, file) in images.iter().zip(&files) {
+            rules.push(rule(image, &file.href, options)?);
+        }
+        let image = first.array.sources().first().map(|source| source.variable().clone());
+        let Some(image) = image else { return Err(outcrop_compute::Error::Worker.into()) };
+        let is_point = first.attrs.get("AREA_OR_POINT").and_then(AttrValue::text) == Some("Point");
+        let place = first.array.grid_mapping.as_ref().map(|(_, attrs)| attrs.clone()).unwrap_or_default();
+        let array = joined(&images, &files)?;
+        Ok(Self { array, rules, files, units, image, place, is_point, assumed, origin: [0, 0] })
+    }
+
+    /// The months of the days, each once, rising.
+    pub fn months(&self) -> Vec<u32> {
+        let months: BTreeSet<u32> = self.files.iter().map(|file| file.day.month()).collect();
+        months.into_iter().collect()
+    }
+
+    /// The first and the last day.
+    pub fn span(&self) -> Option<(NaiveDate, NaiveDate)> {
+        Some((self.files.first()?.day, self.files.last()?.day))
+    }
+}
+
+fn odd(href: &Href, why: impl Into<String>) -> Error {
+    Error::Axis { variable: href.to_string(), why: why.into() }
+}
+
+async fn open(store: &Store, href: &Href, band: Option<u64>) -> Result<Image> {
+    let options = OpenOptions { policy: Policy::Raw, ..OpenOptions::of(&[IMAGE]) };
+    let opened = open_dataset(store, std::slice::from_ref(href), &options).await;
+    let dataset = match opened {
+        Err(outcrop_compute::Error::NoVariable { .. }) => return Err(odd(href, "it is no image, such as a GeoTIFF")),
+        other => other?,
+    };
+    if dataset.others.iter().any(|name| name == "mask") {
+        return Err(odd(href, "it has a mask, which is not applied; write it with a nodata value"));
+    }
+    let array = dataset.array(IMAGE)?;
+    let [bands, rows, columns] = array.shape()[..] else { return Err(odd(href, "it has other dimensions")) };
+    let at = match (band, bands) {
+        (None, 1) => 0,
+        (None, _) => return Err(odd(href, format!("it has {bands} bands; choose one with --band"))),
+        (Some(band), _) if band >= 1 && band <= bands => band - 1,
+        (Some(band), _) => return Err(odd(href, format!("it has no band {band}; there are {bands}"))),
+    };
+    if rows == 0 || columns == 0 {
+        return Err(odd(href, "it has no cells"));
+    }
+    let dim = array.dims[0].clone();
+    Ok(Image { array: of_band(array.index(&dim, at)?, at), attrs: dataset.attrs })
+}
+
+/// Lists of an attribute by band become the value of one.
+fn of_band(mut array: DataArray, band: u64) -> DataArray {
+    let at = usize::try_from(band).unwrap_or(usize::MAX);
+    for (list, name) in [("scales", "scale_factor"), ("offsets", "add_offset")] {
+        if let Some(value) = array.attrs.get(list).and_then(|list| list.numbers().get(at).copied()) {
+            array.attrs.insert(name.into(), AttrValue::Float64(vec![value]));
+        }
+    }
+    if let Some(AttrValue::Texts(all)) = array.attrs.get("units_of_bands") {
+        let units = all.get(at).cloned().unwrap_or_default();
+        array.attrs.insert("units".into(), AttrValue::Text(units));
+    }
+    array
+}
+
+/// Why two images do not lie on the same cells.
+fn difference(first: &DataArray, other: &DataArray) -> Option<String> {
+    if first.shape() != other.shape() {
+        let [rows, columns] = first.shape()[..] else { return Some("other dimensions".into()) };
+        let [own_rows, own_columns] = other.shape()[..] else { return Some("other dimensions".into()) };
+        return Some(format!("{own_rows} rows and {own_columns} columns, not {rows} and {columns}"));
+    }
+    for dim in &first.dims {
+        let (Some(a), Some(b)) = (first.coords.get(dim), other.coords.get(dim)) else { continue };
+        let cell = match a.values[..] {
+            [one, two, ..] => (two - one).abs(),
+            _ => a.values.first().map_or(1.0, |value| value.abs() * 1e-6),
+        };
+        let far = a.values.iter().zip(&b.values).find(|(a, b)| (*a - *b).abs() > SLACK * cell || a.is_nan());
+        if let Some((a, b)) = far {
+            return Some(format!("`{dim}` has {b} where {a} is"));
+        }
+    }
+    let attrs = |array: &DataArray| array.grid_mapping.as_ref().map(|(_, attrs)| attrs.clone()).unwrap_or_default();
+    let (a, b) = (attrs(first), attrs(other));
+    if first.coords.is_empty() && a.get("GeoTransform") != b.get("GeoTransform") {
+        return Some("another transform".into());
+    }
+    let (a, b) = (crs(&a), crs(&b));
+    (a != b).then(|| format!("its CRS is {b}, not {a}"))
+}
+
+/// What tells a CRS from others.
+fn crs(place: &Attrs) -> String {
+    for name in ["epsg", "proj4", "crs_wkt", "crs_name", "crs_error"] {
+        match place.get(name) {
+            Some(AttrValue::Text(text)) => return format!("`{text}`"),
+            Some(value) => return value.number().map(|code| format!("EPSG:{code}")).unwrap_or_default(),
+            None => {}
+        }
+    }
+    "unknown".into()
+}
+
+fn said_units(image: &Image) -> Option<&str> {
+    image.array.attrs.get("units").and_then(AttrValue::text).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The units of all files, and what was assumed.
+fn units(images: &[Image], files: &[DayFile], options: SeriesOptions) -> Result<(Units, Vec<String>)> {
+    let first = images.first().and_then(said_units);
+    let odd_one = images.iter().zip(files).find(|(image, _)| said_units(image) != first);
+    if let Some((image, file)) = odd_one.filter(|_| options.units.is_none()) {
+        let text = |units: Option<&str>| units.map_or("none".to_owned(), |units| format!("`{units}`"));
+        let why = format!("its units are {}, those of `{}` {}", text(said_units(image)), files[0].href, text(first));
+        return Err(odd(&file.href, why));
+    }
+    match (options.units, first) {
+        (Some(units), _) => Ok((units, Vec::new())),
+        (None, None) => {
+            Ok((Units::Celsius, vec!["the files have no units: degrees Celsius (--units says others)".into()]))
+        }
+        (None, Some(text)) => match Units::parse(text) {
+            Some(units) => Ok((units, Vec::new())),
+            None => Err(odd(
+                &files[0].href,
+                format!(
+                    "its units are `{text}`, not degrees Celsius, Fahrenheit or kelvin; say what is meant with --units"
+                ),
+            )),
+        },
+    }
+}
+
+fn rule(image: &Image, href: &Href, options: SeriesOptions) -> Result<Rule> {
+    let sources = image.array.sources();
+    let dtype = sources.first().map(|source| source.variable().dtype);
+    match dtype.filter(|dtype| dtype.is_real()) {
+        Some(dtype) => Ok(Rule::of(dtype, &image.array.attrs, options.nodata)),
+        None => Err(odd(href, "its values are no real numbers")),
+    }
+}
+
+/// The images one behind the other, on the coordinates of the first.
+fn joined(images: &[Image], files: &[DayFile]) -> Result<DataArray> {
+    let first = &images[0].array;
+    let alike = |image: &Image| {
+        let mut array = image.array.clone();
+        array.coords.clone_from(&first.coords);
+        array.name.clone_from(&first.name);
+        array
+    };
+    let alike: Vec<DataArray> = images.iter().map(alike).collect();
+    let days = files.iter().map(|file| since_1970(file.day)).collect();
+    let attrs = Attrs::from([
+        ("units".to_owned(), AttrValue::Text("days since 1970-01-01".into())),
+        ("calendar".to_owned(), AttrValue::Text("proleptic_gregorian".into())),
+        ("standard_name".to_owned(), AttrValue::Text("time".into())),
+    ]);
+    Ok(DataArray::stack(&alike, "time")?.with_coord("time", Coord::integers(days, attrs))?)
+}
