@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 /// Memory that is taken where none is named, unless less is free: more is not faster, as what does not fit goes through a file that the
 /// system keeps in free memory anyway.
-const ENOUGH: u64 = 1 << 30;
+const ENOUGH: u64 = 512 << 20;
 /// Bytes of whole raw channels that are stored together where files hold all channels of a sample together.
 const TURNED: u64 = 32 << 20;
 
