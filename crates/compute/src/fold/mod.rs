@@ -53,6 +53,10 @@ pub trait Fold: Send + Sync {
 
     /// Memory per cell.
     fn bytes(&self) -> FoldBytes;
+    /// Values of a slab up to which small chunks are joined: more of them are fewer tasks, and more memory.
+    fn slab_values(&self) -> u64 {
+        SLAB_VALUES
+    }
     /// Turns the inputs of a slab (`steps * cells` values each) into what is applied; pure, runs in parallel.
     fn map(&self, inputs: Vec<Block>, cells: usize) -> Self::Mapped;
     /// State before the first step.
@@ -95,7 +99,7 @@ impl<F: Fold> FoldPlan<F> {
         let cuts = common_cuts(&inputs, &shape);
         let slabs = cuts[0].pieces(shape[0], 1);
         let longest = slabs.iter().map(|slab| slab.end - slab.start).max().unwrap_or(1);
-        let columns = columns(&cuts[1..], &shape[1..], longest);
+        let columns = columns(&cuts[1..], &shape[1..], fold.slab_values().div_ceil(longest.max(1)));
         Ok(Self { fold, steps: shape[0], plane: shape[1..].to_vec(), columns, slabs, inputs })
     }
 
@@ -158,14 +162,14 @@ fn common_cuts(inputs: &[DataArray], shape: &[u64]) -> Vec<Cuts> {
     all.unwrap_or_default()
 }
 
-/// Blocks of the plane: whole chunks, joined along the inner dimensions until a slab of `steps` has [`SLAB_VALUES`].
-fn columns(cuts: &[Cuts], shape: &[u64], steps: u64) -> Vec<Vec<Range<u64>>> {
+/// Blocks of the plane: whole chunks, joined along the inner dimensions until they have so many cells.
+fn columns(cuts: &[Cuts], shape: &[u64], enough: u64) -> Vec<Vec<Range<u64>>> {
     let mut join = vec![1u64; shape.len()];
     let length = |d: usize, join: u64| cuts[d].longest(shape[d]).saturating_mul(join).min(shape[d]);
     for d in (0..shape.len()).rev() {
         loop {
             let cells: u64 = (0..shape.len()).map(|i| length(i, join[i])).product();
-            if cells.saturating_mul(steps) >= SLAB_VALUES || length(d, join[d]) >= shape[d] {
+            if cells >= enough || length(d, join[d]) >= shape[d] {
                 break;
             }
             join[d] += 1;

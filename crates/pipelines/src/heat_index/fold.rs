@@ -67,6 +67,11 @@ impl Fold for HeatFold {
         FoldBytes { state: 12 * (months + 1), mapped: self.stored, output: 8 * (months + 1) }
     }
 
+    /// An image is often stored in strips of few rows; each task opens a file.
+    fn slab_values(&self) -> u64 {
+        1 << 17
+    }
+
     fn map(&self, inputs: Vec<Block>, _: usize) -> Block {
         inputs.into_iter().next().unwrap_or(Block::Float32(Vec::new()))
     }
