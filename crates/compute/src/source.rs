@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// True if stored values must be converted, not only taken as they are.
-    fn is_decoded(&self) -> bool {
+    pub(crate) fn is_decoded(&self) -> bool {
         self.decoding.is_some() || self.variable.dtype == outcrop_formats::DType::Float16
     }
 

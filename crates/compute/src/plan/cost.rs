@@ -74,7 +74,9 @@ impl Meter<'_> {
         }
         match &expr.node {
             Node::Source(source) => {
-                cells(window) * source.variable.dtype.size() as u64 + source.decode_bytes() + result
+                // What is stored as it is, is decoded in its place.
+                let raw = if source.is_decoded() { cells(window) * source.variable.dtype.size() as u64 } else { 0 };
+                raw + source.decode_bytes() + result
             }
             Node::Values(_) | Node::Full(_) => result,
             Node::Cast(_) | Node::Unary(..) | Node::Binary(..) | Node::Where(_) => self.fused(expr, window),
