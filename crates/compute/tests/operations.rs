@@ -358,8 +358,8 @@ fn rolling(field: &Field, numbers: &mut Numbers) {
                 let part: Vec<f64> = (first..(at + after + 1).min(len)).map(|i| source[i]).collect();
                 let used = valid(&part, Missing::Skip);
                 lane[at] = match kind {
-                    Reduction::Count => used.len() as f64,
                     _ if (used.len() as u64) < min_periods => f64::NAN,
+                    Reduction::Count => used.len() as f64,
                     kind => dense_reduction(&used, kind, Missing::Skip, 0.0),
                 };
             }
@@ -393,6 +393,12 @@ fn along_a_dimension() {
                     .collect()
             });
             assert_close("cumsum", got, &want);
+            let at = numbers.below(len as u64);
+            let got = field.check("of cumsum", |array| array.cumsum(name, missing)?.index(name, at));
+            assert_close("of cumsum", got, &want.index_axis(Axis(axis), at as usize).to_owned());
+            let got = field.check("part of cumsum", |array| array.cumsum(name, missing)?.isel(name, at..len as u64));
+            let from = isize::try_from(at).unwrap();
+            assert_close("part of cumsum", got, &want.slice_axis(Axis(axis), Slice::new(from, None, 1)).to_owned());
         }
         let by = i64::try_from(numbers.below(len as u64 + 2)).unwrap() - 1;
         let got = field.check("shift", |array| array.shift(name, by));

@@ -71,7 +71,9 @@ impl DataArray {
             }
             _ => own.expr.clone(),
         };
-        Ok(own.with_expr(Expr::choose(condition.expr, Operand::Array(own_expr), other)))
+        let expr = Expr::choose(condition.expr, Operand::Array(own_expr), other)
+            .map_err(|why| self.refuse("choose from", why))?;
+        Ok(own.with_expr(expr))
     }
 
     /// Values that are missing, replaced.

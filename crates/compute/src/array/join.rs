@@ -22,7 +22,9 @@ impl DataArray {
     pub fn transpose(&self, dims: &[&str]) -> Result<Self> {
         let mut order: Vec<usize> = dims.iter().map(|dim| self.dim(dim)).collect::<Result<_>>()?;
         order.extend((0..self.dims.len()).filter(|d| !dims.contains(&self.dims[*d].as_str())));
-        if order.len() != self.dims.len() {
+        let mut each = order.clone();
+        each.sort_unstable();
+        if !each.into_iter().eq(0..self.dims.len()) {
             return Err(self.refuse("transpose", "a dimension is named twice"));
         }
         let mut array = self.with_expr(Expr::transpose(self.expr.clone(), order.clone()));
@@ -132,8 +134,14 @@ impl DataArray {
                 continue;
             }
             let (Some(own), Some(theirs)) = (self.coords.get(&dim), other.coords.get(&dim)) else { continue };
+            if ["units", "calendar"].iter().any(|key| own.attrs.get(*key) != theirs.attrs.get(*key)) {
+                return Err(self.misaligned(other, format!("`{dim}` has other units")));
+            }
             let (own, theirs) = (labels(own), labels(theirs));
             let place: std::collections::HashMap<&String, u64> = theirs.iter().zip(0..).collect();
+            if place.len() != theirs.len() {
+                return Err(self.misaligned(other, format!("labels of `{dim}` repeat")));
+            }
             let both = own.iter().zip(0u64..).filter_map(|(label, at)| Some((at, *place.get(label)?)));
             let (of_left, of_right): (Vec<u64>, Vec<u64>) = both.unzip();
             left = left.take(&dim, &of_left)?;
@@ -236,6 +244,9 @@ impl DataArray {
     /// [`Error::NoDim`].
     pub fn rename_dim(&self, dim: &str, name: &str) -> Result<Self> {
         let at = self.dim(dim)?;
+        if name != dim && self.dims.iter().any(|have| have == name) {
+            return Err(self.refuse("rename", format!("it has a dimension `{name}` already")));
+        }
         let mut array = self.clone();
         name.clone_into(&mut array.dims[at]);
         if let Some(coord) = array.coords.shift_remove(dim) {

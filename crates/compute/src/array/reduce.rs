@@ -40,6 +40,9 @@ pub struct Rolled<'a> {
     options: RollingOptions,
 }
 
+/// A dimension of one position, for numbers without dimensions.
+const ONE: &str = "\0one";
+
 impl DataArray {
     /// Reduces dimensions, of none all. The sum and the mean of a whole matrix product of finite values ([`Missing::Propagate`]) are computed
     /// without the product.
@@ -50,7 +53,7 @@ impl DataArray {
     pub fn reduce(&self, kind: Reduction, dims: &[&str], options: ReduceOptions) -> Result<Self> {
         let axes = self.axes(dims)?;
         if axes.is_empty() {
-            return Ok(self.clone());
+            return self.expand_dims(ONE)?.reduce(kind, &[ONE], options);
         }
         let empty = axes.iter().any(|axis| self.expr.shape[*axis] == 0);
         let places = matches!(kind, Reduction::Argmin | Reduction::Argmax);
@@ -131,7 +134,7 @@ impl DataArray {
     fn order(&self, q: f64, dims: &[&str], (missing, keeps_precision): (Missing, KeepsPrecision)) -> Result<Self> {
         let axes = self.axes(dims)?;
         if axes.is_empty() {
-            return Ok(self.clone());
+            return self.expand_dims(ONE)?.order(q, &[ONE], (missing, keeps_precision));
         }
         let kernel = Quantile { q, axes: axes.clone(), missing, shape: self.shape(), keeps_precision };
         let expr = Expr::kernel(vec![self.expr.clone()], Arc::new(kernel)).map_err(|why| self.refuse("reduce", why))?;

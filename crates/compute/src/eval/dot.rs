@@ -19,6 +19,9 @@ const PIECE_VALUES: u64 = 1 << 20;
 pub(crate) fn slabs(left: &Expr, right: &Expr, rows: u64, columns: u64) -> Vec<Range<u64>> {
     let len = left.shape[1];
     let cuts = left.cuts()[1].and(&right.cuts()[0], len);
+    if cuts == crate::expr::cuts::Cuts::Whole {
+        return cuts.pieces(len, 1);
+    }
     let each = rows.max(columns).max(1).saturating_mul(cuts.longest(len).max(1));
     let most = (PIECE_VALUES / rows.max(columns).max(1)).max(1);
     if cuts.longest(len) > most {

@@ -12,7 +12,7 @@ pub(crate) mod rows;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::expr::{Expr, Node, lengths, narrowed, needed, parts, products, scaled, size, spans_of, turned_back};
+use crate::expr::{Expr, Node, lengths, made, narrowed, needed, parts, products, scaled, size, spans_of, turned_back};
 use crate::kernel::Place;
 use crate::strided::{Layout, copy_block};
 use crate::{Block, DType, Error, Result};
@@ -69,16 +69,30 @@ pub(crate) fn eval(expr: &Arc<Expr>, window: &[Range<u64>], context: &mut Contex
         }
         Node::Coarsen(input, windows) => coarsen(input, windows, window, context),
         Node::Reduce(input, reduce) => reduce::eval(input, reduce, window, context),
-        Node::Kernel(inputs, kernel) => {
-            let from = needed(kernel.as_ref(), &inputs[0].shape, window);
-            let blocks: Result<Vec<Block>> = inputs.iter().map(|input| eval(input, &from, context)).collect();
-            let place = Place { shape: &inputs[0].shape, window: &from, out: window };
-            kernel.apply(blocks?, &place).map_err(|why| kernel_error(kernel.as_ref(), why))
-        }
+        Node::Kernel(inputs, kernel) => apply(inputs, kernel.as_ref(), window, context),
         Node::Dot([left, right]) => dot::eval(left, right, window, context),
         Node::Chunked(input, _) => eval(input, window, context),
         Node::Stored(stored) => stored.read(window),
     }
+}
+
+/// A window of what a kernel makes of its inputs.
+fn apply(
+    inputs: &[Arc<Expr>],
+    kernel: &dyn crate::kernel::Kernel,
+    window: &[Range<u64>],
+    context: &mut Context<'_>,
+) -> Result<Block> {
+    let made = made(kernel, window);
+    let from = needed(kernel, &inputs[0].shape, &made);
+    let blocks: Result<Vec<Block>> = inputs.iter().map(|input| eval(input, &from, context)).collect();
+    let place = Place { shape: &inputs[0].shape, window: &from, out: &made };
+    let block = kernel.apply(blocks?, &place).map_err(|why| kernel_error(kernel, why))?;
+    if made == window {
+        return Ok(block);
+    }
+    let at = window.iter().zip(&made).map(|(wanted, made)| size(wanted.start - made.start));
+    Ok(copied(&block, &Layout::of(&lengths(&made)).at(at), window))
 }
 
 pub(crate) fn kernel_error(kernel: &dyn crate::kernel::Kernel, why: String) -> Error {

@@ -144,14 +144,21 @@ impl Expr {
     }
 
     /// `yes` where the condition is true, else `no`, of one shape.
-    pub(crate) fn choose(condition: Arc<Self>, yes: Operand, no: Operand) -> Arc<Self> {
+    pub(crate) fn choose(condition: Arc<Self>, yes: Operand, no: Operand) -> Result<Arc<Self>, String> {
         let shape = condition.shape.clone();
         let dtype = match (&yes, &no) {
             (Operand::Array(array), other) | (other, Operand::Array(array)) => other.common(array.dtype),
             (Operand::Scalar(a), Operand::Scalar(b)) => a.common(b.block().dtype()).promote(a.block().dtype()),
         };
+        for operand in [&yes, &no] {
+            if let Operand::Scalar(scalar) = operand
+                && !scalar.fits(dtype)
+            {
+                return Err(format!("{} does not fit values of type {dtype}", scalar.to_f64()));
+            }
+        }
         let inputs = [Self::cast(condition, DType::Bool), yes.into_expr(dtype, &shape), no.into_expr(dtype, &shape)];
-        Arc::new(Self { shape, dtype, node: Node::Where(inputs) })
+        Ok(Arc::new(Self { shape, dtype, node: Node::Where(inputs) }))
     }
 
     /// A selection; selections of selections that only move become one.
@@ -235,6 +242,9 @@ impl Expr {
         let common = left.dtype.promote(right.dtype);
         if common.is_complex() {
             return Err("there is no product of complex matrices".into());
+        }
+        if common.is_integer() && common.size() == 8 {
+            return Err("products of 64-bit integers lose digits; take astype float64 first".into());
         }
         let dtype = if common == DType::Float32 { common } else { DType::Float64 };
         let shape = vec![left.shape[0], right.shape[1]];

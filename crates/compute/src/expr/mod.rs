@@ -220,6 +220,13 @@ fn kernel_cuts(inputs: &[Arc<Expr>], kernel: &dyn Kernel) -> Vec<Cuts> {
     .collect()
 }
 
+/// What a kernel makes where a window of its result is wanted: dimensions that it needs whole, it makes whole.
+pub(crate) fn made(kernel: &dyn Kernel, window: &[Range<u64>]) -> Vec<Range<u64>> {
+    let kept = kernel.reach().into_iter().filter(|reach| *reach != Reach::Gone);
+    let of = |(range, reach): (&Range<u64>, Reach)| if let Reach::Whole(len) = reach { 0..len } else { range.clone() };
+    window.iter().zip(kept).map(of).collect()
+}
+
 /// The window of the inputs that a kernel needs for a window of its result.
 pub(crate) fn needed(kernel: &dyn Kernel, shape: &[u64], window: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut window = window.iter();

@@ -171,7 +171,7 @@ impl Line<'_> {
     fn finish(&self, statistic: Statistic) -> f64 {
         let Statistic { count, value, squares } = statistic;
         let Rolling { kind, options, ddof, .. } = self.kernel;
-        if *kind == Reduction::Count {
+        if *kind == Reduction::Count && count >= options.min_periods as f64 {
             return count;
         }
         if count < options.min_periods as f64 || (count == 0.0 && *kind != Reduction::Sum) {

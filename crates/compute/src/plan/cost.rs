@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::tiling::Tiling;
 use crate::eval::{PIECE, context::in_flight, dot_slabs, reduce_slabs, rows};
-use crate::expr::{Expr, Node, cells, lengths, narrowed, needed, parts, products, scaled, spans_of, turned_back};
+use crate::expr::{Expr, Node, cells, lengths, made, narrowed, needed, parts, products, scaled, spans_of, turned_back};
 use crate::reduce::Reduce;
 use crate::reduce::accumulate::{LanesOrNot, state_bytes};
 
@@ -103,13 +103,15 @@ impl Meter<'_> {
                 self.partial(input, (reduce, &reduce.axes, groups), &full) + 2 * result
             }
             Node::Kernel(inputs, kernel) => {
-                let from = needed(kernel.as_ref(), &inputs[0].shape, window);
+                let made = made(kernel.as_ref(), window);
+                let from = needed(kernel.as_ref(), &inputs[0].shape, &made);
+                let cut = if made == window { 0 } else { bytes(expr, &made) };
                 let (mut held, mut most) = (0, 0);
                 for input in inputs {
                     most = most.max(held + self.peak(input, &from));
                     held += bytes(input, &from);
                 }
-                most.max(held + kernel.work_bytes(cells(&from)) + result)
+                most.max(held + kernel.work_bytes(cells(&from)) + result + cut)
             }
             Node::Dot([left, right]) => self.product(left, right, window),
             Node::Chunked(input, _) => self.peak(input, window),

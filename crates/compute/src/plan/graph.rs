@@ -178,6 +178,18 @@ impl GraphNode {
     }
 }
 
+/// When the documents of a local store were written; a file is known by its size and ETag.
+fn changed(href: &outcrop_store::Href, variable: &str) -> Vec<u128> {
+    let Some(folder) = href.to_path().filter(|path| path.is_dir()) else { return Vec::new() };
+    let documents = ["zarr.json", ".zmetadata", ".zarray"].into_iter();
+    let all = documents.flat_map(|name| [folder.join(name), folder.join(variable).join(name)]);
+    let time = |path: std::path::PathBuf| {
+        let time = std::fs::metadata(path).ok()?.modified().ok()?;
+        time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_nanos())
+    };
+    all.filter_map(time).collect()
+}
+
 /// The name that an operation has where it is written down.
 fn named(op: &impl Serialize) -> String {
     match serde_json::to_value(op) {
@@ -193,21 +205,22 @@ fn described(expr: &Expr) -> (String, Value) {
             let detail = json!({
                 "variable": source.variable.name, "href": source.href().to_string(), "chunk": source.refs.grid.chunk,
                 "size": object.map(|object| object.size), "etag": object.and_then(|object| object.etag.clone()),
-                "decoded": source.decoding.is_some(),
+                "decoded": source.decoding.as_ref().map(|rules| format!("{rules:?}")),
+                "changed": changed(source.href(), &source.variable.name),
             });
             ("open".into(), detail)
         }
         Node::Values(block) => {
             ("values".into(), Value::String(blake3::hash(block.bytes()).to_hex().chars().take(16).collect()))
         }
-        Node::Full(one) => ("number".into(), json!(one.clone().into_f64().first())),
+        Node::Full(one) => ("number".into(), Value::String(format!("{one:?}"))),
         Node::Cast(_) => ("astype".into(), json!(expr.dtype.name())),
         Node::Unary(op, _) => (named(op), Value::Null),
         Node::Binary(op, _) => (named(op), Value::Null),
         Node::Where(_) => ("where".into(), Value::Null),
         Node::Select(_, picks) => ("isel".into(), Value::String(picks.iter().map(pick).collect::<Vec<_>>().join(", "))),
         Node::Transpose(_, order) => ("transpose".into(), json!(order)),
-        Node::Broadcast(..) => ("broadcast".into(), Value::Null),
+        Node::Broadcast(_, dims) => ("broadcast".into(), json!(dims)),
         Node::Concat(_, axis) => ("concat".into(), json!({"axis": axis})),
         Node::Coarsen(_, windows) => ("coarsen".into(), json!({"kind": "mean", "windows": windows})),
         Node::Reduce(_, reduce) => {

@@ -24,7 +24,7 @@ pub use graph::{Graph, GraphNode};
 pub use options::{EarlyEnd, Executor, Partition, RunOptions};
 pub use run::PlanReport;
 pub use sink::{MemorySink, Sink};
-use stored::{Place, Stored};
+use stored::{Place, Stored, Tiles};
 pub use summary::{PlanStage, PlanSummary};
 use tiling::Tiling;
 pub use zarr::{ZarrSink, ZarrTarget};
@@ -38,7 +38,7 @@ struct Stage {
     expr: Arc<Expr>,
     tiling: Tiling,
     /// Where it goes; `None` is the sink of the plan.
-    into: Option<Arc<Stored>>,
+    into: Option<(Arc<Stored>, Arc<Tiles>)>,
     /// Tasks at once.
     workers: usize,
     /// Threads that one task may use.
@@ -77,6 +77,7 @@ impl Plan {
         let room = |kept: u64| allowed.saturating_sub(fixed).saturating_sub(kept);
         for stored in stored_in(expr) {
             if stored.is_filled() {
+                plan.kept += stored.held_bytes();
                 continue;
             }
             let bytes = cells_of(&stored.input.shape) * stored.input.dtype.size() as u64;
@@ -86,8 +87,8 @@ impl Plan {
                 Place::Disk => plan.scratch += bytes,
             }
             let stage = plan.stage(&stored.input, None, (room(plan.kept), options), &|_| 0)?;
-            stored.lay_out(&stage.tiling, place);
-            plan.stages.push(Stage { into: Some(stored.clone()), ..stage });
+            let tiles = stored.lay_out(&stage.tiling, place);
+            plan.stages.push(Stage { into: Some((stored.clone(), tiles)), ..stage });
         }
         let unit = sink.unit();
         let write = |bytes: u64| sink.work_bytes(bytes);

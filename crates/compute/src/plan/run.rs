@@ -31,12 +31,12 @@ impl Plan {
         let mut report = PlanReport { tasks: 0, skipped: 0, memory_bytes: self.memory_bytes() };
         for stage in &self.stages {
             match &stage.into {
-                Some(stored) if stored.is_filled() => {}
-                Some(stored) => {
-                    stored.prepare(options.scratch.as_deref())?;
+                Some((stored, _)) if stored.is_filled() => {}
+                Some((stored, tiles)) => {
+                    tiles.prepare(options.scratch.as_deref())?;
                     let all = 0..stage.tiling.count();
-                    report.tasks += stage.run(options, all, &|window, block| stored.write(window, &block))?;
-                    stored.set_filled();
+                    report.tasks += stage.run(options, all, &|window, block| tiles.write(window, &block))?;
+                    stored.fill(tiles.clone());
                 }
                 None => {
                     let count = stage.tiling.count();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::tiling::Tiling;
 use crate::expr::cuts::Cuts;
@@ -18,8 +18,8 @@ pub(crate) struct Stored {
     pub(crate) input: Arc<Expr>,
     /// Lengths of the pieces that it is read in.
     pub(crate) chunk: Vec<u64>,
-    tiles: Mutex<Option<Arc<Tiles>>>,
-    filled: OnceLock<()>,
+    /// Once they are filled.
+    tiles: OnceLock<Arc<Tiles>>,
 }
 
 /// Where tiles are.
@@ -29,8 +29,9 @@ pub(crate) enum Place {
     Disk,
 }
 
+/// The values, in tiles.
 #[derive(Debug)]
-struct Tiles {
+pub(super) struct Tiles {
     dtype: DType,
     shape: Vec<u64>,
     /// Edges of tiles along each dimension, with both ends: all edges of those who write and those who read.
@@ -46,7 +47,7 @@ enum At {
 
 impl Stored {
     pub(crate) fn new(input: Arc<Expr>, chunk: Vec<u64>) -> Self {
-        Self { input, chunk, tiles: Mutex::default(), filled: OnceLock::new() }
+        Self { input, chunk, tiles: OnceLock::new() }
     }
 
     pub(crate) fn cuts(&self) -> Vec<Cuts> {
@@ -55,11 +56,19 @@ impl Stored {
 
     /// True if its values are there.
     pub(crate) fn is_filled(&self) -> bool {
-        self.filled.get().is_some()
+        self.tiles.get().is_some()
+    }
+
+    /// Bytes of memory that its values hold.
+    pub(super) fn held_bytes(&self) -> u64 {
+        match self.tiles.get().map(|tiles| &tiles.at) {
+            Some(At::Memory(_)) => super::cells_of(&self.input.shape) * self.input.dtype.size() as u64,
+            _ => 0,
+        }
     }
 
     /// Makes room for the windows of a tiling.
-    pub(super) fn lay_out(&self, tiling: &Tiling, place: Place) {
+    pub(super) fn lay_out(&self, tiling: &Tiling, place: Place) -> Arc<Tiles> {
         let edges: Vec<Vec<u64>> = tiling
             .pieces
             .iter()
@@ -78,45 +87,17 @@ impl Stored {
             Place::Memory => At::Memory((0..count).map(|_| OnceLock::new()).collect()),
             Place::Disk => At::Disk(OnceLock::new()),
         };
-        let tiles = Tiles { dtype: self.input.dtype, shape: self.input.shape.clone(), edges, at };
-        *self.tiles.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tiles));
+        Arc::new(Tiles { dtype: self.input.dtype, shape: self.input.shape.clone(), edges, at })
     }
 
     fn tiles(&self) -> Result<Arc<Tiles>> {
-        self.tiles.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Worker)
+        self.tiles.get().cloned().ok_or(Error::Worker)
     }
 
-    /// Opens the file, where there is to be one.
-    pub(super) fn prepare(&self, folder: Option<&Path>) -> Result<()> {
-        let tiles = self.tiles()?;
-        let At::Disk(file) = &tiles.at else { return Ok(()) };
-        if file.get().is_none() {
-            let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
-            let made = tempfile::tempfile_in(&folder).map_err(|e| failed("make a scratch file in", &folder, e))?;
-            // Another run of the same plan may have been faster.
-            let _ = file.set((made, folder));
-        }
-        Ok(())
-    }
-
-    /// Takes a window, which is made of whole tiles.
-    pub(super) fn write(&self, window: &[Range<u64>], values: &Block) -> Result<()> {
-        let tiles = self.tiles()?;
-        let own = Layout::of(&lengths(window));
-        for at in tiles.touched(window) {
-            let tile = tiles.range(&at);
-            let shape = lengths(&tile);
-            let mut block = Block::zeros(tiles.dtype, shape.iter().product());
-            let from = own.clone().at(tile.iter().zip(window).map(|(t, w)| size(t.start - w.start)));
-            copy_block(values, &from, &mut block, &Layout::of(&shape), &shape);
-            tiles.put(&at, block)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_filled(&self) {
-        // It may be filled already.
-        let _ = self.filled.set(());
+    /// Takes the tiles, now that they are filled.
+    pub(super) fn fill(&self, tiles: Arc<Tiles>) {
+        // Another run of the same plan may have been faster.
+        let _ = self.tiles.set(tiles);
     }
 
     /// The values of a window.
@@ -136,9 +117,9 @@ impl Stored {
         Ok(out)
     }
 
-    /// Bytes of the largest tile that is read through memory.
+    /// Bytes of the largest tile that is read through memory, at most.
     pub(crate) fn tile_bytes(&self) -> u64 {
-        self.tiles().map_or(0, |tiles| tiles.largest())
+        super::cells_of(&self.chunk).saturating_mul(self.input.dtype.size() as u64)
     }
 }
 
@@ -148,6 +129,32 @@ fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
 }
 
 impl Tiles {
+    /// Opens the file, where there is to be one.
+    pub(super) fn prepare(&self, folder: Option<&Path>) -> Result<()> {
+        let At::Disk(file) = &self.at else { return Ok(()) };
+        if file.get().is_none() {
+            let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+            let made = tempfile::tempfile_in(&folder).map_err(|e| failed("make a scratch file in", &folder, e))?;
+            // Another run of the same plan may have been faster.
+            let _ = file.set((made, folder));
+        }
+        Ok(())
+    }
+
+    /// Takes a window, which is made of whole tiles.
+    pub(super) fn write(&self, window: &[Range<u64>], values: &Block) -> Result<()> {
+        let own = Layout::of(&lengths(window));
+        for at in self.touched(window) {
+            let tile = self.range(&at);
+            let shape = lengths(&tile);
+            let mut block = Block::zeros(self.dtype, shape.iter().product());
+            let from = own.clone().at(tile.iter().zip(window).map(|(t, w)| size(t.start - w.start)));
+            copy_block(values, &from, &mut block, &Layout::of(&shape), &shape);
+            self.put(&at, block)?;
+        }
+        Ok(())
+    }
+
     /// Positions of the tiles that a window touches.
     fn touched(&self, window: &[Range<u64>]) -> Vec<Vec<usize>> {
         let along = |(edges, range): (&Vec<u64>, &Range<u64>)| -> Vec<usize> {
@@ -209,10 +216,5 @@ impl Tiles {
             }
         }
         Ok(())
-    }
-
-    fn largest(&self) -> u64 {
-        let longest = |edges: &Vec<u64>| edges.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
-        self.edges.iter().map(longest).product::<u64>() * self.dtype.size() as u64
     }
 }

@@ -9,6 +9,8 @@ use crate::expr::cuts::Cuts;
 
 /// Values of a window up to which small chunks are joined, so that they do not make a task each.
 const WINDOW_VALUES: u64 = 1 << 17;
+/// Pieces of one dimension that are listed.
+const MOST_PIECES: u64 = 1 << 16;
 /// Memory of a task up to which they are joined.
 const WINDOW_BYTES: u64 = 16 << 20;
 
@@ -54,7 +56,8 @@ impl Tiling {
     pub(crate) fn of(expr: &Arc<Expr>, unit: Option<&[u64]>, room: u64, meter: &Meter<'_>) -> Result<Self, u64> {
         let shape = &expr.shape;
         let cuts = expr.cuts();
-        let mut along: Vec<Along> = (0..shape.len()).map(|d| begin(&cuts[d], unit.map(|unit| unit[d]))).collect();
+        let mut along: Vec<Along> =
+            (0..shape.len()).map(|d| begin(&cuts[d], unit.map(|unit| unit[d]), shape[d])).collect();
         let cost = |along: &[Along]| meter.total(expr, &Self::from(along, shape));
         let enough = room.min(WINDOW_BYTES * meter.workers as u64);
         grow(&mut along, shape, |grown| cost(grown) <= enough);
@@ -109,12 +112,14 @@ impl Tiling {
 }
 
 /// The cuts of the array where windows may be any, else multiples of what is written at once that are near them.
-fn begin(cuts: &Cuts, unit: Option<u64>) -> Along {
+fn begin(cuts: &Cuts, unit: Option<u64>, len: u64) -> Along {
     match (cuts, unit) {
         (Cuts::Whole, _) => Along::Every(u64::MAX),
+        (cuts @ Cuts::Every { period, .. }, None) => Along::Joined(cuts.clone(), (len / period / MOST_PIECES).max(1)),
         (cuts, None) => Along::Joined(cuts.clone(), 1),
         (Cuts::Every { period, .. }, Some(unit)) => {
-            Along::Every((period / unit.max(1)).max(1).saturating_mul(unit.max(1)))
+            let unit = unit.max(1);
+            Along::Every((period / unit).max(len / unit / MOST_PIECES).max(1).saturating_mul(unit))
         }
         (Cuts::At(_), Some(unit)) => Along::Every(unit.max(1)),
     }

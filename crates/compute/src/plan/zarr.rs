@@ -1,8 +1,9 @@
 //! Writes an array into a Zarr group, chunk by chunk. A run that was killed goes on where it was; several may write parts of one group.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -48,6 +49,8 @@ pub struct ZarrSink {
     done: Vec<u64>,
     journal: Mutex<File>,
     partition: Option<Partition>,
+    /// Of the folder that is written.
+    lock: File,
 }
 
 impl ZarrSink {
@@ -64,6 +67,7 @@ impl ZarrSink {
         let key: String = blake3::hash(told.as_bytes()).to_hex().chars().take(16).collect();
         let mut writer = GroupWriter::resume(&target.root, &target.group, target.format, (&target.attrs, &key))
             .map_err(Error::Write)?;
+        let lock = lock(writer.staging(), target.partition)?;
         add_labels(&mut writer, array)?;
         let mut attrs = array.attrs.clone();
         for gone in ["_FillValue", "missing_value", "scale_factor", "add_offset", "coordinates"] {
@@ -84,10 +88,12 @@ impl ZarrSink {
         let counts: Vec<u64> = shape.iter().zip(&chunk).map(|(len, chunk)| len.div_ceil(*chunk)).collect();
         let all = size(counts.iter().product::<u64>());
         let done = read_journals(writer.staging(), all)?;
-        let own = writer.staging().join(format!(".journal-{}", std::process::id()));
-        let journal = OpenOptions::new().create(true).append(true).open(&own).map_err(|e| io(&own, e))?;
+        // A journal of its own for each run: what a full disk leaves half written ends it.
+        let own = tempfile::Builder::new().prefix(".journal-").tempfile_in(writer.staging());
+        let (journal, _) =
+            own.map_err(|e| io(writer.staging(), e))?.keep().map_err(|e| io(writer.staging(), e.error))?;
         let (name, partition) = (array.name.clone(), target.partition);
-        Ok(Self { writer, name, shape, chunk, counts, done, journal: Mutex::new(journal), partition })
+        Ok(Self { writer, name, shape, chunk, counts, done, journal: Mutex::new(journal), partition, lock })
     }
 
     /// Lengths of chunks.
@@ -100,17 +106,20 @@ impl ZarrSink {
     /// # Errors
     /// [`Error::Write`].
     pub fn finish(self) -> Result<bool> {
-        if let Some(Partition { part, of }) = self.partition {
-            let folder = self.writer.staging().to_owned();
-            let note = |part: u64| folder.join(format!(".part-{part}-of-{of}"));
-            fs::write(note(part), b"").map_err(|e| io(&note(part), e))?;
-            if !(0..of).all(|part| note(part).exists()) {
+        let staging = self.writer.staging().to_owned();
+        let all = size(self.counts.iter().product::<u64>());
+        let done = read_journals(&staging, all)?;
+        let written: usize = done.iter().map(|word| word.count_ones() as usize).sum();
+        if self.partition.is_some() {
+            // Those that still write hold a lock as this one did; the last of them finishes.
+            self.lock.unlock().map_err(|e| io(&staging, e))?;
+            if written < all || self.lock.try_lock().is_err() || !is_same(&self.lock, &staging) {
                 return Ok(false);
             }
-            // Of two that see all parts, one is to finish.
-            if File::create_new(folder.join(".finishing")).is_err() {
-                return Ok(false);
-            }
+        }
+        if written < all {
+            let why = format!("only {written} of {all} chunks were written; run the same command again");
+            return Err(Error::Unsupported { action: "finish", array: self.name, why });
         }
         self.writer.finish().map_err(Error::Write)?;
         Ok(true)
@@ -128,6 +137,26 @@ impl ZarrSink {
         let each: Vec<Vec<u64>> = window.iter().zip(&self.chunk).map(along).collect();
         crate::expr::products(&each).into_iter().map(|at| at.into_iter().copied().collect()).collect()
     }
+}
+
+/// Locks a folder: alone, or with those that write other parts.
+fn lock(folder: &Path, partition: Option<Partition>) -> Result<File> {
+    let file = File::open(folder).map_err(|e| io(folder, e))?;
+    let locked = if partition.is_some() { file.try_lock_shared() } else { file.try_lock() };
+    match locked {
+        Ok(()) if is_same(&file, folder) => Ok(file),
+        Err(TryLockError::Error(e)) => Err(io(folder, e)),
+        _ => {
+            let (array, why) = (folder.display().to_string(), "another run writes it now; wait for it".to_owned());
+            Err(Error::Unsupported { action: "write", array, why })
+        }
+    }
+}
+
+/// True if a folder that was opened is the one of this name still.
+fn is_same(file: &File, folder: &Path) -> bool {
+    let own = file.metadata().map(|meta| meta.ino());
+    own.ok() == fs::metadata(folder).map(|meta| meta.ino()).ok()
 }
 
 fn io(path: &Path, source: std::io::Error) -> Error {

@@ -175,10 +175,10 @@ fn of_one(step: &Step, p: &Parameters<'_>, array: &DataArray) -> Result<DataArra
             array.astype(DType::parse(name).ok_or_else(|| p.wrong(format!("there is no type `{name}`")))?)
         }
         "clip" => {
-            let limit = |name: &str| p.get(name).map(|_| p.number(name).map(Scalar::Float)).transpose();
+            let limit = |name: &str| p.get(name).map(|_| p.scalar(name)).transpose();
             array.clip(limit("min")?, limit("max")?)?
         }
-        "fillna" => array.fillna(p.number("value")?)?,
+        "fillna" => array.fillna(p.scalar("value")?)?,
         "median" => array.median(&p.texts("dim")?, missing(p)?)?,
         "quantile" => array.quantile(p.number("q")?, &p.texts("dim")?, missing(p)?)?,
         "coarsen" => {

@@ -143,6 +143,9 @@ impl Output {
         if partition.is_some() {
             return Err(self.wrong("parts write Zarr; name a .zarr"));
         }
+        if array.dtype().is_complex() {
+            return Err(self.wrong("these are complex numbers; take real, imag or absolute first, or write .zarr"));
+        }
         if array.shape().iter().product::<u64>() > SMALL && !matches!(kind, Kind::Png(_)) {
             return Err(self.wrong(format!("{:?} cells are too many for a table; write .zarr", array.shape())));
         }

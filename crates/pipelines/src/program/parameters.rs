@@ -52,6 +52,14 @@ impl<'a> Parameters<'a> {
         self.needed(name, "a number", self.get(name).and_then(Value::as_f64))
     }
 
+    /// A number as it is written: whole or not.
+    pub(super) fn scalar(&self, name: &str) -> Result<outcrop_compute::Scalar> {
+        match self.get(name).and_then(Value::as_i64) {
+            Some(whole) => Ok(outcrop_compute::Scalar::Int(whole)),
+            None => self.number(name).map(outcrop_compute::Scalar::Float),
+        }
+    }
+
     pub(super) fn whole(&self, name: &str) -> Result<u64> {
         self.needed(name, "a whole number", self.get(name).and_then(Value::as_u64))
     }
