@@ -228,7 +228,7 @@ impl DataArray {
         sum.binary(BinaryOp::Divide, &count.binary(BinaryOp::Subtract, i64::from(ddof))?)
     }
 
-    /// The correlation (Pearson's) with another array over dimensions, of none all; NaN where one of both does not vary.
+    /// The correlation (Pearson's) with another array over dimensions, of none all, in double precision; NaN where one of both does not vary.
     ///
     /// # Errors
     /// As [`DataArray::binary`].
