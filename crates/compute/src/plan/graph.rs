@@ -94,7 +94,7 @@ impl Graph {
             levels[level].push(at);
         }
         let most = levels.iter().map(Vec::len).max().unwrap_or(1);
-        let (width, height) = (most * (wide + gap) + gap, levels.len() * (high + gap) + gap);
+        let (width, height) = (most * (wide + gap) + 3 * gap, levels.len() * (high + gap) + gap);
         let mut place = vec![(0, 0); self.nodes.len()];
         for (level, nodes) in levels.iter().enumerate() {
             let left = (width - (nodes.len() * (wide + gap) - gap)) / 2;
@@ -108,22 +108,33 @@ impl Graph {
              <defs><marker id=\"a\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
              <path d=\"M0 0L8 4L0 8z\" fill=\"#555\"/></marker></defs>\n"
         );
-        for (at, node) in self.nodes.iter().enumerate() {
-            for input in &node.inputs {
-                let ((x0, y0), (x1, y1)) = (place[*input], place[at]);
-                let _ = writeln!(
-                    svg,
-                    "<path d=\"M{} {} L{} {}\" stroke=\"#555\" fill=\"none\" marker-end=\"url(#a)\"/>",
-                    x0 + wide / 2,
-                    y0 + high,
-                    x1 + wide / 2,
-                    y1
-                );
-            }
-        }
+        self.draw_edges(&place, &level_of, (wide, high), &mut svg);
         self.draw_boxes(&place, (wide, high), &mut svg);
         svg.push_str("</svg>\n");
         svg
+    }
+
+    /// Straight lines to the next level; what skips levels goes around them on the right.
+    fn draw_edges(&self, place: &[(usize, usize)], levels: &[usize], (wide, high): (usize, usize), svg: &mut String) {
+        for (at, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                let ((x0, y0), (x1, y1)) = (place[*input], place[at]);
+                let path = if levels[at] > levels[*input] + 1 {
+                    let (right0, right1) = (x0 + wide, x1 + wide);
+                    let bend = right0.max(right1) + 50;
+                    format!(
+                        "M{right0} {} C{bend} {} {bend} {} {right1} {}",
+                        y0 + high / 2,
+                        y0 + high,
+                        y1,
+                        y1 + high / 2
+                    )
+                } else {
+                    format!("M{} {} L{} {y1}", x0 + wide / 2, y0 + high, x1 + wide / 2)
+                };
+                let _ = writeln!(svg, "<path d=\"{path}\" stroke=\"#555\" fill=\"none\" marker-end=\"url(#a)\"/>");
+            }
+        }
     }
 
     fn draw_boxes(&self, place: &[(usize, usize)], (wide, high): (usize, usize), svg: &mut String) {
