@@ -1,6 +1,6 @@
 //! Means over windows of a plane (`xarray`'s `coarsen(boundary="trim").mean()`).
 
-use multiversion::multiversion;
+use crate::reduce::lanes::Summand;
 
 /// Means of windows of `window = (rows, columns)` cells of a plane of `shape = (rows, columns)`.
 ///
@@ -63,7 +63,7 @@ pub trait Cell: Copy {
 
 impl Cell for f32 {
     fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
-        add_row_f32(row, sums, counts);
+        <Self as Summand>::add_row(row, sums, counts);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is the contract")]
@@ -74,29 +74,11 @@ impl Cell for f32 {
 
 impl Cell for f64 {
     fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
-        add_row_f64(row, sums, counts);
+        <Self as Summand>::add_row(row, sums, counts);
     }
 
     fn from_f64(value: f64) -> Self {
         value
-    }
-}
-
-#[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
-fn add_row_f32(row: &[f32], sums: &mut [f64], counts: &mut [f64]) {
-    for ((value, sum), count) in row.iter().zip(sums).zip(counts) {
-        let valid = !value.is_nan();
-        *sum += if valid { f64::from(*value) } else { 0.0 };
-        *count += if valid { 1.0 } else { 0.0 };
-    }
-}
-
-#[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
-fn add_row_f64(row: &[f64], sums: &mut [f64], counts: &mut [f64]) {
-    for ((value, sum), count) in row.iter().zip(sums).zip(counts) {
-        let valid = !value.is_nan();
-        *sum += if valid { *value } else { 0.0 };
-        *count += if valid { 1.0 } else { 0.0 };
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach};
+use super::{Kernel, Place, Reach, Sizes};
 use crate::{Block, DType};
 
 type Function = dyn Fn(Vec<Block>, &Place<'_>) -> Result<Block, String> + Send + Sync;
@@ -51,8 +51,8 @@ impl Kernel for MapBlocks {
         Ok(self.dtype)
     }
 
-    fn work_bytes(&self, _: u64) -> u64 {
-        0
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        sizes.result
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, lengths, only, real};
+use super::{Kernel, Place, Reach, Sizes, lengths, only, real};
 use crate::reduce::accumulate::{LanesOrNot, Slab, State};
 use crate::reduce::{Reduce, ReduceOptions, Reduction};
 use crate::strided::{Layout, copy_block};
@@ -39,9 +39,9 @@ impl Kernel for CoarsenBy {
         self.reduce().types(dtype).map(|(_, result)| result)
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         // A state and a value for each window.
-        32 * cells / self.windows.iter().product::<u64>().max(1)
+        sizes.result + 32 * sizes.cells / self.windows.iter().product::<u64>().max(1)
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

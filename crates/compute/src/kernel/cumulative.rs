@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, along, around, lengths, only, real};
+use super::{Kernel, Place, Reach, Sizes, along, around, lengths, only, real};
 use crate::reduce::Missing;
 use crate::{Block, DType};
 
@@ -48,8 +48,8 @@ impl Kernel for Cumulative {
         })
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
-        8 * cells
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        if sizes.input == 8 * sizes.cells { sizes.in_place() } else { sizes.result + 8 * sizes.cells }
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -8,7 +8,7 @@ use realfft::{FftNum, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, lengths, only};
+use super::{Kernel, Place, Reach, Sizes, lengths, only};
 use crate::block::Element;
 use crate::{Block, DType};
 
@@ -40,10 +40,10 @@ impl Kernel for Fft2 {
         }
     }
 
-    fn work_bytes(&self, _: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         // Half a plane of complex numbers twice, and what the transforms need for a line.
         let plane: u64 = self.shape.iter().rev().take(2).product();
-        16 * plane + 64 * self.shape.iter().rev().take(2).sum::<u64>()
+        sizes.result + 16 * plane + 64 * self.shape.iter().rev().take(2).sum::<u64>()
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -56,6 +56,24 @@ pub struct Place<'a> {
     pub out: &'a [Range<u64>],
 }
 
+/// How large a piece is.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Cells of an input.
+    pub cells: u64,
+    /// Bytes of all inputs.
+    pub input: u64,
+    /// Bytes of the result.
+    pub result: u64,
+}
+
+impl Sizes {
+    /// Bytes of the result where it takes the place of an input of the same type.
+    fn in_place(self) -> u64 {
+        if self.input == self.result { 0 } else { self.result }
+    }
+}
+
 /// Computes a piece of an array from pieces of others, which have one shape.
 ///
 /// - The same piece gives the same bits, whatever pieces came before and however the array is cut.
@@ -70,8 +88,8 @@ pub trait Kernel: Debug + Send + Sync {
     /// # Errors
     /// Why values of these types cannot be taken.
     fn dtype(&self, inputs: &[DType]) -> Result<DType, String>;
-    /// Bytes that it takes beside input and result for so many cells of input.
-    fn work_bytes(&self, cells: u64) -> u64;
+    /// Bytes that it takes beside its inputs, the result among them: one that works in place takes none for it.
+    fn work_bytes(&self, sizes: Sizes) -> u64;
     /// Computes a piece: values in C order.
     ///
     /// # Errors

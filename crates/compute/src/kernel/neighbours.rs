@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, along, around, lengths, only};
+use super::{Kernel, Place, Reach, Sizes, along, around, lengths, only};
 use crate::block::{Element, each_type};
 use crate::cast::Value as Cell;
 use crate::ops::{BinaryOp, Piece};
@@ -35,8 +35,8 @@ impl Kernel for Differences {
         }
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
-        8 * cells
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        sizes.result + 8 * sizes.cells
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -143,9 +143,9 @@ impl Kernel for Stencil {
         Ok(if !stays || dtype == DType::Bool { DType::Float64 } else { dtype })
     }
 
-    fn work_bytes(&self, _: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         // Sums of one row.
-        16 * self.weights.len() as u64
+        sizes.result + 16 * self.weights.len() as u64
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, around, float, lengths, only};
+use super::{Kernel, Place, Reach, Sizes, around, float, lengths, only};
 use crate::reduce::Missing;
+use crate::signal::remove_median_along;
 use crate::{Block, DType};
 
 /// Cells whose values are gathered together.
@@ -53,11 +54,11 @@ impl Kernel for Quantile {
         Ok(if self.keeps_precision == KeepsPrecision::Yes { own } else { DType::Float64 })
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         let whole: u64 = self.axes.iter().map(|axis| self.shape[*axis]).product();
         let adjacent = self.axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
-        let turned = if adjacent { 0 } else { 8 * cells };
-        turned + 8 * whole * TOGETHER as u64 + 8 * cells / whole.max(1)
+        let turned = if adjacent { 0 } else { 8 * sizes.cells };
+        sizes.result + turned + 8 * whole * TOGETHER as u64 + 8 * sizes.cells / whole.max(1)
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -182,8 +183,8 @@ impl Kernel for RemoveMedian {
         float(inputs)
     }
 
-    fn work_bytes(&self, _: u64) -> u64 {
-        4 * self.shape[self.axis] * TOGETHER as u64
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        sizes.in_place() + 4 * self.shape[self.axis] * TOGETHER as u64
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -192,7 +193,7 @@ impl Kernel for RemoveMedian {
         let size = around(&lengths(place.window), self.axis);
         match block.into_dtype(result) {
             Block::Float32(mut values) => {
-                self.narrow(&mut values, size);
+                remove_median_along(&mut values, size, self.missing);
                 Ok(Block::Float32(values))
             }
             block => {
@@ -225,75 +226,6 @@ impl RemoveMedian {
             }
         }
     }
-
-    /// In single precision, tile by tile: keys of 32 bits are half as far apart.
-    fn narrow(&self, values: &mut [f32], (pre, n, post): (usize, usize, usize)) {
-        let mut keys = vec![vec![0u32; n]; TOGETHER.min(post.max(1))];
-        let mut medians = [0f64; TOGETHER];
-        for block in 0..pre {
-            for cell in (0..post).step_by(TOGETHER) {
-                let count = TOGETHER.min(post - cell);
-                let start = block * n * post + cell;
-                for k in 0..n {
-                    let row = &values[start + k * post..start + k * post + count];
-                    for (keys, value) in keys.iter_mut().zip(row) {
-                        keys[k] = key32(*value);
-                    }
-                }
-                for (median, keys) in medians.iter_mut().zip(&mut keys[..count]) {
-                    *median = self.median32(keys);
-                }
-                for k in 0..n {
-                    let row = &mut values[start + k * post..start + k * post + count];
-                    for (value, median) in row.iter_mut().zip(&medians) {
-                        *value = rounded(f64::from(*value) - median);
-                    }
-                }
-            }
-        }
-    }
-
-    fn median32(&self, keys: &mut [u32]) -> f64 {
-        // NaN lies beyond the infinities on both ends.
-        let (low, high) = (key32(f32::NEG_INFINITY), key32(f32::INFINITY));
-        let is_nan = |key: &u32| *key < low || *key > high;
-        let mut keys = keys;
-        if keys.iter().any(is_nan) {
-            if self.missing == Missing::Propagate {
-                return f64::NAN;
-            }
-            let mut at = 0;
-            for from in 0..keys.len() {
-                if !is_nan(&keys[from]) {
-                    keys.swap(at, from);
-                    at += 1;
-                }
-            }
-            keys = &mut keys[..at];
-        }
-        if keys.is_empty() {
-            return f64::NAN;
-        }
-        let (middle, odd) = (keys.len() / 2, keys.len() % 2 == 1);
-        let (below, upper, _) = keys.select_nth_unstable(middle);
-        let upper = f64::from(number32(*upper));
-        let lower = below.iter().max().map(|key| f64::from(number32(*key)));
-        if odd { upper } else { f64::midpoint(lower.unwrap_or(upper), upper) }
-    }
-}
-
-fn key32(value: f32) -> u32 {
-    let bits = value.to_bits();
-    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
-}
-
-fn number32(key: u32) -> f32 {
-    f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the traces have single precision")]
-fn rounded(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]

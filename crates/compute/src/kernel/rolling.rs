@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, along, around, float, lengths, only};
+use super::{Kernel, Place, Reach, Sizes, along, around, float, lengths, only};
 use crate::reduce::Reduction;
 use crate::{Block, DType};
 
@@ -60,9 +60,9 @@ impl Kernel for Rolling {
         }
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         // Values and results in double precision; statistics are kept of one line.
-        16 * cells
+        sizes.result + 16 * sizes.cells
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Kernel, Place, Reach, along, float, lengths, only, real};
+use super::{Kernel, Place, Reach, Sizes, along, float, lengths, only, real};
 use crate::signal::{Removed, Sos, Workspace, detrend, remove_mean};
 use crate::{Block, DType};
 
@@ -45,8 +45,9 @@ impl Kernel for Detrend {
         float(inputs)
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
-        8 * cells
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        // Numbers in double precision; those that are such already stay where they are.
+        if sizes.input == 8 * sizes.cells { sizes.in_place() } else { sizes.result + 8 * sizes.cells }
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -97,10 +98,10 @@ impl Kernel for FiltFilt {
         Ok(DType::Float64)
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
         let width = self.shape.last().copied().unwrap_or(1).max(1);
         // The lanes of the filter, and numbers in double precision where the input has others.
-        128 * (width + 2 * self.sos.pad_length() as u64) + 8 * cells
+        sizes.result + 128 * (width + 2 * self.sos.pad_length() as u64) + 8 * sizes.cells
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {
@@ -160,8 +161,8 @@ impl Kernel for Condition {
         self.filter.dtype(inputs).map(|_| DType::Float32)
     }
 
-    fn work_bytes(&self, cells: u64) -> u64 {
-        self.filter.work_bytes(cells)
+    fn work_bytes(&self, sizes: Sizes) -> u64 {
+        self.filter.work_bytes(sizes)
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

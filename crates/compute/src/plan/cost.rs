@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::tiling::Tiling;
 use crate::eval::{PIECE, context::in_flight, dot_slabs, reduce_slabs, rows};
 use crate::expr::{Expr, Node, cells, lengths, made, narrowed, needed, parts, products, scaled, spans_of, turned_back};
+use crate::kernel::Sizes;
 use crate::reduce::Reduce;
 use crate::reduce::accumulate::{LanesOrNot, state_bytes};
 
@@ -105,13 +106,13 @@ impl Meter<'_> {
             Node::Kernel(inputs, kernel) => {
                 let made = made(kernel.as_ref(), window);
                 let from = needed(kernel.as_ref(), &inputs[0].shape, &made);
-                let cut = if made == window { 0 } else { bytes(expr, &made) };
                 let (mut held, mut most) = (0, 0);
                 for input in inputs {
                     most = most.max(held + self.peak(input, &from));
                     held += bytes(input, &from);
                 }
-                most.max(held + kernel.work_bytes(cells(&from)) + result + cut)
+                let sizes = Sizes { cells: cells(&from), input: held, result: bytes(expr, &made) };
+                most.max(held + kernel.work_bytes(sizes) + if made == window { 0 } else { result })
             }
             Node::Dot([left, right]) => self.product(left, right, window),
             Node::Chunked(input, _) => self.peak(input, window),
@@ -184,11 +185,12 @@ impl Meter<'_> {
             let result = of(step);
             let work = match &step.node {
                 Node::Kernel(inputs, kernel) => {
-                    kernel.work_bytes(together * inputs[0].shape.last().copied().unwrap_or(1))
+                    let cells = together * inputs[0].shape.last().copied().unwrap_or(1);
+                    kernel.work_bytes(Sizes { cells, input, result })
                 }
-                _ => 0,
+                _ => result,
             };
-            most = most.max(input + result + work);
+            most = most.max(input + work);
             input = result;
         }
         let base = self.peak(chain.base, &from);

@@ -1,6 +1,8 @@
 //! The state of a reduction: values are put in, states are put together, a result comes out.
 
+use super::extreme::Extreme;
 use super::lanes::{LANES, Lane, Summand};
+use super::real::{OnReal, each_real};
 use super::{Missing, Reduce, Reduction};
 use crate::cast::Value;
 use crate::{Block, DType};
@@ -311,29 +313,6 @@ fn worst(kind: Reduction, dtype: DType, missing: Missing, cells: usize) -> Block
     Block::repeat(&one.into_dtype(dtype), cells)
 }
 
-/// Something that is done to values of a real type.
-trait OnReal {
-    fn run<T: Summand + PartialOrd>(self, values: &[T]);
-    fn count_complex(self, block: &Block);
-}
-
-fn each_real(block: &Block, work: impl OnReal) {
-    match block {
-        Block::Bool(v) => work.run(v),
-        Block::Int8(v) => work.run(v),
-        Block::Int16(v) => work.run(v),
-        Block::Int32(v) => work.run(v),
-        Block::Int64(v) => work.run(v),
-        Block::UInt8(v) => work.run(v),
-        Block::UInt16(v) => work.run(v),
-        Block::UInt32(v) => work.run(v),
-        Block::UInt64(v) => work.run(v),
-        Block::Float32(v) => work.run(v),
-        Block::Float64(v) => work.run(v),
-        Block::Complex64(_) | Block::Complex128(_) => work.count_complex(block),
-    }
-}
-
 /// Adds values along the last dimension, lane by lane.
 struct RunAdder<'a> {
     state: &'a mut State,
@@ -504,43 +483,4 @@ impl OnReal for ExtremeMerger<'_> {
     }
 
     fn count_complex(self, _: &Block) {}
-}
-
-/// Which of two values is better.
-#[derive(Debug, Clone, Copy)]
-struct Extreme {
-    smallest: bool,
-    skip: bool,
-}
-
-impl Extreme {
-    fn of(kind: Reduction, missing: Missing) -> Self {
-        Self { smallest: matches!(kind, Reduction::Min | Reduction::Argmin), skip: missing == Missing::Skip }
-    }
-
-    fn is_better<T: Value + PartialOrd>(self, value: T, best: T) -> bool {
-        let beyond = if self.smallest { value < best } else { value > best };
-        // Where NaN is left out, it is what all others are better than; else it is better than all others.
-        beyond | if self.skip { best.is_nan() } else { value.is_nan() }
-    }
-
-    fn row<T: Value + PartialOrd>(self, row: &[T], best: &mut Block, to: usize) {
-        let Some(best) = T::of_mut(best) else { return };
-        for (best, value) in best[to..to + row.len()].iter_mut().zip(row) {
-            *best = if self.is_better(*value, *best) { *value } else { *best };
-        }
-    }
-
-    fn places<T: Value + PartialOrd>(self, row: &[T], (best, at): (&mut Block, &mut [i64]), to: usize, k: i64) {
-        let Some(best) = T::of_mut(best) else { return };
-        let cells = best[to..to + row.len()].iter_mut().zip(&mut at[to..to + row.len()]);
-        for ((best, at), value) in cells.zip(row) {
-            let (best_is_nan, value_is_nan) = (best.is_nan(), value.is_nan());
-            let left_out = self.skip && value_is_nan;
-            let stays = !self.skip && best_is_nan && *at >= 0;
-            if !left_out && (*at < 0 || (!stays && self.is_better(*value, *best))) {
-                (*best, *at) = (*value, k);
-            }
-        }
-    }
 }

@@ -5,13 +5,13 @@ use multiversion::multiversion;
 use crate::cast::Value;
 
 /// Lanes that values along the last dimension go to, by their position.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// One value for each lane.
-pub(super) type Lane = [f64; LANES];
+pub(crate) type Lane = [f64; LANES];
 
 /// Values that are added up.
-pub(super) trait Summand: Value {
+pub(crate) trait Summand: Value {
     /// Adds a row to sums of as many cells, and counts what is not NaN; NaN is left out.
     fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
         add_row(row, sums, counts);

@@ -5,7 +5,9 @@
 //! the result has the same bits however the array is cut.
 
 pub(crate) mod accumulate;
-mod lanes;
+mod extreme;
+pub(crate) mod lanes;
+mod real;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ mod sos;
 pub use butter::{Band, butter};
 pub use detrend::{detrend, remove_mean};
 pub use median::remove_median;
+pub(crate) use median::remove_median_along;
 pub use sos::{Filtered, Removed, Sample, Sos, Workspace};
 
 /// Why a kernel cannot be applied.
