@@ -9,10 +9,10 @@ use outcrop_testkit::{Archive, Fault, Object, Times};
 use crate::bench::{Bench, Said, assert_tidy, files, until};
 
 /// A small file system; `None`, after saying so, where mounting is not allowed.
-struct Small(PathBuf);
+pub(crate) struct Small(pub(crate) PathBuf);
 
 impl Small {
-    fn mount(bench: &Bench, options: &str) -> Option<Self> {
+    pub(crate) fn mount(bench: &Bench, options: &str) -> Option<Self> {
         let at = bench.path("small");
         std::fs::create_dir(&at).unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&at).output();

@@ -13,6 +13,7 @@ mod help;
 mod kill;
 mod limits;
 mod object_stores;
+mod program_faults;
 mod programs;
 mod references;
 mod saving;

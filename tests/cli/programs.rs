@@ -89,12 +89,13 @@ fn parts_write_one_store_together() {
     whole.write("p.toml", ANOMALY);
     parted.write("p.toml", ANOMALY);
     assert_eq!(whole.run("run program p.toml").code, 0);
-    for part in ["2/3", "1/3"] {
-        let said = parted.run(&format!("run program p.toml --partition {part}"));
+    // What a part is does not depend on the memory and threads that it has.
+    for (part, limits) in [("2/3", "--threads 1 --memory 20MB"), ("1/3", "--threads 3 --memory 300MB")] {
+        let said = parted.run(&format!("run program p.toml --partition {part} {limits}"));
         assert!(said.code == 0 && said.err.contains("other parts are to come"), "{said:?}");
         assert!(!parted.path("mean.zarr").exists());
     }
-    assert_eq!(parted.run("run program p.toml --partition 3/3").code, 0);
+    assert_eq!(parted.run("run program p.toml --partition 3/3 --memory 9MB").code, 0);
     assert_eq!(contents(&parted.path("mean.zarr")), contents(&whole.path("mean.zarr")));
     parted.run("run program p.toml --partition 4/3").could_not_run(&["4/3"]);
 }

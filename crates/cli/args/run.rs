@@ -92,10 +92,16 @@ pub(crate) struct SpringIndexArgs {
 #[command(after_help = "Examples:\n  \
     outcrop run program smooth.toml\n  \
     outcrop run program smooth.toml --plan --graph smooth.svg\n  \
+    outcrop run program ndvi.toml --items scenes --datetime 2020-06 --bbox=-68,16,-64,20\n  \
     outcrop run program mean.toml --memory 500MB --partition 2/8")]
 pub(crate) struct ProgramArgs {
     /// File of steps; paths in it are relative to its folder.
     pub(crate) file: String,
+    /// Items that the steps `open` read which name no file: catalog, collection, item, API or file of items.
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) items: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
     /// Draw the steps as a graph: .svg, or .dot for Graphviz.
     #[arg(long, value_name = "FILE")]
     pub(crate) graph: Option<String>,

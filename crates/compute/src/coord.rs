@@ -95,6 +95,31 @@ impl Coord {
         self.values.iter().map(|value| axis.decode(*value)).collect()
     }
 
+    /// The labels in the units of another axis of times; `None` if both are no times of one calendar.
+    pub(crate) fn in_units_of(&self, other: &Self) -> Option<Self> {
+        let axis = |coord: &Self| CfTime::parse(coord.text("units"), coord.text("calendar")).ok();
+        let (factor, summand) = axis(self)?.to_axis(&axis(other)?)?;
+        if factor == 1.0 && summand == 0.0 {
+            return Some(Self { attrs: other.attrs.clone(), ..self.clone() });
+        }
+        let (by, more) = (whole_number(factor), whole_number(summand));
+        let turned = |whole: &i64| whole.checked_mul(by?)?.checked_add(more?);
+        let whole = self.whole.iter().map(turned).collect::<Option<Vec<i64>>>().unwrap_or_default();
+        let values = self.values.iter().map(|value| value * factor + summand).collect();
+        Some(Self { values, whole, texts: Vec::new(), attrs: other.attrs.clone() })
+    }
+
+    /// A label for people: a date where it is one.
+    pub(crate) fn text_at(&self, at: usize) -> String {
+        if let (Some(text), _) | (None, Some(text)) =
+            (self.texts.get(at).cloned(), self.dates().and_then(|dates| Some(date_text(dates.get(at)?))))
+        {
+            return text;
+        }
+        let whole = self.whole.get(at).map(i64::to_string);
+        whole.or_else(|| self.values.get(at).map(f64::to_string)).unwrap_or_default()
+    }
+
     /// The first place where labels differ, and both.
     pub(crate) fn difference(&self, other: &Self) -> Option<(usize, String, String)> {
         let text = |coord: &Self, at: usize| match (coord.texts.get(at), coord.whole.get(at)) {
@@ -110,4 +135,21 @@ impl Coord {
         let at = (0..self.len().max(other.len())).find(differ)?;
         Some((at, text(self, at), text(other, at)))
     }
+}
+
+/// A date, with its time of day if it has one.
+fn date_text(stamp: &Stamp) -> String {
+    let day = format!("{:04}-{:02}-{:02}", stamp.year, stamp.month, stamp.day);
+    if stamp.second == 0.0 {
+        return day;
+    }
+    let minutes = (stamp.second / 60.0).floor();
+    let (hour, minute) = ((minutes / 60.0).floor(), minutes % 60.0);
+    format!("{day} {hour:02.0}:{minute:02.0}:{:02.0}", (stamp.second % 60.0).floor())
+}
+
+/// A float as the whole number that it is.
+#[expect(clippy::cast_possible_truncation, reason = "whole numbers below 2^53")]
+fn whole_number(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
 }

@@ -84,6 +84,22 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// The day of a file is not known.
+    #[error("`{file}`: {why}")]
+    Day {
+        /// The file.
+        file: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// An item is not what is to be opened.
+    #[error("item `{item}`: {why}")]
+    Item {
+        /// Its id.
+        item: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// The plan cannot keep the memory promise.
     #[error("the plan needs at least {need} of memory and {allowed} is allowed; raise --memory{hint}")]
     Memory {

@@ -33,7 +33,10 @@ pub use expr::build::Scalar;
 pub use fold::{Fold, FoldBytes, FoldPlan, Step};
 pub use kernel::{Kernel, MapBlocks, Reach};
 pub use memory::{available, default_allowance, human, parse_bytes, peak};
-pub use open::{OpenOptions, concat_files, open_dataset};
+pub use open::{
+    Asset, DatePattern, Item, ItemOptions, Labels, OpenOptions, concat_files, day_of_name, grid_difference, open,
+    open_dataset,
+};
 pub use ops::{BinaryOp, UnaryOp};
 pub use plan::{EarlyEnd, Executor, MemorySink, Plan, RunOptions, Sink};
 pub use reduce::{Missing, ReduceOptions, Reduction};

@@ -109,6 +109,20 @@ impl CfTime {
         self.unit_s
     }
 
+    /// Factor and summand that turn values of this axis into values of another; `None` if their calendars differ. `standard` and
+    /// `proleptic_gregorian` are one calendar where both axes begin after 1582-10-15.
+    pub fn to_axis(&self, other: &Self) -> Option<(f64, f64)> {
+        let is_late = |axis: &Self| {
+            matches!(axis.calendar, Calendar::Standard | Calendar::ProlepticGregorian)
+                && axis.epoch_day >= FIRST_GREGORIAN
+        };
+        if self.calendar != other.calendar && !(is_late(self) && is_late(other)) {
+            return None;
+        }
+        let seconds = (self.epoch_day - other.epoch_day) as f64 * 86_400.0 + (self.epoch_s - other.epoch_s);
+        Some((self.unit_s / other.unit_s, seconds / other.unit_s))
+    }
+
     /// The date of a value of the axis; `None` for NaN and values beyond ten million years.
     #[expect(clippy::cast_possible_truncation, reason = "bounded before")]
     pub fn decode(&self, value: f64) -> Option<Stamp> {

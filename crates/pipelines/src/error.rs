@@ -13,6 +13,9 @@ pub enum Error {
     /// A file could not be read, or the result not be written.
     #[error(transparent)]
     Format(#[from] outcrop_formats::Error),
+    /// Items could not be found.
+    #[error(transparent)]
+    Catalog(#[from] outcrop_catalog::Error),
     /// A catalog could not be read or written.
     #[error(transparent)]
     Stac(#[from] outcrop_stac::Error),

@@ -3,6 +3,7 @@
 pub mod das;
 mod error;
 pub mod heat_index;
+pub mod items;
 pub mod plot;
 pub mod program;
 pub mod register;

@@ -52,6 +52,11 @@ impl Inputs {
         })
     }
 
+    /// Keys of the assets.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.assets.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Keys of the assets that are images by their media type or name.
     pub fn images(&self) -> Vec<String> {
         let kind = |key: &str| self.body.get("assets")?.get(key)?.get("type")?.as_str();

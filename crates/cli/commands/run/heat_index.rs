@@ -1,13 +1,12 @@
 //! `outcrop run heat-index`.
 
-use futures::TryStreamExt;
-use outcrop_catalog::search;
 use outcrop_compute::{human, peak};
 use outcrop_formats::zarr::ZarrFormat;
 use outcrop_pipelines::heat_index::{
     DatePattern, DayFile, HeatFiles, HeatIndex, HeatOptions, HeatOutput, HeatReport, HeatWriter, Masking, NanRule,
     Part, Selection, Series, SeriesOptions, Units, day_of_name, item, nearest_csv,
 };
+use outcrop_pipelines::items::find;
 use outcrop_pipelines::register::{Inputs, register_items};
 use outcrop_store::Href;
 use serde_json::json;
@@ -169,13 +168,7 @@ fn files(context: &Context, args: &HeatIndexArgs) -> Result<Vec<DayFile>, Failur
         return args.files.iter().map(file).collect();
     };
     let (from, wanted) = (source(items)?, search_options(&args.selection)?);
-    let found: Vec<Inputs> = context.wait(async {
-        let nodes: Vec<_> = search(&context.store, &from, &wanted).try_collect().await.map_err(Failure::from)?;
-        nodes.iter().map(|node| Inputs::of(&node.document).map_err(Failure::from)).collect::<Result<_, Failure>>()
-    })?;
-    if found.is_empty() {
-        return Err(Failure::usage(format!("no item of `{items}` fits"), "try `outcrop search` with the same options"));
-    }
+    let found = context.wait(find(&context.store, &from, &wanted))?;
     found.iter().map(|inputs| of_item(inputs, args.asset.as_deref(), pattern.as_ref())).collect()
 }
 

@@ -5,10 +5,13 @@ use std::time::Instant;
 
 use outcrop_compute::plan::{Graph, Partition};
 use outcrop_compute::{RunOptions, human, peak};
+use outcrop_pipelines::items::find;
 use outcrop_pipelines::program::{Program, Written};
+use outcrop_pipelines::register::Inputs;
 use outcrop_store::{Href, publish};
 use serde_json::json;
 
+use super::super::{search_options, source};
 use super::run_options;
 use crate::args::ProgramArgs;
 use crate::context::Context;
@@ -22,7 +25,8 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
     let partition = args.partition.as_deref().map(parse_partition).transpose()?;
     let folder = Href::from_path(Path::new(&args.file)).absolute();
     let options = RunOptions { scratch: args.scratch.as_ref().map(Into::into), ..run_options(context, &args.limits)? };
-    let prepared = Program::parse(&text)?.prepare(&context.store, &folder)?;
+    let items = items(context, args)?;
+    let prepared = Program::parse(&text)?.prepare(&context.store, &folder, &items)?;
     if let Some(file) = &args.graph {
         draw(&prepared.graph(), file)?;
         context.say(&format!("drew {} steps -> {file}", prepared.graph().nodes.len()));
@@ -41,6 +45,13 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
         print::json(&json!({"outputs": written, "seconds": start.elapsed().as_secs_f64(), "peak_memory": peak()}));
     }
     Ok(Outcome::of(0))
+}
+
+/// The items that are given to the program.
+fn items(context: &Context, args: &ProgramArgs) -> Result<Vec<Inputs>, Failure> {
+    let Some(items) = &args.items else { return Ok(Vec::new()) };
+    let (from, wanted) = (source(items)?, search_options(&args.selection)?);
+    context.wait(find(&context.store, &from, &wanted))
 }
 
 fn tell(context: &Context, output: &Written) {

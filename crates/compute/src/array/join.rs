@@ -1,5 +1,7 @@
 //! Arrays beside and behind one another: broadcasting, alignment, concatenation.
 
+use std::borrow::Cow;
+
 use super::{DataArray, whole};
 use crate::expr::Expr;
 use crate::{Coord, Error, Result};
@@ -179,13 +181,25 @@ impl DataArray {
         let coords: Option<Vec<&Coord>> = arrays.iter().map(|array| array.coords.get(dim)).collect();
         all.coords.shift_remove(dim);
         if let Some(coords) = coords {
-            let units = |coord: &Coord| coord.attrs.get("units").cloned();
-            if let Some(odd) = coords.iter().position(|coord| units(coord) != units(coords[0])) {
-                return Err(first.misaligned(&arrays[odd], format!("`{dim}` has other units")));
+            let mut turned = Vec::with_capacity(coords.len());
+            for (coord, array) in coords.iter().zip(arrays) {
+                let own = first.in_units(array, (coord, coords[0]), dim)?;
+                turned.push(own);
             }
-            all.coords.insert(dim.to_owned(), Coord::joined(&coords));
+            let turned: Vec<&Coord> = turned.iter().map(AsRef::as_ref).collect();
+            all.coords.insert(dim.to_owned(), Coord::joined(&turned));
         }
         Ok(all)
+    }
+
+    /// Labels in the units of those of the first array: times of one calendar are turned into them.
+    fn in_units<'a>(&self, other: &Self, (own, first): (&'a Coord, &Coord), dim: &str) -> Result<Cow<'a, Coord>> {
+        let differs = |key: &str| own.attrs.get(key) != first.attrs.get(key);
+        if !differs("units") && !differs("calendar") {
+            return Ok(Cow::Borrowed(own));
+        }
+        let why = || format!("`{dim}` has other units, and they are no times of one calendar");
+        own.in_units_of(first).map(Cow::Owned).ok_or_else(|| self.misaligned(other, why()))
     }
 
     /// Arrays on the same cells one behind the other along a new first dimension.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use outcrop_store::progress::Unit;
 
-use super::{Plan, RunOptions, Sink, Stage};
+use super::{Partition, Plan, RunOptions, Sink, Stage};
 use crate::eval::context::Order;
 use crate::eval::{Context, eval};
 use crate::expr::cells;
@@ -34,17 +34,16 @@ impl Plan {
                 Some((stored, _)) if stored.is_filled() => {}
                 Some((stored, tiles)) => {
                     tiles.prepare(options.scratch.as_deref())?;
-                    let all = 0..stage.tiling.count();
-                    report.tasks += stage.run(options, all, &|window, block| tiles.write(window, &block))?;
+                    let all = stage.tasks(None);
+                    report.tasks += stage.run(options, &all, &|window, block| tiles.write(window, &block))?;
                     stored.fill(tiles.clone());
                 }
                 None => {
-                    let count = stage.tiling.count();
-                    let mine = options.partition.map_or(0..count, |partition| partition.tasks(count));
-                    let all = mine.end - mine.start;
-                    let open: Vec<u64> = mine.filter(|at| !sink.has(&stage.tiling.window(*at))).collect();
+                    let windows = stage.tasks(options.partition.zip(sink.unit()));
+                    let all = windows.len() as u64;
+                    let open: Vec<Task> = windows.into_iter().filter(|task| !sink.has(&stage.window(task))).collect();
                     report.skipped = all - open.len() as u64;
-                    report.tasks += stage.run(options, open, &|window, block| sink.write(window, block))?;
+                    report.tasks += stage.run(options, &open, &|window, block| sink.write(window, block))?;
                 }
             }
         }
@@ -55,11 +54,45 @@ impl Plan {
 /// Takes a window and its values.
 type Write<'a> = dyn Fn(&[Range<u64>], Block) -> Result<()> + Sync + 'a;
 
+/// A window of the tiling, or what of it lies in a part.
+#[derive(Debug, Clone)]
+enum Task {
+    Whole(u64),
+    Part(Box<[Range<u64>]>),
+}
+
 impl Stage {
-    fn run(&self, options: &RunOptions, tasks: impl IntoIterator<Item = u64>, write: &Write<'_>) -> Result<u64> {
-        let tasks: Vec<u64> = tasks.into_iter().collect();
-        let window = |at: usize| self.tiling.window(tasks[at]);
-        let values: u64 = tasks.iter().map(|task| cells(&self.tiling.window(*task))).sum();
+    /// The tasks, or those of a part of the chunks that are written.
+    fn tasks(&self, part: Option<(Partition, Vec<u64>)>) -> Vec<Task> {
+        let all = 0..self.tiling.count();
+        let Some((partition, unit)) = part else { return all.map(Task::Whole).collect() };
+        let mine = partition.windows(&self.expr.shape, &unit);
+        let mut tasks = Vec::new();
+        for task in all {
+            let window = self.tiling.window(task);
+            for part in &mine {
+                let meet = |(a, b): (&Range<u64>, &Range<u64>)| a.start.max(b.start)..a.end.min(b.end);
+                let both: Vec<Range<u64>> = window.iter().zip(part).map(meet).collect();
+                if both == window {
+                    tasks.push(Task::Whole(task));
+                } else if both.iter().all(|range| range.start < range.end) {
+                    tasks.push(Task::Part(both.into()));
+                }
+            }
+        }
+        tasks
+    }
+
+    fn window(&self, task: &Task) -> Vec<Range<u64>> {
+        match task {
+            Task::Whole(at) => self.tiling.window(*at),
+            Task::Part(window) => window.to_vec(),
+        }
+    }
+
+    fn run(&self, options: &RunOptions, tasks: &[Task], write: &Write<'_>) -> Result<u64> {
+        let window = |at: usize| self.window(&tasks[at]);
+        let values: u64 = tasks.iter().map(|task| cells(&self.window(task))).sum();
         let bytes = self.expr.dtype.size() as u64;
         let what = if self.into.is_some() { "store" } else { "compute" };
         let progress = options.progress.begin(what, Some(values * bytes), Unit::Bytes);

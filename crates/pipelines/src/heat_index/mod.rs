@@ -19,9 +19,10 @@ mod tiles;
 mod values;
 mod zarr;
 
-pub use days::{DatePattern, day_of_name, missing_days};
+pub use days::missing_days;
 pub use fold::{HeatColumn, HeatFold, HeatState};
 pub use item::item;
+pub use outcrop_compute::{DatePattern, day_of_name};
 pub use output::{HeatFiles, HeatOutput, HeatWriter, limits, nearest_csv};
 pub use run::{DailyMean, HeatIndex, HeatOptions, HeatPlan, HeatReport};
 pub use select::{Part, Selection};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use futures::{StreamExt, TryStreamExt};
-use outcrop_compute::{Coord, DataArray, OpenOptions, open_dataset};
+use outcrop_compute::{Coord, DataArray, OpenOptions, grid_difference, open_dataset};
 use outcrop_formats::cf::Policy;
 use outcrop_formats::{AttrValue, Attrs, Variable};
 use outcrop_store::{Href, Store};
@@ -15,8 +15,6 @@ use crate::{Error, Result};
 
 /// The variable of an image.
 const IMAGE: &str = "band_data";
-/// Part of a cell by which coordinates of two files may differ.
-const SLACK: f64 = 1e-3;
 
 /// A file and its day.
 #[derive(Debug, Clone)]
@@ -91,7 +89,7 @@ impl Series {
             return Err(Error::Choose { what: "files", why: "there is none".into() });
         };
         for (image, file) in images.iter().zip(&files).skip(1) {
-            let why = difference(&first.array, &image.array);
+            let why = grid_difference(&first.array, &image.array);
             if let Some(why) = why {
                 return Err(odd(&file.href, format!("it does not lie on the cells of `{}`: {why}", files[0].href)));
             }
@@ -146,62 +144,7 @@ async fn open(store: &Store, href: &Href, band: Option<u64>) -> Result<Image> {
     if rows == 0 || columns == 0 {
         return Err(odd(href, "it has no cells"));
     }
-    let dim = array.dims[0].clone();
-    Ok(Image { array: of_band(array.index(&dim, at)?, at), attrs: dataset.attrs })
-}
-
-/// Lists of an attribute by band become the value of one.
-fn of_band(mut array: DataArray, band: u64) -> DataArray {
-    let at = usize::try_from(band).unwrap_or(usize::MAX);
-    for (list, name) in [("scales", "scale_factor"), ("offsets", "add_offset")] {
-        if let Some(value) = array.attrs.get(list).and_then(|list| list.numbers().get(at).copied()) {
-            array.attrs.insert(name.into(), AttrValue::Float64(vec![value]));
-        }
-    }
-    if let Some(AttrValue::Texts(all)) = array.attrs.get("units_of_bands") {
-        let units = all.get(at).cloned().unwrap_or_default();
-        array.attrs.insert("units".into(), AttrValue::Text(units));
-    }
-    array
-}
-
-/// Why two images do not lie on the same cells.
-fn difference(first: &DataArray, other: &DataArray) -> Option<String> {
-    if first.shape() != other.shape() {
-        let [rows, columns] = first.shape()[..] else { return Some("other dimensions".into()) };
-        let [own_rows, own_columns] = other.shape()[..] else { return Some("other dimensions".into()) };
-        return Some(format!("{own_rows} rows and {own_columns} columns, not {rows} and {columns}"));
-    }
-    for dim in &first.dims {
-        let (Some(a), Some(b)) = (first.coords.get(dim), other.coords.get(dim)) else { continue };
-        let cell = match a.values[..] {
-            [one, two, ..] => (two - one).abs(),
-            _ => a.values.first().map_or(1.0, |value| value.abs() * 1e-6),
-        };
-        let far = a.values.iter().zip(&b.values).find(|(a, b)| (*a - *b).abs() > SLACK * cell || a.is_nan());
-        if let Some((a, b)) = far {
-            return Some(format!("`{dim}` has {b} where {a} is"));
-        }
-    }
-    let attrs = |array: &DataArray| array.grid_mapping.as_ref().map(|(_, attrs)| attrs.clone()).unwrap_or_default();
-    let (a, b) = (attrs(first), attrs(other));
-    if first.coords.is_empty() && a.get("GeoTransform") != b.get("GeoTransform") {
-        return Some("another transform".into());
-    }
-    let (a, b) = (crs(&a), crs(&b));
-    (a != b).then(|| format!("its CRS is {b}, not {a}"))
-}
-
-/// What tells a CRS from others.
-fn crs(place: &Attrs) -> String {
-    for name in ["epsg", "proj4", "crs_wkt", "crs_name", "crs_error"] {
-        match place.get(name) {
-            Some(AttrValue::Text(text)) => return format!("`{text}`"),
-            Some(value) => return value.number().map(|code| format!("EPSG:{code}")).unwrap_or_default(),
-            None => {}
-        }
-    }
-    "unknown".into()
+    Ok(Image { array: array.band(at)?, attrs: dataset.attrs })
 }
 
 fn said_units(image: &Image) -> Option<&str> {

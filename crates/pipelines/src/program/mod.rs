@@ -13,7 +13,9 @@ use outcrop_store::{Href, Store};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::register::Inputs;
 use crate::{Error, Result};
+use open::Opening;
 pub use output::{Output, Written};
 use parameters::Parameters;
 
@@ -68,11 +70,13 @@ impl Program {
         Ok(program)
     }
 
-    /// Opens the files and settles shapes, types and labels of all steps; reads headers only. Paths are relative to `folder`.
+    /// Opens the files and settles shapes, types and labels of all steps; reads headers only. Paths are relative to `folder`; steps that open
+    /// nothing of their own open `items`.
     ///
     /// # Errors
     /// [`Error::Program`] that names the step; those of opening.
-    pub fn prepare(&self, store: &Store, folder: &Href) -> Result<Prepared> {
+    pub fn prepare(&self, store: &Store, folder: &Href, items: &[Inputs]) -> Result<Prepared> {
+        let opening = Opening { store, folder, items };
         let mut arrays: IndexMap<String, DataArray> = IndexMap::new();
         for step in &self.steps {
             if arrays.contains_key(&step.name) {
@@ -80,7 +84,7 @@ impl Program {
             }
             let parameters = Parameters::new(step);
             let array = match step.op.as_str() {
-                "open" => open::open(store, folder, &parameters)?,
+                "open" => open::open(opening, &parameters)?,
                 "random" => open::random(&parameters)?,
                 _ => operations::apply(step, &parameters, &arrays)?,
             };

@@ -1,21 +1,63 @@
 //! Steps that begin with files, or with numbers by chance.
 
-use outcrop_compute::{Block, DType, DataArray, OpenOptions, Reach, concat_files, kernel::MapBlocks, open_dataset};
+use outcrop_catalog::{Cql, SearchOptions, Source};
+use outcrop_compute::{
+    Block, DType, DataArray, Dataset, DatePattern, ItemOptions, Labels, OpenOptions, Reach, concat_files,
+    kernel::MapBlocks, open_dataset,
+};
 use outcrop_formats::cf::Policy;
+use outcrop_grid::BBox;
 use outcrop_store::{Href, Store};
+use serde_json::Value;
 
 use super::parameters::Parameters;
 use crate::Result;
+use crate::register::Inputs;
 
-/// `open`: a variable of a file, or of many files one behind the other along `dim`.
-pub(super) fn open(store: &Store, folder: &Href, parameters: &Parameters<'_>) -> Result<DataArray> {
-    let mut hrefs = Vec::new();
-    for path in parameters.texts("path")? {
-        hrefs.extend(matching(folder, path, parameters)?);
+/// What `open` may open besides what its step names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) store: &'a Store,
+    /// Paths are relative to it.
+    pub(super) folder: &'a Href,
+    /// Items for the steps that name nothing.
+    pub(super) items: &'a [Inputs],
+}
+
+/// `open`: a variable of a file, of many files one behind the other along `dim`, or of items.
+pub(super) fn open(opening: Opening<'_>, parameters: &Parameters<'_>) -> Result<DataArray> {
+    let paths = parameters.texts("path")?;
+    let is_of_items = parameters.has("items") || (paths.is_empty() && !opening.items.is_empty());
+    if !is_of_items {
+        return of_files(opening, &paths, parameters);
     }
-    if hrefs.is_empty() {
-        return Err(parameters.wrong("`open` needs `path`: a file, a list of files, or a pattern like days/*.tif"));
+    if !paths.is_empty() {
+        return Err(parameters.wrong("name `path` or `items`, not both"));
     }
+    let dataset = of_items(opening, parameters)?;
+    let all: Vec<&str> = dataset.arrays.keys().map(String::as_str).collect();
+    let asset_of = |name: &str| name.rsplit_once('.').map_or(name, |(asset, _)| asset).to_owned();
+    let names: Vec<&str> = match parameters.get("band") {
+        None => all.clone(),
+        Some(Value::String(band)) => {
+            let fits = |name: &str| name == band || name.rsplit_once('.').is_some_and(|(_, own)| own == band);
+            all.iter().copied().filter(|name| fits(name)).collect()
+        }
+        Some(Value::Number(number)) => {
+            let place = |at: usize| 1 + all[..at].iter().filter(|name| asset_of(name) == asset_of(all[at])).count();
+            let fits = |at: &usize| number.as_u64() == Some(place(*at) as u64);
+            (0..all.len()).filter(fits).map(|at| all[at]).collect()
+        }
+        Some(_) => return Err(parameters.wrong("`band` is a name or a number, from 1")),
+    };
+    if let [name] = names[..] {
+        return Ok(dataset.array(name)?.clone());
+    }
+    let have = all.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(parameters.wrong(format!("the items have {have}; choose one with `asset`, `band` or `variable`")))
+}
+
+fn options(parameters: &Parameters<'_>) -> Result<OpenOptions> {
     let policy = match parameters.text_or("decode", "scaled")? {
         "raw" => Policy::Raw,
         "masked" => Policy::Masked,
@@ -23,7 +65,20 @@ pub(super) fn open(store: &Store, folder: &Href, parameters: &Parameters<'_>) ->
         other => return Err(parameters.wrong(format!("`decode` is raw, masked or scaled, not `{other}`"))),
     };
     let variables = parameters.texts("variable")?.into_iter().map(str::to_owned).collect();
-    let options = OpenOptions { variables, policy, ..OpenOptions::default() };
+    Ok(OpenOptions { variables, policy, ..OpenOptions::default() })
+}
+
+fn of_files(opening: Opening<'_>, paths: &[&str], parameters: &Parameters<'_>) -> Result<DataArray> {
+    let Opening { store, folder, .. } = opening;
+    let mut hrefs = Vec::new();
+    for path in paths {
+        hrefs.extend(matching(folder, path, parameters)?);
+    }
+    if hrefs.is_empty() {
+        let what = "`path`: a file, a list of files, or a pattern like days/*.tif, or `items`: a catalog";
+        return Err(parameters.wrong(format!("`open` needs {what}")));
+    }
+    let options = options(parameters)?;
     let dim = parameters.text_or("dim", "")?;
     if hrefs.len() > 1 || !dim.is_empty() {
         let dim = if dim.is_empty() { "time" } else { dim };
@@ -36,6 +91,62 @@ pub(super) fn open(store: &Store, folder: &Href, parameters: &Parameters<'_>) ->
         [] => Err(parameters.wrong("the file has no variable of two dimensions or more; name one with `variable`")),
         _ => Err(parameters.wrong(format!("the file has {}; name one with `variable`", names.join(", ")))),
     }
+}
+
+fn of_items(opening: Opening<'_>, parameters: &Parameters<'_>) -> Result<Dataset> {
+    let Opening { store, folder, items } = opening;
+    let found = match parameters.texts("items")?[..] {
+        [] => items.to_vec(),
+        [source] => store.wait(crate::items::find(store, &located(folder, source)?, &wanted(parameters)?))?,
+        _ => return Err(parameters.wrong("`items` is one catalog, collection, item, API or file of items")),
+    };
+    let mut assets: Vec<String> = parameters.texts("asset")?.into_iter().map(str::to_owned).collect();
+    if assets.is_empty() {
+        assets = found.first().map(Inputs::data).unwrap_or_default();
+    }
+    let labels = match parameters.text_or("labels", "auto")? {
+        "auto" => Labels::Auto,
+        "items" => Labels::Items,
+        pattern => Labels::Names(DatePattern::parse(pattern)?),
+    };
+    let dim = parameters.text_or("dim", "time")?.to_owned();
+    let options = ItemOptions { assets, files: options(parameters)?, dim, labels };
+    let items: Vec<_> = found.iter().map(Inputs::to_open).collect::<Result<_>>()?;
+    Ok(store.wait(outcrop_compute::open(store, &items, &options))?)
+}
+
+/// A source whose path is relative to a folder.
+fn located(folder: &Href, text: &str) -> Result<Source> {
+    let mut source = Source::parse(text)?;
+    if !source.is_standard_input() {
+        let place = source.id.as_ref().and_then(|id| text.strip_suffix(id.as_str())?.strip_suffix('#'));
+        let href = folder.join(place.unwrap_or(text))?;
+        source.href = if href.to_path().is_some_and(|path| path.is_dir()) { href.as_folder() } else { href };
+    }
+    Ok(source)
+}
+
+/// Which items are wanted.
+fn wanted(parameters: &Parameters<'_>) -> Result<SearchOptions> {
+    let texts =
+        |name: &str| -> Result<Vec<String>> { Ok(parameters.texts(name)?.into_iter().map(str::to_owned).collect()) };
+    let wrong = |error: outcrop_grid::Error| parameters.wrong(error.to_string());
+    let bbox = parameters.numbers("bbox")?;
+    let bbox = if bbox.is_empty() { None } else { Some(BBox::from_slice(&bbox).map_err(wrong)?) };
+    let text = |name: &str| if parameters.has(name) { parameters.text(name).map(Some) } else { Ok(None) };
+    let datetime = text("datetime")?.map(|text| text.parse().map_err(wrong)).transpose()?;
+    let filter = text("filter")?.map(Cql::parse).transpose()?;
+    let max_items =
+        if parameters.has("max_items") { usize::try_from(parameters.whole("max_items")?).ok() } else { None };
+    Ok(SearchOptions {
+        ids: texts("ids")?,
+        collections: texts("collections")?,
+        bbox,
+        datetime,
+        filter,
+        max_items,
+        ..SearchOptions::default()
+    })
 }
 
 /// The files of a name with at most one `*` in its last part, in the order of their names.

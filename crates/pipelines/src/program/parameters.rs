@@ -28,6 +28,10 @@ impl<'a> Parameters<'a> {
         Some(value)
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.step.parameters.contains_key(name)
+    }
+
     pub(super) fn check_all_used(&self) -> Result<()> {
         let used = self.used.borrow();
         match self.step.parameters.keys().find(|key| !used.contains(key.as_str())) {

@@ -1,6 +1,11 @@
 //! Opens files as one dataset: headers, chunk indexes of the wanted variables and their coordinates; no data.
 
+mod image;
+mod items;
+mod names;
+
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, TryStreamExt};
@@ -10,16 +15,21 @@ use outcrop_formats::{AttrValue, Attrs, FileMeta, Opened, Variable};
 use outcrop_store::{Href, Store};
 
 use crate::expr::Expr;
+use crate::expr::select::Pick;
 use crate::source::Source;
 use crate::{Block, Coord, DType, DataArray, Dataset, Error, Result};
+pub use image::grid_difference;
+use image::{IMAGE, MASK};
+pub use items::{Asset, Item, ItemOptions, Labels, open};
+pub use names::{DatePattern, day_of_name};
 
 static NEXT_SOURCE: AtomicUsize = AtomicUsize::new(0);
 
 /// What to open.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Names of the variables; empty for every variable of two dimensions or more that is not a coordinate
-    /// or bound of another.
+    /// Names of the variables; empty for every variable of two dimensions or more that is not a coordinate or bound of another, and of an
+    /// image for its bands, `band_data`.
     pub variables: Vec<String>,
     /// What becomes of missing values, scale and offset.
     pub policy: Policy,
@@ -76,7 +86,9 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
     let opened = Opened::open(store, href).await.map_err(|e| named(href, e))?;
     let meta = &opened.meta;
     let auxiliary = auxiliary(meta);
-    let is_data = |v: &&Variable| !options.variables.is_empty() || !auxiliary.contains(&v.name.as_str());
+    let is_data = |v: &&Variable| {
+        !options.variables.is_empty() || (!auxiliary.contains(&v.name.as_str()) && image::is_usual(meta, v))
+    };
     let wanted: Vec<&Variable> = meta.variables.iter().filter(|v| is_wanted(v, options)).filter(is_data).collect();
     let mut coords: IndexMap<String, Coord> = IndexMap::new();
     let others = meta.variables.iter().filter(|v| !is_wanted(v, options)).map(|v| v.name.clone()).collect();
@@ -88,7 +100,6 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
                 coords.insert(coordinate.name.clone(), read_coord(&opened, coordinate).await?);
             }
         }
-        let source = source_of(&opened, variable, options).await?;
         let label = |dim: &String| coords.get(&meta.coordinate(variable, dim)?.name).cloned();
         let labels = variable.dims.iter().filter_map(|dim| Some((dim.clone(), label(dim)?)));
         let array = DataArray {
@@ -97,7 +108,11 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
             coords: labels.collect(),
             attrs: variable.attrs.clone(),
             grid_mapping: grid_mapping(meta, variable),
-            expr: Expr::source(source.into()),
+            expr: expr_of(&opened, variable, options).await?,
+        };
+        let array = match meta.variable(MASK).filter(|_| options.policy != Policy::Raw && variable.name == IMAGE) {
+            Some(mask) => array.masked(&mask_of(&opened, mask).await?)?,
+            None => array,
         };
         dataset.arrays.insert(variable.name.clone(), array);
     }
@@ -129,6 +144,30 @@ fn auxiliary(meta: &FileMeta) -> Vec<&str> {
 
 fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
     if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
+}
+
+/// The values of a variable as they are decoded.
+async fn expr_of(opened: &Opened, variable: &Variable, options: &OpenOptions) -> Result<Arc<Expr>> {
+    let Some(bands) = image::apart(variable, options.policy) else {
+        return Ok(Expr::source(source_of(opened, variable, options).await?.into()));
+    };
+    let mut exprs = Vec::with_capacity(bands.len());
+    for (band, at) in bands.iter().zip(0..) {
+        let all = Expr::source(source_of(opened, band, options).await?.into());
+        let mut picks = all.shape.iter().map(|len| Pick::all(*len)).collect::<Vec<_>>();
+        picks[0] = Pick::Range { start: at, step: 1, len: 1 };
+        exprs.push(Expr::select(all, picks));
+    }
+    let empty = || Error::Unsupported { action: "open", array: variable.name.clone(), why: "it has no band".into() };
+    Expr::concat(exprs, 0).ok_or_else(empty)
+}
+
+/// The mask of an image: 0 where there is no data.
+async fn mask_of(opened: &Opened, variable: &Variable) -> Result<DataArray> {
+    let source = source_of(opened, variable, &OpenOptions { policy: Policy::Raw, ..OpenOptions::default() }).await?;
+    let expr = Expr::source(source.into());
+    let (name, dims) = (variable.name.clone(), variable.dims.clone());
+    Ok(DataArray { name, dims, coords: IndexMap::new(), attrs: Attrs::new(), grid_mapping: None, expr })
 }
 
 async fn source_of(opened: &Opened, variable: &Variable, options: &OpenOptions) -> Result<Source> {
