@@ -133,14 +133,14 @@ impl<'a> Context<'a> {
         done
     }
 
-    /// Makes `count` results, on as many threads as there are for it, and hands them on. Their chunks are fetched ahead: `start` begins
+    /// Makes `count` results, on as many threads as there are for it, and hands them on, or why one could not be made. Their chunks are fetched ahead: `start` begins
     /// that. At most [`Context::in_flight`] results are begun and not handed on.
     pub(crate) fn each<T: Send, E: From<Error>>(
         &mut self,
         (count, order): (usize, Order),
         start: impl Fn(&Self, usize) -> Pending,
         make: impl Fn(&mut Self, usize) -> Result<T> + Sync,
-        mut take: impl FnMut(usize, T) -> std::result::Result<(), E>,
+        mut take: impl FnMut(usize, Result<T>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         if self.threads.min(count) > 1 {
             return self.each_in_threads((count, order), start, make, take);
@@ -154,8 +154,10 @@ impl<'a> Context<'a> {
                 next += 1;
             }
             let pending = coming.pop_front().unwrap_or(Pending::Nothing);
-            let fetched = self.wait(pending)?;
-            let made = self.with(fetched, |own| make(own, at))?;
+            let made = match self.wait(pending) {
+                Ok(fetched) => self.with(fetched, |own| make(own, at)),
+                Err(error) => Err(error),
+            };
             take(at, made)?;
         }
         Ok(())
@@ -171,7 +173,7 @@ impl<'a> Context<'a> {
         (count, order): (usize, Order),
         start: impl Fn(&Self, usize) -> Pending,
         make: impl Fn(&mut Self, usize) -> Result<T> + Sync,
-        mut take: impl FnMut(usize, T) -> std::result::Result<(), E>,
+        mut take: impl FnMut(usize, Result<T>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let (make, most) = (&make, self.in_flight().min(count));
         std::thread::scope(|scope| {
@@ -205,7 +207,7 @@ impl<'a> Context<'a> {
                     waiting.insert(at, made);
                 };
                 self.check()?;
-                take(made.0, made.1?)?;
+                take(made.0, made.1)?;
                 begin(self, taken + 1 + most);
             }
             Ok(())

@@ -52,7 +52,8 @@ pub(super) fn eval(
             let (a, b) = windows(at);
             Ok((super::eval(left, &a, own)?.into_f64(), super::eval(right, &b, own)?.into_f64()))
         },
-        |at, (a, b): (Vec<f64>, Vec<f64>)| {
+        |at, factors: Result<(Vec<f64>, Vec<f64>)>| {
+            let (a, b) = factors?;
             let k = size(slabs[at].end - slabs[at].start);
             let a = ArrayView2::from_shape((m, k), &a).map_err(|_| Error::Worker)?;
             let b = ArrayView2::from_shape((k, n), &b).map_err(|_| Error::Worker)?;

@@ -80,7 +80,8 @@ fn partial(
             (slabs.len(), Order::InOrder),
             |own, at| own.start(&[(input, slabs[at].as_slice())]),
             |own, at| super::eval(input, &slabs[at], own),
-            |at, block: Block| {
+            |at, block: Result<Block>| {
+                let block = block?;
                 let codes = groups.as_ref().map(|(groups, wanted)| codes(groups, wanted, &slabs[at][*axis]));
                 state.add(&block, geometry(at), codes.as_ref().map(|codes| (codes.as_slice(), per)));
                 Ok::<_, Error>(())
@@ -91,8 +92,8 @@ fn partial(
             (slabs.len(), Order::InOrder),
             |_, _| Pending::Nothing,
             |own, at| partial(input, (reduce, inner, None), &slabs[at], own),
-            |at, inner: State| {
-                state.merge(&inner, geometry(at));
+            |at, inner: Result<State>| {
+                state.merge(&inner?, geometry(at));
                 Ok::<_, Error>(())
             },
         )?;

@@ -5,6 +5,7 @@
 
 mod cost;
 mod graph;
+mod ledger;
 mod options;
 mod run;
 mod sink;
@@ -21,6 +22,7 @@ use crate::memory::{default_allowance, human};
 use crate::{DataArray, Error, Result};
 use cost::Meter;
 pub use graph::{Graph, GraphNode};
+pub use ledger::{FailedWindow, Ledger};
 pub use options::{EarlyEnd, Executor, Partition, RunOptions};
 pub use run::PlanReport;
 pub use sink::{MemorySink, Sink};

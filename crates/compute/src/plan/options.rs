@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use outcrop_store::progress::Sink as Progress;
 
+use super::Ledger;
+
 /// Which threads run a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Executor {
@@ -99,6 +101,8 @@ pub struct RunOptions {
     pub scratch: Option<PathBuf>,
     /// Only some of the chunks of the result, of a sink that writes chunks.
     pub partition: Option<Partition>,
+    /// Where tasks are noted that fail because of what they read, while the others go on; without it the first failure ends the run.
+    pub ledger: Option<Arc<Ledger>>,
     /// Where progress goes.
     pub progress: Progress,
     /// Set to true to stop the run.

@@ -13,7 +13,7 @@ use crate::{Block, Error, Result};
 /// What a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanReport {
-    /// Tasks that were run.
+    /// Tasks that were run, those that failed among them.
     pub tasks: u64,
     /// Tasks that an earlier run had done.
     pub skipped: u64,
@@ -98,6 +98,8 @@ impl Stage {
         let progress = options.progress.begin(what, Some(values * bytes), Unit::Bytes);
         let exprs = std::slice::from_ref(&self.expr);
         let mut context = Context::new(exprs, self.workers, &options.interrupt);
+        // What is stored between stages is needed whole.
+        let ledger = options.ledger.as_deref().filter(|_| self.into.is_none());
         let inner = self.threads;
         context.each(
             (tasks.len(), Order::Any),
@@ -110,8 +112,12 @@ impl Stage {
                 write(&window, block?)?;
                 Ok(cells(&window))
             },
-            |_, cells| {
-                progress.advance(cells * bytes);
+            |at, made: Result<u64>| {
+                match (made, ledger) {
+                    (Ok(cells), _) => progress.advance(cells * bytes),
+                    (Err(error), Some(ledger)) => ledger.note(&window(at), error)?,
+                    (Err(error), None) => return Err(error),
+                }
                 Ok::<_, Error>(())
             },
         )?;

@@ -19,15 +19,11 @@ impl GroupWriter {
     /// # Errors
     /// As there.
     pub fn resume(root: &Path, group: &str, format: ZarrFormat, (attrs, key): (&Attrs, &str)) -> Result<Self> {
-        let mut writer = Self::create(root, group, format, attrs)?;
-        let target = if group.is_empty() { root.to_owned() } else { root.join(group) };
-        let name = target.file_name().unwrap_or_default().to_string_lossy().chars().take(60).collect::<String>();
-        let staging = target.with_file_name(format!(".{name}.{key}.resume"));
-        fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
-        let unused = std::mem::replace(&mut writer.staging, staging);
+        let mut writer = Self::staged(root, group, (format, attrs), |target| {
+            let name = target.file_name().unwrap_or_default().to_string_lossy().chars().take(60).collect::<String>();
+            target.with_file_name(format!(".{name}.{key}.resume"))
+        })?;
         writer.resumes = true;
-        // It is empty.
-        let _ = fs::remove_dir(unused);
         Ok(writer)
     }
 

@@ -71,16 +71,26 @@ impl GroupWriter {
     /// [`Error::Zarr`] for a name that cannot be a group and for a folder that holds something else, [`Error::Store`] if
     /// the folder cannot be written.
     pub fn create(root: &Path, group: &str, format: ZarrFormat, attrs: &Attrs) -> Result<Self> {
+        Self::staged(root, group, (format, attrs), publish::part_path)
+    }
+
+    /// Starts a group that grows in the folder that `staging` names of its place.
+    pub(super) fn staged(
+        root: &Path,
+        group: &str,
+        (format, attrs): (ZarrFormat, &Attrs),
+        staging: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Self> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '\0']);
         if !group.is_empty() && !group.split('/').all(plain) {
             return Err(failed(group, "a group needs a name that does not start with a dot"));
         }
         let staging = if group.is_empty() {
             check_replaceable(root)?;
-            publish::part_path(root)
+            staging(root)
         } else {
             check_format(root, format)?;
-            publish::part_path(&root.join(group))
+            staging(&root.join(group))
         };
         fs::create_dir_all(&staging).map_err(|e| io(&staging, e))?;
         let attrs = metadata::attributes(attrs);
