@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
-pub use output::{Output, Written};
+use output::Doing;
+pub use output::{Output, Plot, Written};
 use parameters::Parameters;
 
 /// A file of steps.
@@ -52,6 +53,7 @@ pub struct Step {
 pub struct Prepared {
     arrays: IndexMap<String, DataArray>,
     program: Program,
+    store: Store,
 }
 
 impl Program {
@@ -88,9 +90,9 @@ impl Program {
             arrays.insert(step.name.clone(), array.named(&step.name));
         }
         for output in &self.outputs {
-            output.array(&arrays)?;
+            output.check(&arrays)?;
         }
-        Ok(Prepared { arrays, program: self.clone() })
+        Ok(Prepared { arrays, program: self.clone(), store: store.clone() })
     }
 }
 
@@ -116,8 +118,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`outcrop_compute::Error::Memory`] if it does not fit the allowance.
-    pub fn summary(&self, folder: &Href, run: &RunOptions) -> Result<Value> {
-        let outputs: Result<Vec<Value>> = self.outputs().iter().map(|o| o.summary(&self.arrays, folder, run)).collect();
+    pub fn summary(&self, run: &RunOptions) -> Result<Value> {
+        let outputs: Result<Vec<Value>> = self.outputs().iter().map(|o| o.summary(&self.arrays, run)).collect();
         Ok(
             json!({"pipeline": "program", "title": self.program.title, "steps": self.graph().nodes, "outputs": outputs?}),
         )
@@ -128,7 +130,8 @@ impl Prepared {
     /// # Errors
     /// Those of computing and writing.
     pub fn run(&self, folder: &Href, run: &RunOptions, partition: Option<Partition>) -> Result<Vec<Written>> {
-        self.outputs().iter().map(|output| output.write(&self.arrays, folder, (run, partition))).collect()
+        let doing = Doing { store: &self.store, run, partition };
+        self.outputs().iter().map(|output| output.write(&self.arrays, folder, doing)).collect()
     }
 
     fn outputs(&self) -> Vec<Output> {
