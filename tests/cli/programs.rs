@@ -78,9 +78,35 @@ fn a_program_that_is_killed_goes_on_to_the_same_bytes() {
     assert!(killed > 0);
     let said = broken.run("run program p.toml --json");
     assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(contents(&broken.path("mean.zarr")), want);
+    assert!(contents(&broken.path("mean.zarr")) == want, "{:?}", contents(&broken.path("mean.zarr")).keys());
     let left: Vec<_> = std::fs::read_dir(broken.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn a_file_that_is_made_of_arrays_appears_whole_after_kills() {
+    for name in ["mean.tif", "mean.nc"] {
+        let (whole, broken) = (Bench::new(), Bench::new());
+        let program = ANOMALY.replace("mean.zarr", name).replace("chunks = { t = 1, y = 100, x = 500 }", "");
+        whole.write("p.toml", &program);
+        broken.write("p.toml", &program);
+        assert_eq!(whole.run("run program p.toml --threads 1").code, 0);
+        let want = std::fs::read(whole.path(name)).unwrap();
+        for wait in [10, 60, 150, 300, 500] {
+            let mut child = broken.command(&["run", "program", "p.toml", "--threads", "1"]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(wait));
+            let _ = child.kill();
+            let killed = child.wait().unwrap().code().is_none();
+            assert!(killed || broken.path(name).exists());
+            let is_whole = std::fs::read(broken.path(name)).map(|bytes| bytes == want);
+            assert!(is_whole.unwrap_or(true), "{name} is torn");
+        }
+        let said = broken.run("run program p.toml --threads 1");
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(std::fs::read(broken.path(name)).unwrap() == want, "{name} has other bytes");
+        let left = std::fs::read_dir(broken.path("")).unwrap().flatten().map(|entry| entry.file_name());
+        assert_eq!(left.count(), 2);
+    }
 }
 
 #[test]
@@ -141,4 +167,7 @@ fn results_are_printed_written_as_tables_and_drawn() {
     assert_eq!((said.code, said.out.as_str()), (0, "n = [4,4,4]\n"), "{said:?}");
     assert_eq!(std::fs::read_to_string(bench.path("n.csv")).unwrap(), "y,n\n0,4\n1,4\n2,4\n");
     assert_eq!(&std::fs::read(bench.path("x.png")).unwrap()[..4], b"\x89PNG");
+    let said = bench.run("run program p.toml --catalog results");
+    assert!(said.code == 0 && said.err.contains("registered 2 items"), "{said:?}");
+    assert_eq!(bench.run("validate results/catalog.json").code, 0);
 }

@@ -93,6 +93,7 @@ pub(crate) struct SpringIndexArgs {
     outcrop run program smooth.toml\n  \
     outcrop run program smooth.toml --plan --graph smooth.svg\n  \
     outcrop run program ndvi.toml --items scenes --datetime 2020-06 --bbox=-68,16,-64,20\n  \
+    outcrop run program mean.toml --catalog results\n  \
     outcrop run program mean.toml --memory 500MB --partition 2/8")]
 pub(crate) struct ProgramArgs {
     /// File of steps; paths in it are relative to its folder.
@@ -113,6 +114,9 @@ pub(crate) struct ProgramArgs {
     pub(crate) scratch: Option<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    /// Register the files that are written as items of a STAC catalog in this folder, one a step.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) catalog: Option<String>,
 }
 
 #[derive(Debug, Args)]

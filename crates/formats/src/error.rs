@@ -7,12 +7,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A plane cannot be drawn.
-    #[error("cannot draw a map: {why}")]
-    Plot {
-        /// The reason.
-        why: String,
-    },
     /// The file is none of the formats this crate reads.
     #[error("not a NetCDF, HDF5, TIFF or miniSEED file: it looks like {looks}")]
     NotRecognised {

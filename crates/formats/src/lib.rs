@@ -19,7 +19,6 @@ mod json;
 pub mod kerchunk;
 mod layout;
 mod locate;
-pub mod map;
 pub mod miniseed;
 pub mod netcdf3;
 pub mod netcdf4;

@@ -22,6 +22,12 @@ pub enum Error {
     /// A place could not be reached.
     #[error(transparent)]
     Store(#[from] outcrop_store::Error),
+    /// A picture cannot be drawn.
+    #[error("cannot draw a picture: {why}")]
+    Plot {
+        /// The reason.
+        why: String,
+    },
     /// An item lacks an asset that the pipeline needs.
     #[error("item `{item}` has no asset `{key}`; it has {have}")]
     NoAsset {

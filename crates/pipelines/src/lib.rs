@@ -1,6 +1,7 @@
 //! Domain formulas, each a function from datasets to datasets.
 
 pub mod das;
+pub mod draw;
 mod error;
 pub mod heat_index;
 pub mod items;

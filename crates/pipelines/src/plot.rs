@@ -1,7 +1,7 @@
 //! A map of one variable of a file or Zarr group: selects down to a plane and draws it.
 
+use crate::draw::{Map, draw};
 use outcrop_compute::{DataArray, OpenOptions, open_dataset};
-use outcrop_formats::map::{Map, draw};
 use outcrop_formats::{AttrValue, Attrs};
 use outcrop_store::{Href, Store};
 
@@ -44,18 +44,6 @@ struct Plane {
     attrs: Attrs,
     labels: Vec<Labels>,
     units: Vec<Option<String>>,
-}
-
-/// Draws an array of two dimensions whose values are at hand.
-///
-/// # Errors
-/// [`Error::Parameter`] if it has not two dimensions; those of drawing.
-pub fn picture(array: &DataArray, values: &[f64], title: &str) -> Result<Vec<u8>> {
-    if array.dims.len() != 2 {
-        return Err(refuse("to", title, format!("it has the dimensions {}; a map has two", array.dims.join(", "))));
-    }
-    let options = PlotOptions { title: Some(title.to_owned()), ..PlotOptions::default() };
-    Ok(array_plane(array).draw(values, &[None, None], &options)?.png)
 }
 
 /// Draws a map of a variable. It blocks; call it from outside the runtime.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use outcrop_compute::signal::Band;
 use outcrop_compute::{Executor, Missing, RunOptions};
-use outcrop_formats::map::Limits;
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, Number, ZarrCompression, ZarrFormat, open as open_zarr};
 use outcrop_formats::{AttrValue, Attrs, DType};
 use outcrop_pipelines::das::{Channels, Das, DasOptions, DasReport, DasResult, Gaps, PictureOptions, Section, open};
+use outcrop_pipelines::draw::Limits;
 use outcrop_pipelines::{Error, Result};
 use outcrop_store::{Href, Store, StoreOptions};
 use outcrop_testkit::{difference, npz, shared_data};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use outcrop_compute::fold::Executor;
 use outcrop_compute::{DataArray, RunOptions};
-use outcrop_formats::map::{ColourMap, Limits};
 use outcrop_formats::{AttrValue, Attrs, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, Opened, TiffCompression};
 use outcrop_grid::{Crs, GeoKeys, RasterType};
+use outcrop_pipelines::draw::{ColourMap, Limits};
 use outcrop_pipelines::heat_index::{
     DayFile, HeatIndex, HeatOptions, HeatOutput, HeatReport, HeatWriter, Masking, NanRule, Part, Selection, Series,
     SeriesOptions, Units, day_of_name, limits,

@@ -7,11 +7,11 @@ use outcrop_compute::plan::{Graph, Partition};
 use outcrop_compute::{RunOptions, human, peak};
 use outcrop_pipelines::items::find;
 use outcrop_pipelines::program::{Program, Written};
-use outcrop_pipelines::register::Inputs;
+use outcrop_pipelines::register::{Inputs, register_items};
 use outcrop_store::{Href, publish};
 use serde_json::json;
 
-use super::super::{search_options, source};
+use super::super::{folder as in_folder, search_options, source};
 use super::run_options;
 use crate::args::ProgramArgs;
 use crate::context::Context;
@@ -32,13 +32,20 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
         context.say(&format!("drew {} steps -> {file}", prepared.graph().nodes.len()));
     }
     if args.limits.plan {
-        print::json(&prepared.summary(&folder, &options)?);
+        print::json(&prepared.summary(&options)?);
         return Ok(Outcome::of(0));
     }
     let start = Instant::now();
     let written = prepared.run(&folder, &options, partition)?;
     for output in &written {
         tell(context, output);
+    }
+    if let Some(catalog) = &args.catalog {
+        let name = Path::new(&args.file).file_stem().unwrap_or_default().to_string_lossy();
+        let (catalog, items) = (in_folder(catalog)?, prepared.items(&name, &written, &folder)?);
+        let count = items.len();
+        context.wait(register_items(&context.store, &catalog, items))?;
+        context.say(&format!("registered {count} items in {catalog}catalog.json"));
     }
     context.say(&format!("{:.2} s, process peak {}", start.elapsed().as_secs_f64(), human(peak())));
     if context.json {

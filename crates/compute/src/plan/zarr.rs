@@ -121,6 +121,8 @@ impl ZarrSink {
             let why = format!("only {written} of {all} chunks were written; run the same command again");
             return Err(Error::Unsupported { action: "finish", array: self.name, why });
         }
+        // Chunks that killed runs were writing.
+        outcrop_store::publish::remove_abandoned_below(&staging);
         self.writer.finish().map_err(Error::Write)?;
         Ok(true)
     }

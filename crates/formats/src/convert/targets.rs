@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use outcrop_grid::time::{CfTime, rfc3339};
-use outcrop_grid::{GeoKeys, RasterType};
+use outcrop_grid::{Axis, GeoKeys, RasterType};
 
 use super::plan::{Copy, Plan, attr, names};
 use super::{NewFile, NewVariable, Writer};
@@ -352,7 +352,7 @@ fn georeference(opened: &Opened, copy: &Copy) -> Result<Georeference> {
             let crs = says.then(|| place::crs_of(mapping)).transpose()?;
             (written(mapping), crs, place::epsg(mapping))
         }
-        (None, None) => (None, None, None),
+        (None, None) => (even(opened, variable)?, None, None),
     };
     let keys = crs.map(|crs| GeoKeys::of_crs(&crs, epsg, raster)).transpose().map_err(|e| refused(e.to_string()))?;
     let name = mapping.map(|mapping| place::text(mapping, "crs_name")).filter(|name| !name.is_empty());
@@ -366,6 +366,19 @@ fn georeference(opened: &Opened, copy: &Copy) -> Result<Georeference> {
         mapping.and_then(|mapping| mapping.attrs.get("control_points")).map(AttrValue::numbers).unwrap_or_default();
     let ties = ties.as_chunks::<4>().0.iter().map(|[at, down, x, y]| [at - column, down - row, x + by, *y]);
     Ok(Georeference { transform: transform.map(moved), control_points: ties.collect(), keys })
+}
+
+/// The transform of evenly spaced rows and columns whose CRS nothing tells.
+fn even(opened: &Opened, variable: &Variable) -> Result<Option<[f64; 6]>> {
+    let runtime = opened.origin.store().runtime();
+    let axis = |back: usize, is_axis: fn(&Variable) -> bool| -> Result<Option<Axis>> {
+        let dim = &variable.dims[variable.dims.len() - back];
+        let Some(coordinate) = opened.meta.coordinate(variable, dim).filter(|c| is_axis(c)) else { return Ok(None) };
+        let axis = Axis::from_centres(&runtime.block_on(place::labels(opened, coordinate))?);
+        Ok(axis.filter(|axis| axis.step != 0.0))
+    };
+    let (y, x) = (axis(2, place::is_axis_of_rows)?, axis(1, place::is_axis_of_columns)?);
+    Ok(y.zip(x).map(|(y, x)| [x.first - x.step / 2.0, x.step, 0.0, y.first - y.step / 2.0, 0.0, y.step]))
 }
 
 /// Rows must be y and columns x.
@@ -459,10 +472,12 @@ fn along(opened: &Opened, variable: &Variable, dim: &str, window: &std::ops::Ran
         return Ok(vec![String::new(); usize::try_from(window.end - window.start).unwrap_or(usize::MAX)]);
     }
     let positions = || window.clone().map(|at| format!("{name}={at}")).collect();
-    let Some(coordinate) = opened.meta.coordinate(variable, dim).filter(|c| c.dtype.is_real()) else {
-        return Ok(positions());
-    };
+    let coordinate = opened.meta.coordinate(variable, dim).filter(|c| c.dtype.is_real() || c.dtype.is_text());
+    let Some(coordinate) = coordinate else { return Ok(positions()) };
     let runtime = opened.origin.store().runtime().clone();
+    if coordinate.dtype.is_text() && coordinate.dims.len() == 1 {
+        return runtime.block_on(opened.read_texts(coordinate, std::slice::from_ref(window)));
+    }
     let values = runtime.block_on(place::labels(opened, coordinate))?;
     let units = place::text(coordinate, "units");
     let time = CfTime::parse(units, place::text(coordinate, "calendar")).ok().filter(|_| units.contains(" since "));

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::draw::{Limits, Map, Rows, Style, draw_as};
 use outcrop_compute::Block;
-use outcrop_formats::map::{Limits, Map, Rows, Style, draw_as};
 
 use crate::Result;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use outcrop_formats::map::{ColourMap, Limits};
+use crate::draw::{ColourMap, Limits};
 use outcrop_formats::zarr::{GroupWriter, ZarrFormat};
 use outcrop_formats::{
     AttrValue, Attrs, Codec, DType, GeoTiffOptions, GeoTiffSpec, GeoTiffWriter, TiffCodec, TiffCompression,

@@ -2,13 +2,10 @@
 
 use std::ops::Range;
 
-use chrono::Datelike;
-use outcrop_formats::map::{Limits, Line, Map, Rows, Style, draw_as, draw_line};
-
 use super::days::since_1970;
-use super::output::month_name;
 use super::run::{HeatIndex, HeatReport};
 use crate::Result;
+use crate::draw::{Form, Limits, Line, Map, Rows, Style, Tick, draw_as, draw_line, moments};
 
 /// Cells along the longer side of a map; of more each n-th is shown.
 const LONGEST: u64 = 900;
@@ -80,7 +77,7 @@ impl Picture {
         let span = series.span().map_or_else(String::new, |(first, last)| format!(", {first} to {last}"));
         let title = format!("Mean of {days} days{span}");
         let axis = |dim: &str| series.array.coords.get(dim).and_then(|c| c.attrs.get("long_name")?.text());
-        Ok(draw_as(
+        draw_as(
             &Map {
                 values: &self.values,
                 shape: self.shape,
@@ -91,7 +88,7 @@ impl Picture {
                 axes: (axis("x").unwrap_or("x"), axis("y").unwrap_or("y")),
             },
             &Style { limits: *limits, size: None, rows: Rows::ByCoordinate },
-        )?)
+        )
     }
 }
 
@@ -104,27 +101,10 @@ pub(super) fn daily(report: &HeatReport) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let title = format!("Mean over the cells of each day, {} to {}", first.day, last.day);
-    let line = Line { x: &x, values: &values, ticks: &ticks(report), title: &title, label: "daily mean (°F)" };
-    Ok(Some(draw_line(&line)?))
-}
-
-/// First days of months or years, some seven of them; days of a shorter time.
-fn ticks(report: &HeatReport) -> Vec<(f64, String)> {
-    let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else { return Vec::new() };
-    let days = (last.day - first.day).num_days();
-    let all = || first.day.iter_days().take(size(u64::try_from(days).unwrap_or(0)) + 1);
-    let place = |day: chrono::NaiveDate, text: String| (since_1970(day) as f64, text);
-    if days < 60 {
-        let step = size(u64::try_from(days).unwrap_or(0) / 6 + 1);
-        return all().step_by(step).map(|day| place(day, format!("{:02}-{:02}", day.month(), day.day()))).collect();
-    }
-    let (months, step) = (days / 30, u32::try_from(days / 30 / 8 + 1).unwrap_or(u32::MAX));
-    let short = |day: chrono::NaiveDate| month_name(day.month()).get(..3).unwrap_or_default().to_owned();
-    let firsts = all().filter(|day| day.day() == 1);
-    if months <= 30 {
-        return firsts.filter(|day| (day.month0() % step) == 0).map(|day| place(day, short(day))).collect();
-    }
-    let years = (months / 12 / 8 + 1).max(1);
-    let years = firsts.filter(|day| day.month() == 1 && i64::from(day.year()) % years == 0);
-    years.map(|day| place(day, day.year().to_string())).collect()
+    let seconds = |days: f64| days * 86400.0;
+    let ticks = moments(seconds(x[0]), seconds(x[x.len() - 1]), 7);
+    let ticks: Vec<Tick> = ticks.into_iter().map(|(at, text)| (at / 86400.0, text)).collect();
+    let (title, label) = (title.as_str(), "daily mean (°F)");
+    let line = Line { x: &x, values: &values, ticks: &ticks, title, label, axis: "time", range: None };
+    Ok(Some(draw_line(&line, Form::Png)?))
 }

@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 use crate::register::Inputs;
 use crate::{Error, Result};
 use open::Opening;
-pub use output::{Output, Written};
+use output::Doing;
+pub use output::{Output, Plot, Written};
 use parameters::Parameters;
 
 /// A file of steps.
@@ -54,6 +55,7 @@ pub struct Step {
 pub struct Prepared {
     arrays: IndexMap<String, DataArray>,
     program: Program,
+    store: Store,
 }
 
 impl Program {
@@ -92,9 +94,9 @@ impl Program {
             arrays.insert(step.name.clone(), array.named(&step.name));
         }
         for output in &self.outputs {
-            output.array(&arrays)?;
+            output.check(&arrays)?;
         }
-        Ok(Prepared { arrays, program: self.clone() })
+        Ok(Prepared { arrays, program: self.clone(), store: store.clone() })
     }
 }
 
@@ -120,8 +122,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`outcrop_compute::Error::Memory`] if it does not fit the allowance.
-    pub fn summary(&self, folder: &Href, run: &RunOptions) -> Result<Value> {
-        let outputs: Result<Vec<Value>> = self.outputs().iter().map(|o| o.summary(&self.arrays, folder, run)).collect();
+    pub fn summary(&self, run: &RunOptions) -> Result<Value> {
+        let outputs: Result<Vec<Value>> = self.outputs().iter().map(|o| o.summary(&self.arrays, run)).collect();
         Ok(
             json!({"pipeline": "program", "title": self.program.title, "steps": self.graph().nodes, "outputs": outputs?}),
         )
@@ -132,7 +134,8 @@ impl Prepared {
     /// # Errors
     /// Those of computing and writing.
     pub fn run(&self, folder: &Href, run: &RunOptions, partition: Option<Partition>) -> Result<Vec<Written>> {
-        self.outputs().iter().map(|output| output.write(&self.arrays, folder, (run, partition))).collect()
+        let doing = Doing { store: &self.store, run, partition };
+        self.outputs().iter().map(|output| output.write(&self.arrays, folder, doing)).collect()
     }
 
     fn outputs(&self) -> Vec<Output> {

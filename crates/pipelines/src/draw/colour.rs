@@ -1,4 +1,4 @@
-//! Colours, limits and ticks.
+//! Colours and limits.
 
 use image::Rgb;
 
@@ -39,6 +39,12 @@ impl Limits {
         Some(Self { low, high, map: ColourMap::Viridis })
     }
 
+    /// Limits that are named: of both sides of zero alike with the colours for that, else viridis.
+    pub fn between(low: f64, high: f64) -> Self {
+        let is_even = low < 0.0 && (low + high).abs() <= high * 1e-9;
+        Self { low, high, map: if is_even { ColourMap::RedBlueReversed } else { ColourMap::Viridis } }
+    }
+
     /// Gray from `-clip` to `clip`.
     pub fn gray(clip: f64) -> Self {
         Self { low: -clip, high: clip, map: ColourMap::Gray }
@@ -68,29 +74,6 @@ impl Limits {
     }
 }
 
-/// About `count` round numbers between two values.
-pub(super) fn ticks(low: f64, high: f64, count: u32) -> Vec<f64> {
-    let span = high - low;
-    if !span.is_finite() || span <= 0.0 {
-        return vec![low];
-    }
-    let rough = span / f64::from(count);
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= rough).unwrap_or(rough);
-    let first = (low / step).ceil();
-    let values = (0..=2 * count).map(|i| (first + f64::from(i)) * step);
-    values.take_while(|v| *v <= high + step * 1e-9).map(|v| if v.abs() < step * 1e-9 { 0.0 } else { v }).collect()
-}
-
-/// A number without needless digits.
-pub(super) fn number(value: f64) -> String {
-    if value.abs() >= 1e9 || (value != 0.0 && value.abs() < 1e-4) {
-        return format!("{value:.2e}");
-    }
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,13 +90,5 @@ mod tests {
         let off = got.iter().zip(&want).filter(|(g, w)| g != w).count();
         assert!(off * 100 <= want.len(), "{off} of {} differ", want.len());
         assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() <= 1 && (*g < 0) == (*w < 0)));
-    }
-
-    #[test]
-    fn ticks_are_round_and_inside() {
-        assert_eq!(ticks(55.0, 101.0, 5), vec![60.0, 70.0, 80.0, 90.0, 100.0]);
-        assert_eq!(ticks(-0.4, 0.4, 4), vec![-0.4, -0.2, 0.0, 0.2, 0.4]);
-        assert_eq!(ticks(3.0, 3.0, 5), vec![3.0]);
-        assert_eq!([number(0.30000), number(-2_500_000.0), number(1e12)], ["0.3", "-2500000", "1.00e12"]);
     }
 }
