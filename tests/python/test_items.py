@@ -188,3 +188,35 @@ def test_items_are_given_beside_the_program(tmp_path):
     said = subprocess.run([OUTCROP, "run", "program", tmp_path / "m.toml", "--items", tmp_path / "stac", "--datetime",
                            "2020-01-02/2020-01-03"], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "m = 2.5\n"), said.stderr
+
+
+def test_a_file_that_is_broken_inside_is_named_and_the_rest_is_computed(tmp_path):
+    days = [datetime.datetime(2020, 1, 1 + n, tzinfo=UTC) for n in range(6)]
+    paths = [image(tmp_path / f"g{n}.tif", random((1, 64, 64), n), compress="deflate") for n in range(6)]
+    catalog(tmp_path, [item(f"g{n}", days[n], b1=(paths[n], [])) for n in range(6)])
+    (tmp_path / "p.toml").write_text(
+        'title = "Twice <the> value"\n[[step]]\nname = "v"\nop = "open"\nitems = "stac"\n[[step]]\nname = "d"\nop = "multiply"\n'
+        'of = ["v", 2.0]\n[[output]]\nof = "d"\nto = "d.zarr"\nchunks = { time = 1 }\n')
+    whole = paths[3].read_bytes()
+    with rasterio.open(paths[3]) as source:
+        offset = int(source.get_tag_item("BLOCK_OFFSET_1_0", "TIFF", bidx=1))
+    paths[3].write_bytes(whole[:offset] + b"\xff" * 60 + whole[offset + 60:])
+    os.utime(paths[3], (1e9, 1e9))
+    command = [OUTCROP, "run", "program", tmp_path / "p.toml", "--report", tmp_path / "r.html"]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    assert "g3.tif" in said.stderr and "failed: d [3:4" in said.stderr and "computes what is missing" in said.stderr
+    assert not (tmp_path / "d.zarr").exists()
+    page = (tmp_path / "r.html").read_text()
+    assert "g3.tif" in page and "Twice &lt;the&gt; value" in page and "<svg" in page and 'class="failed"' in page
+    paths[3].write_bytes(whole)
+    os.utime(paths[3], (1e9, 1e9))
+    said = subprocess.run([*command[:-1], tmp_path / "r.json"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    import json
+    report = json.loads((tmp_path / "r.json").read_text())
+    run_, earlier = report["outputs"][0]["tasks"]
+    assert report["outputs"][0]["failed"] == [] and len(report["inputs"]) == 6 and earlier >= 1 and run_ >= 1
+    got = xr.open_zarr(tmp_path / "d.zarr", consolidated=False)["d"].load()
+    want = np.stack([rasterio.open(path).read(1) for path in paths]) * 2.0
+    np.testing.assert_array_equal(got.values, want)

@@ -93,7 +93,7 @@ pub(crate) struct SpringIndexArgs {
     outcrop run program smooth.toml\n  \
     outcrop run program smooth.toml --plan --graph smooth.svg\n  \
     outcrop run program ndvi.toml --items scenes --datetime 2020-06 --bbox=-68,16,-64,20\n  \
-    outcrop run program mean.toml --catalog results\n  \
+    outcrop run program mean.toml --catalog results --report mean.html\n  \
     outcrop run program mean.toml --memory 500MB --partition 2/8")]
 pub(crate) struct ProgramArgs {
     /// File of steps; paths in it are relative to its folder.
@@ -106,6 +106,9 @@ pub(crate) struct ProgramArgs {
     /// Draw the steps as a graph: .svg, or .dot for Graphviz.
     #[arg(long, value_name = "FILE")]
     pub(crate) graph: Option<String>,
+    /// Write what became of the run, failed windows with their reasons among it: .html, .txt or .json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<String>,
     /// Write only part I of N of each Zarr; the run that is last puts it in place.
     #[arg(long, value_name = "I/N")]
     pub(crate) partition: Option<String>,

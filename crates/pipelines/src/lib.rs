@@ -8,6 +8,7 @@ pub mod items;
 pub mod plot;
 pub mod program;
 pub mod register;
+pub mod report;
 pub mod spring_index;
 
 pub use error::{Error, Result};

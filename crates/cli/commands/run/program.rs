@@ -8,8 +8,8 @@ use outcrop_compute::{RunOptions, human, peak};
 use outcrop_pipelines::items::find;
 use outcrop_pipelines::program::{Program, Written};
 use outcrop_pipelines::register::{Inputs, register_items};
+use outcrop_pipelines::report::{self, Report};
 use outcrop_store::{Href, publish};
-use serde_json::json;
 
 use super::super::{folder as in_folder, search_options, source};
 use super::run_options;
@@ -17,6 +17,9 @@ use crate::args::ProgramArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
+
+/// Failed windows that are named.
+const NAMED: usize = 20;
 
 pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Failure> {
     let wrong =
@@ -35,23 +38,74 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
         print::json(&prepared.summary(&options)?);
         return Ok(Outcome::of(0));
     }
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), context.store.stats());
+    let began = report::now();
     let written = prepared.run(&folder, &options, partition)?;
     for output in &written {
         tell(context, output);
     }
     if let Some(catalog) = &args.catalog {
         let name = Path::new(&args.file).file_stem().unwrap_or_default().to_string_lossy();
-        let (catalog, items) = (in_folder(catalog)?, prepared.items(&name, &written, &folder)?);
+        let there: Vec<Written> = written.iter().filter(|output| output.complete).cloned().collect();
+        let (catalog, items) = (in_folder(catalog)?, prepared.items(&name, &there, &folder)?);
         let count = items.len();
         context.wait(register_items(&context.store, &catalog, items))?;
         context.say(&format!("registered {count} items in {catalog}catalog.json"));
     }
-    context.say(&format!("{:.2} s, process peak {}", start.elapsed().as_secs_f64(), human(peak())));
-    if context.json {
-        print::json(&json!({"outputs": written, "seconds": start.elapsed().as_secs_f64(), "peak_memory": peak()}));
+    let after = context.store.stats();
+    let report = Report {
+        title: prepared.title().to_owned(),
+        command: command(),
+        version: env!("CARGO_PKG_VERSION"),
+        began,
+        seconds: start.elapsed().as_secs_f64(),
+        bytes_read: [after.local_bytes - before.local_bytes, after.remote_bytes - before.remote_bytes],
+        peak_memory: peak(),
+        inputs: prepared.inputs(),
+        graph: prepared.graph(),
+        outputs: written,
+    };
+    if let Some(file) = &args.report {
+        put_report(&report, file)?;
+        context.say(&format!("reported -> {file}"));
     }
-    Ok(Outcome::of(0))
+    let read = human(report.bytes_read[0] + report.bytes_read[1]);
+    context.say(&format!("{:.2} s, {read} read, process peak {}", report.seconds, human(report.peak_memory)));
+    if context.json {
+        print::json(&report.to_json());
+    }
+    Ok(Outcome::of(report.outputs.iter().map(|output| output.failed.len()).sum()))
+}
+
+/// The command as it was given; hrefs in it without secrets.
+fn command() -> String {
+    let shown = |word: String| match Href::parse(&word) {
+        Ok(href) if word.contains("://") => href.to_string(),
+        _ => word,
+    };
+    std::env::args().skip(1).map(shown).fold("outcrop".to_owned(), |line, word| format!("{line} {word}"))
+}
+
+fn put_report(report: &Report, file: &str) -> Result<(), Failure> {
+    let text = match file.rsplit_once('.').map(|(_, end)| end) {
+        Some("html") => report.to_html(),
+        Some("txt") => report.to_text(),
+        Some("json") => format!("{}\n", report.to_json()),
+        _ => {
+            return Err(Failure::usage(
+                format!("`{file}` is none of .html, .txt and .json"),
+                "name a file that ends so",
+            ));
+        }
+    };
+    put(file, &text)
+}
+
+fn put(file: &str, text: &str) -> Result<(), Failure> {
+    let mut staged = publish::Staged::create(Path::new(file))?;
+    staged.write(text.as_bytes())?;
+    staged.finish()?;
+    Ok(())
 }
 
 /// The items that are given to the program.
@@ -69,9 +123,24 @@ fn tell(context: &Context, output: &Written) {
     let Some(to) = &output.to else { return };
     let [run, skipped] = output.tasks;
     let earlier = if skipped > 0 { format!(", {skipped} were done by an earlier run") } else { String::new() };
-    let part = if output.complete { "" } else { "; other parts are to come" };
+    let part = match (output.failed.is_empty(), output.complete) {
+        (true, true) => "",
+        (true, false) => "; other parts are to come",
+        (false, _) => ", which is not put in place",
+    };
     let shape = output.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
     context.say(&format!("{}: {shape} {}, {run} tasks{earlier} -> {to}{part}", output.of, output.dtype));
+    for failed in output.failed.iter().take(NAMED) {
+        let window: Vec<String> = failed.window.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
+        print::note(&format!("failed: {} [{}]: {}", output.of, window.join(", "), failed.why));
+    }
+    if !output.failed.is_empty() {
+        let all = output.failed.len();
+        let more = if all > NAMED { " (--report names more)" } else { "" };
+        print::note(&format!(
+            "hint: {all} tasks failed{more}; mend or fetch what they read and run the same command, which computes what is missing"
+        ));
+    }
 }
 
 fn parse_partition(text: &str) -> Result<Partition, Failure> {
@@ -92,8 +161,5 @@ fn draw(graph: &Graph, file: &str) -> Result<(), Failure> {
     } else {
         return Err(Failure::usage(format!("`{file}` is neither .svg nor .dot"), "name a file that ends so"));
     };
-    let mut staged = publish::Staged::create(Path::new(file))?;
-    staged.write(text.as_bytes())?;
-    staged.finish()?;
-    Ok(())
+    put(file, &text)
 }

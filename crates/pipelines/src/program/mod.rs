@@ -129,7 +129,8 @@ impl Prepared {
         )
     }
 
-    /// Computes and writes all outputs, one after the other.
+    /// Computes and writes all outputs, one after the other. Windows of arrays that fail because of what is read for them are told, and the
+    /// others computed.
     ///
     /// # Errors
     /// Those of computing and writing.
@@ -144,6 +145,23 @@ impl Prepared {
             return vec![Output::printed(&last)];
         }
         self.program.outputs.clone()
+    }
+
+    /// Files that the outputs are made of, without secrets, each once.
+    pub fn inputs(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for output in self.outputs() {
+            let sources = self.arrays.get(&output.of).map(DataArray::sources).unwrap_or_default();
+            all.extend(sources.iter().map(|source| source.href().to_string()));
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// What it is for.
+    pub fn title(&self) -> &str {
+        &self.program.title
     }
 
     /// The array of a step.

@@ -9,7 +9,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use outcrop_compute::plan::{Partition, Plan, ZarrSink, ZarrTarget};
+use outcrop_compute::plan::{FailedWindow, Partition, Plan, ZarrSink, ZarrTarget};
 use outcrop_compute::{Block, DataArray, MemorySink, RunOptions};
 use outcrop_formats::Attrs;
 use outcrop_formats::zarr::{ZarrCompression, ZarrFormat};
@@ -68,6 +68,8 @@ pub struct Written {
     pub tasks: [u64; 2],
     /// Whether it is complete: of several runs that write parts, only the last sees that.
     pub complete: bool,
+    /// Windows that could not be computed, because of what is read for them.
+    pub failed: Vec<FailedWindow>,
 }
 
 /// What an output becomes.
@@ -197,6 +199,7 @@ impl Output {
             dtype: array.dtype().name(),
             tasks: [0, 0],
             complete: true,
+            failed: Vec::new(),
         };
         let kind = self.kind()?;
         if doing.partition.is_some() && !matches!(kind, Kind::Zarr | Kind::NetCdf | Kind::GeoTiff) {
@@ -205,11 +208,10 @@ impl Output {
         match kind {
             Kind::Zarr => {
                 let (array, path) = (place::placed(array), self.path(folder)?);
-                (written.tasks, written.complete) =
-                    stored::compute(&array, &self.target(&path, doing.partition), doing.run)?;
+                stored::compute(&array, &self.target(&path, doing.partition), doing.run, &mut written)?;
             }
             Kind::NetCdf | Kind::GeoTiff => {
-                (written.tasks, written.complete) = stored::write(self, array, &self.path(folder)?, doing)?;
+                stored::write(self, (array, &self.path(folder)?), doing, &mut written)?;
             }
             Kind::Picture(form) => {
                 let path = self.path(folder)?;

@@ -3,9 +3,10 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use outcrop_compute::plan::{Plan, ZarrSink, ZarrTarget};
+use outcrop_compute::plan::{Ledger, Plan, ZarrSink, ZarrTarget};
 use outcrop_compute::{DataArray, RunOptions, default_allowance};
 use outcrop_formats::cf::Policy;
 use outcrop_formats::convert::{ConvertOptions, Part, Target, convert};
@@ -14,7 +15,7 @@ use outcrop_formats::{AttrValue, Attrs, DType, GeoTiffOptions, Opened};
 use outcrop_store::Href;
 use serde_json::Value;
 
-use super::{Doing, Kind, Output, place};
+use super::{Doing, Kind, Output, Written, place};
 use crate::Result;
 
 /// Attribute of a hidden store that tells what it holds.
@@ -22,23 +23,31 @@ const OF: &str = "values_of";
 /// Most bands of a GeoTIFF.
 const BANDS: u64 = 65535;
 
-/// Computes an array into a Zarr store: the tasks that were run, those that an earlier run had done, and whether the store is complete.
-pub(super) fn compute(array: &DataArray, target: &ZarrTarget, run: &RunOptions) -> Result<([u64; 2], bool)> {
+/// Computes an array into a Zarr store, and tells what was done. Where windows fail the others are computed, and the store is not put in place.
+pub(super) fn compute(array: &DataArray, target: &ZarrTarget, run: &RunOptions, written: &mut Written) -> Result<()> {
     let sink = ZarrSink::create(array, target)?;
-    let options = RunOptions { partition: target.partition, ..run.clone() };
+    let ledger = Arc::new(Ledger::default());
+    let options = RunOptions { partition: target.partition, ledger: Some(ledger.clone()), ..run.clone() };
     let report = Plan::new(array, &sink, &options)?.run(&options, &sink)?;
-    Ok(([report.tasks, report.skipped], sink.finish()?))
+    written.tasks = [report.tasks, report.skipped];
+    written.failed = ledger.failed();
+    written.complete = written.failed.is_empty() && sink.finish()?;
+    Ok(())
 }
 
 /// Writes a NetCDF file or a GeoTIFF.
-pub(super) fn write(output: &Output, array: &DataArray, path: &Path, doing: Doing<'_>) -> Result<([u64; 2], bool)> {
+pub(super) fn write(
+    output: &Output,
+    (array, path): (&DataArray, &Path),
+    doing: Doing<'_>,
+    written: &mut Written,
+) -> Result<()> {
     let is_image = output.kind()? == Kind::GeoTiff;
     let array = place::placed(&if is_image { image(array)? } else { array.clone() });
     let root = hidden(path);
     let failed = |what: &str, e: std::io::Error| output.wrong(format!("cannot {what} `{}`: {e}", root.display()));
     let labels = format!("{:?} {:?} {:?} {:?}", array.coords, array.attrs, array.grid_mapping, output.chunks);
     let key = blake3::hash(format!("{} {} {labels}", array.fingerprint(), array.name).as_bytes()).to_hex().to_string();
-    let mut done = ([0, 0], true);
     if told(&root).as_deref() != Some(&key) {
         let attrs = Attrs::from_iter([(OF.to_owned(), AttrValue::Text(key))]);
         let mut target = ZarrTarget {
@@ -51,9 +60,9 @@ pub(super) fn write(output: &Output, array: &DataArray, path: &Path, doing: Doin
             let tile = tiles(output)?.tile;
             target.chunks = array.dims.iter().rev().take(2).map(|dim| (dim.clone(), tile)).collect();
         }
-        done = compute(&array, &target, doing.run)?;
-        if !done.1 {
-            return Ok(done);
+        compute(&array, &target, doing.run, written)?;
+        if !written.complete {
+            return Ok(());
         }
     }
     let lock = File::open(&root).map_err(|e| failed("open", e))?;
@@ -61,8 +70,7 @@ pub(super) fn write(output: &Output, array: &DataArray, path: &Path, doing: Doin
         return Err(output.wrong(format!("another run makes `{}` now; wait for it", path.display())));
     }
     make(output, &array, (&root, path), doing)?;
-    std::fs::remove_dir_all(&root).map_err(|e| failed("remove", e))?;
-    Ok(done)
+    std::fs::remove_dir_all(&root).map_err(|e| failed("remove", e))
 }
 
 /// `.mean.tif.values.zarr` of `mean.tif`.
