@@ -130,6 +130,26 @@ def test_seasons_name_bands_and_times_are_decoded(tmp_path):
         assert [str(s) for s in got["season"].values] == list(seasons) == list(want.groupby("time.season").mean()["season"].values)
 
 
+def test_images_of_days_keep_their_place_and_are_bands(tmp_path):
+    values = np.random.default_rng(1).integers(0, 300, (3, 50, 60)).astype("int16")
+    values[:, 0, :5] = -999
+    for day in range(3):
+        profile = {"driver": "GTiff", "width": 60, "height": 50, "count": 1, "dtype": "int16", "nodata": -999, "crs": "EPSG:32633"}
+        with rasterio.open(tmp_path / f"d{day}.tif", "w", transform=Affine(30, 0, 4e5, 0, -30, 5.5e6), **profile) as file:
+            file.write(values[day], 1)
+    (tmp_path / "p.toml").write_text(
+        '[[step]]\nname = "v"\nop = "open"\npath = "d*.tif"\ndim = "day"\n' + step("c", "isel", "at = { y = [10, 40], x = [5, 50] }")
+        + '[[output]]\nof = "c"\nto = "c.tif"\n[[output]]\nof = "c"\nto = "c.nc"\n')
+    said = subprocess.run([OUTCROP, "run", "program", tmp_path / "p.toml"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    with rasterio.open(tmp_path / "c.tif") as got:
+        assert got.crs.to_epsg() == 32633 and got.transform.almost_equals(Affine(30, 0, 4e5 + 150, 0, -30, 5.5e6 - 300))
+        assert got.descriptions == ("day=0", "day=1", "day=2") and np.isnan(got.nodata)
+        np.testing.assert_array_equal(got.read(), values[:, 10:40, 5:50].astype("float32"))
+    with xr.open_dataset(tmp_path / "c.nc") as got:
+        assert got["spatial_ref"].attrs["GeoTransform"] == "400150 30 0 5499700 0 -30" and "32633" in got["spatial_ref"].attrs["crs_wkt"]
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float64"])
 def test_types_stay_what_they_are(tmp_path, dtype):
     steps = step("r", "astype", f'dtype = "{dtype}"') + step("one", "isel", "at = { time = 3 }")
@@ -147,6 +167,7 @@ def test_types_stay_what_they_are(tmp_path, dtype):
     (step("r", "fft2"), 'to = "r.nc"', ["complex"]),
     (step("r", "mean", 'dim = ["lat", "lon"]'), 'to = "r.tif"', ["rows and columns", ".nc"]),
     (step("r", "negative"), 'to = "r.tif"\nchunks = { lat = 100, lon = 100 }', ["multiple of 16"]),
+    (step("lat", "negative") + step("r", "negative"), 'to = "r.png"\n[[output]]\nof = "lat"\nto = "lat.nc"', ["`lat`", "another name"]),
     (step("r", "negative"), 'to = "r.grib"', [".zarr, .nc, .tif"]),
     (step("r", "negative"), 'to = "r.png"\nplot = "line"', ["one dimension", "isel"]),
     (step("r", "negative"), 'to = "r.png"\nplot = "pie"', ["pie"]),

@@ -31,6 +31,8 @@ pub(crate) struct Facets<'a> {
 
 /// Width of all planes together, in pixels.
 const WIDTH: i32 = 1000;
+/// Most height of all together.
+const TALLEST: i32 = 1100;
 /// Between two planes.
 const GAP: i32 = 18;
 /// Above each plane, for its title.
@@ -81,7 +83,7 @@ fn layout(count: i32, (rows, columns): (usize, usize)) -> (i32, i32, i32) {
     let shape = (rows as f64 / columns.max(1) as f64).clamp(0.3, 2.0);
     let size = |across: i32| (WIDTH - (across - 1) * GAP) / across;
     let height = |across: i32| super::png::pixel(f64::from(size(across)) * shape).max(40);
-    let fits = |across: &i32| (count + across - 1) / across * (height(*across) + GAP + HEAD) <= WIDTH;
+    let fits = |across: &i32| (count + across - 1) / across * (height(*across) + GAP + HEAD) <= TALLEST;
     let across = (1..=count).find(fits).unwrap_or(count).max(count.min(2));
     (across, size(across), height(across))
 }

@@ -124,7 +124,11 @@ impl Output {
             return Err(self.wrong("these are complex numbers; take real, imag or absolute first, or write .zarr"));
         }
         match kind {
-            Kind::GeoTiff => stored::check_image(self, array)?,
+            Kind::Zarr | Kind::NetCdf => stored::check_name(self, array)?,
+            Kind::GeoTiff => {
+                stored::check_name(self, array)?;
+                stored::check_image(self, array)?;
+            }
             Kind::Picture(_) => picture::check(self, array)?,
             Kind::Csv | Kind::Printed if array.shape().iter().product::<u64>() > SMALL => {
                 let why = format!("{:?} cells are too many for a table; write .zarr or .nc", array.shape());

@@ -325,7 +325,7 @@ mod tests {
         // numpy.histogram([0, .1, .2, .3, .6, .7, 1, nan, 2], 10, (0, 1))
         let mut counts = Counts { low: 0.0, high: 1.0, bins: vec![0; 10] };
         counts.see(&[0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 1.0, f64::NAN, 2.0]);
-        assert_eq!(counts.bins, [1, 1, 1, 0, 0, 1, 1, 0, 0, 1]);
+        assert_eq!(counts.bins, [1, 1, 2, 0, 0, 1, 1, 0, 0, 1]);
         let mut extent = Extent::default();
         extent.see(&[f64::NAN, 3.0, f64::INFINITY, -1.0]);
         assert_eq!((extent.0, extent.1), (-1.0, 3.0));

@@ -118,12 +118,24 @@ fn make(output: &Output, array: &DataArray, (root, path): (&Path, &Path), doing:
     if done.stopped { Err(outcrop_compute::Error::Interrupted.into()) } else { Ok(()) }
 }
 
-/// The array with rows and columns last, where its coordinates tell which those are.
+/// The array with rows and columns last, where its coordinates tell which those are, without a single `band`.
 fn image(array: &DataArray) -> Result<DataArray> {
     let Some((y, x)) = place::plane(array) else { return Ok(array.clone()) };
     let others = (0..array.dims.len()).filter(|at| ![y, x].contains(at));
     let order: Vec<&str> = others.chain([y, x]).map(|at| array.dims[at].as_str()).collect();
-    Ok(array.transpose(&order)?)
+    let turned = array.transpose(&order)?;
+    // A single band of an image says nothing beside other dimensions.
+    let is_single = turned.dims.iter().zip(turned.shape()).any(|(dim, len)| dim == "band" && len == 1);
+    if is_single { Ok(turned.index("band", 0)?) } else { Ok(turned) }
+}
+
+/// Refuses a name that readers of files take for that of labels.
+pub(super) fn check_name(output: &Output, array: &DataArray) -> Result<()> {
+    if array.dims.len() > 1 && array.dims.contains(&array.name) {
+        let why = format!("a variable of several dimensions cannot be called `{}` as one of them", array.name);
+        return Err(output.wrong(format!("{why}; give the step another name")));
+    }
+    Ok(())
 }
 
 /// Refuses what no GeoTIFF can hold, before anything is computed.
