@@ -63,7 +63,7 @@ pub trait Cell: Copy {
 
 impl Cell for f32 {
     fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
-        <Self as Summand>::add_row(row, sums, counts);
+        <Self as Summand>::add_rows(&[row], sums, counts);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is the contract")]
@@ -74,7 +74,7 @@ impl Cell for f32 {
 
 impl Cell for f64 {
     fn add_row(row: &[Self], sums: &mut [f64], counts: &mut [f64]) {
-        <Self as Summand>::add_row(row, sums, counts);
+        <Self as Summand>::add_rows(&[row], sums, counts);
     }
 
     fn from_f64(value: f64) -> Self {

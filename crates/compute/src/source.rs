@@ -33,14 +33,33 @@ pub struct Source {
     pub(crate) decoding: Option<Decoding>,
 }
 
-/// Stored bytes of chunks, by source and chunk position.
-pub(crate) type Fetched = HashMap<(usize, Vec<u64>), (ChunkRef, Bytes)>;
+/// Stored bytes of chunks: of each source in the order of their positions. An image may have a chunk for each of its rows, so that nothing
+/// is made for one that is looked up.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched(HashMap<usize, Vec<Stored>>);
+
+#[derive(Debug)]
+pub(crate) struct Stored {
+    index: Vec<u64>,
+    chunk: ChunkRef,
+    bytes: Bytes,
+}
+
+impl Fetched {
+    fn get(&self, source: usize, index: &[u64]) -> Result<&Stored> {
+        let all = self.0.get(&source).ok_or(Error::Worker)?;
+        let at = all.binary_search_by(|stored| stored.index.as_slice().cmp(index)).map_err(|_| Error::Worker)?;
+        all.get(at).ok_or(Error::Worker)
+    }
+}
 
 /// What a worker keeps between pieces: some decoders, and a buffer for a chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     decoders: HashMap<usize, Decoder>,
     chunk: Vec<u8>,
+    /// Memory for the next values of a source, whatever is in it.
+    pub(crate) spare: Option<Block>,
 }
 
 impl Source {
@@ -85,12 +104,26 @@ impl Source {
     }
 
     /// Bytes of the chunks as stored, those of one file in one call.
-    pub(crate) async fn fetch(&self, indices: Vec<Vec<u64>>, into: &mut Fetched) -> Result<()> {
-        let chunks: Vec<ChunkRef> = indices.iter().map(|index| self.refs.get(index)).collect();
-        let gap = if self.href().is_local() { LOCAL_GAP } else { GAP };
-        let fetched = self.origin.fetch(&chunks, self.chunk_bytes(), gap).await.map_err(|e| self.opened_error(e))?;
-        into.extend(indices.into_iter().zip(fetched).map(|(index, found)| ((self.id, index), found)));
-        Ok(())
+    async fn fetch(&self, indices: Vec<Vec<u64>>) -> Result<Vec<Stored>> {
+        let fetched = self.origin.fetch(&self.chunks(&indices), self.chunk_bytes(), self.gap()).await;
+        self.stored(indices, fetched)
+    }
+
+    fn chunks(&self, indices: &[Vec<u64>]) -> Vec<ChunkRef> {
+        indices.iter().map(|index| self.refs.get(index)).collect()
+    }
+
+    fn gap(&self) -> u64 {
+        if self.href().is_local() { LOCAL_GAP } else { GAP }
+    }
+
+    fn stored(
+        &self,
+        indices: Vec<Vec<u64>>,
+        fetched: outcrop_formats::Result<Vec<(ChunkRef, Bytes)>>,
+    ) -> Result<Vec<Stored>> {
+        let fetched = fetched.map_err(|e| self.opened_error(e))?;
+        Ok(indices.into_iter().zip(fetched).map(|(index, (chunk, bytes))| Stored { index, chunk, bytes }).collect())
     }
 
     /// Bytes of a decoded chunk.
@@ -176,7 +209,10 @@ impl Source {
         if self.is_decoded() || self.dtype() == DType::Bool {
             return Ok(self.values(&self.decode(window, fetched, scratch)?));
         }
-        let mut block = Block::zeros(self.dtype(), size(cells(window)));
+        let count = size(cells(window));
+        // Chunks fill all of it.
+        let spare = scratch.spare.take().filter(|spare| spare.dtype() == self.dtype() && spare.len() == count);
+        let mut block = spare.unwrap_or_else(|| Block::zeros(self.dtype(), count));
         self.decode_into(window, (fetched, scratch), block.bytes_mut())?;
         Ok(block)
     }
@@ -195,7 +231,7 @@ impl Source {
         }
         let index: Vec<u64> =
             window.iter().zip(&self.refs.grid.chunk).map(|(range, chunk)| range.start / chunk).collect();
-        let (chunk, bytes) = fetched.get(&(self.id, index)).ok_or(Error::Worker)?;
+        let Stored { chunk, bytes, .. } = fetched.get(self.id, &index)?;
         if !matches!(chunk, ChunkRef::Range { filter_mask: 0, .. }) || bytes.len() as u64 != self.chunk_bytes() {
             return Ok(false);
         }
@@ -218,7 +254,7 @@ impl Source {
 
     fn decode_chunk(&self, index: &[u64], fetched: &Fetched, scratch: &mut Scratch, out: &mut [u8]) -> Result<()> {
         let decoder = scratch.decoder(self)?;
-        let (chunk, bytes) = fetched.get(&(self.id, index.to_vec())).ok_or(Error::Worker)?;
+        let Stored { chunk, bytes, .. } = fetched.get(self.id, index)?;
         decoder.decode(chunk, bytes, out).map_err(|e| self.chunk_error(index, e))
     }
 
@@ -323,22 +359,33 @@ pub(crate) fn wanted(arrays: &[(&Arc<Expr>, &[Range<u64>])]) -> Vec<(Arc<Source>
 
 /// Fetches chunks, each once.
 pub(crate) async fn fetch(sources: Vec<(Arc<Source>, Vec<Vec<u64>>)>) -> Result<Fetched> {
+    let fetches = each_once(sources).into_iter().map(|(source, indices)| async move {
+        let stored = source.fetch(indices).await?;
+        Ok::<_, Error>((source.id, stored))
+    });
+    Ok(Fetched(futures::future::try_join_all(fetches).await?.into_iter().collect()))
+}
+
+/// As [`fetch`], in this thread where files are local: on its way through others, what is read would take longer than the reading.
+pub(crate) fn wait_fetch(sources: Vec<(Arc<Source>, Vec<Vec<u64>>)>) -> Result<Fetched> {
+    let fetch = |(source, indices): (Arc<Source>, Vec<Vec<u64>>)| {
+        let fetched = source.origin.wait_fetch(&source.chunks(&indices), source.chunk_bytes(), source.gap());
+        Ok((source.id, source.stored(indices, fetched)?))
+    };
+    Ok(Fetched(each_once(sources).into_iter().map(fetch).collect::<Result<_>>()?))
+}
+
+fn each_once(sources: Vec<(Arc<Source>, Vec<Vec<u64>>)>) -> Vec<(Arc<Source>, Vec<Vec<u64>>)> {
     let mut each: HashMap<usize, (Arc<Source>, Vec<Vec<u64>>)> = HashMap::new();
     for (source, indices) in sources {
         each.entry(source.id).or_insert_with(|| (source, Vec::new())).1.extend(indices);
     }
-    let fetches = each.into_values().map(|(source, mut indices)| async move {
+    let mut each: Vec<(Arc<Source>, Vec<Vec<u64>>)> = each.into_values().collect();
+    for (_, indices) in &mut each {
         indices.sort_unstable();
         indices.dedup();
-        let mut fetched = Fetched::new();
-        source.fetch(indices, &mut fetched).await?;
-        Ok::<_, Error>(fetched)
-    });
-    let mut all = Fetched::new();
-    for fetched in futures::future::try_join_all(fetches).await? {
-        all.extend(fetched);
     }
-    Ok(all)
+    each
 }
 
 impl Scratch {

@@ -175,13 +175,13 @@ impl Decoder {
     }
 
     fn stored(&mut self, bytes: &[u8], mask: u32, out: &mut [u8]) -> Result<()> {
-        let active = |i: usize| mask >> i.min(31) & 1 == 0;
-        let forms = self.codecs.iter().take_while(|codec| codec.is_form()).count();
-        let steps: Vec<usize> = (forms..self.codecs.len()).rev().filter(|i| active(*i)).collect();
         check_ratio(bytes.len(), self.stored_bytes)?;
         if let Some(tiff) = &mut self.tiff {
             return tiff.decode(bytes, out);
         }
+        let active = |i: usize| mask >> i.min(31) & 1 == 0;
+        let forms = self.codecs.iter().take_while(|codec| codec.is_form()).count();
+        let steps: Vec<usize> = (forms..self.codecs.len()).rev().filter(|i| active(*i)).collect();
         let member = self.codecs.iter().find_map(|codec| match codec {
             Codec::Member { element, offset, length } => Some((*element, *offset, *length)),
             _ => None,

@@ -279,7 +279,7 @@ impl Origin {
     /// # Errors
     /// [`Error::Limit`] for an object that is too large, and the store's.
     pub async fn fetch(&self, chunks: &[ChunkRef], decoded: u64, gap: u64) -> Result<Vec<(ChunkRef, Bytes)>> {
-        let mut parts = self.parts(chunks, gap).await?;
+        let parts = self.parts(chunks, gap).await?;
         // What needs no request of its own is not waited for; an image may have a chunk for each of its rows.
         let is_part = |chunk: &&ChunkRef| range_of(chunk).is_some();
         // Collected first: the futures of a lazy iterator are not known to be `Send`.
@@ -292,14 +292,32 @@ impl Origin {
         for chunk in chunks {
             match range_of(chunk) {
                 Some((href, range)) => {
-                    let bytes =
-                        parts.get_mut(&href).map_or_else(|| Parts::default().take(&range), |p| p.take(&range))?;
+                    let bytes = parts.get(&href).map_or_else(|| Parts::default().take(&range), |p| p.take(&range))?;
                     found.push((chunk.clone(), bytes));
                 }
                 None => found.extend(others.next()),
             }
         }
         Ok(found)
+    }
+
+    /// As [`Origin::fetch`], for a thread that has nothing else to do meanwhile: it reads the chunks of a local file itself.
+    ///
+    /// # Errors
+    /// Those of [`Origin::fetch`].
+    pub fn wait_fetch(&self, chunks: &[ChunkRef], decoded: u64, gap: u64) -> Result<Vec<(ChunkRef, Bytes)>> {
+        let is_near = |chunk: &ChunkRef| matches!(chunk, ChunkRef::Range { .. } | ChunkRef::Inline(_) | ChunkRef::Fill);
+        let Some(object) = self.file.as_ref().filter(|_| self.href.is_local() && chunks.iter().all(is_near)) else {
+            return self.store.wait(self.fetch(chunks, decoded, gap));
+        };
+        let ranges = joined(chunks.iter().filter_map(range_of).map(|(_, range)| range).collect(), gap);
+        let bytes = self.store.wait_ranges(object, &ranges)?;
+        let parts = Parts::new(ranges, bytes, object.size);
+        let of = |chunk: &ChunkRef| {
+            let bytes = range_of(chunk).map_or_else(|| Ok(Bytes::new()), |(_, range)| parts.take(&range))?;
+            Ok((chunk.clone(), bytes))
+        };
+        chunks.iter().map(of).collect()
     }
 
     /// The ranges that chunks are, object by object; of no href are those of the file itself.
@@ -398,14 +416,18 @@ struct Parts {
 
 impl Parts {
     async fn of(store: &Store, object: &ObjectMeta, ranges: Vec<Range<u64>>, gap: u64) -> Result<Self> {
-        let joined = if gap > 0 { coalesce(&ranges, gap, MAX_REQUEST) } else { ranges };
-        let parts = store.ranges(object, &joined).await?;
-        let mut parts: Vec<(Range<u64>, Bytes)> = joined.into_iter().zip(parts).collect();
-        parts.sort_by_key(|(range, _)| range.start);
-        Ok(Self { parts, size: object.size })
+        let ranges = joined(ranges, gap);
+        let bytes = store.ranges(object, &ranges).await?;
+        Ok(Self::new(ranges, bytes, object.size))
     }
 
-    fn take(&mut self, range: &Range<u64>) -> Result<Bytes> {
+    fn new(ranges: Vec<Range<u64>>, bytes: Vec<Bytes>, size: u64) -> Self {
+        let mut parts: Vec<(Range<u64>, Bytes)> = ranges.into_iter().zip(bytes).collect();
+        parts.sort_by_key(|(range, _)| range.start);
+        Self { parts, size }
+    }
+
+    fn take(&self, range: &Range<u64>) -> Result<Bytes> {
         let missing = || Error::Truncated { what: "a chunk".into(), need: range.end, have: self.size };
         let at = self.parts.partition_point(|(joined, _)| joined.start <= range.start).checked_sub(1);
         // Of ranges that begin at one place, the longest covers all.
@@ -416,6 +438,10 @@ impl Parts {
         let (from, to) = (place(range.start), place(range.end));
         if to <= bytes.len() { Ok(bytes.slice(from..to)) } else { Err(missing()) }
     }
+}
+
+fn joined(ranges: Vec<Range<u64>>, gap: u64) -> Vec<Range<u64>> {
+    if gap > 0 { coalesce(&ranges, gap, MAX_REQUEST) } else { ranges }
 }
 
 /// The object that a chunk is a range of (`None` for the file itself), and the range.

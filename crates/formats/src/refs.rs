@@ -140,11 +140,12 @@ impl ChunkRefs {
 
     /// Position of a chunk in C order.
     fn linear(&self, index: &[u64]) -> Option<u64> {
-        let counts = self.grid.counts();
-        (index.len() == counts.len()).then_some(())?;
-        index.iter().zip(&counts).try_fold(0u64, |at, (i, n)| {
-            (i < n).then_some(())?;
-            at.checked_mul(*n)?.checked_add(*i)
+        let ChunkGrid { shape, chunk } = &self.grid;
+        (index.len() == shape.len()).then_some(())?;
+        index.iter().zip(shape.iter().zip(chunk)).try_fold(0u64, |at, (i, (len, chunk))| {
+            let n = len.div_ceil((*chunk).max(1));
+            (*i < n).then_some(())?;
+            at.checked_mul(n)?.checked_add(*i)
         })
     }
 

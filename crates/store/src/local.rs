@@ -8,7 +8,8 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::listing::Entry;
-use crate::{Error, Href, Result};
+use crate::store::joined;
+use crate::{Error, Href, ObjectMeta, Result};
 
 /// Size of a file; a folder is an error, and so is a pipe or a device, which could be waited for without end.
 pub(crate) fn size(href: &Href, path: &Path) -> Result<u64> {
@@ -32,6 +33,27 @@ pub(crate) fn modified(path: &Path) -> Option<String> {
 fn time_of(meta: &fs::Metadata) -> Option<String> {
     let time = meta.modified().ok()?;
     time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_nanos().to_string())
+}
+
+/// Refuses ranges past the end.
+pub(crate) fn check_within(meta: &ObjectMeta, ranges: &[Range<u64>]) -> Result<()> {
+    match ranges.iter().find(|range| range.end > meta.size) {
+        Some(range) => {
+            let got = meta.size.saturating_sub(range.start);
+            Err(Error::Truncated { href: meta.href.clone(), got, want: range.end - range.start })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Runs file I/O on the blocking pool.
+pub(crate) async fn blocking<T: Send + 'static>(
+    href: &Href,
+    work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let owned = href.clone();
+    let task = tokio::task::spawn_blocking(move || work(&owned, &owned.to_path().unwrap_or_default()));
+    task.await.map_err(|e| joined(href, e))?
 }
 
 /// The bytes of the ranges, each read in one piece.

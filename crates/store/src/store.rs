@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -301,7 +300,7 @@ impl Store {
             return self.apart(href, reading).await;
         }
         let limit = self.options.max_document;
-        let bytes = blocking(href, move |href, path| {
+        let bytes = local::blocking(href, move |href, path| {
             let size = local::size(href, path)?;
             if size > limit {
                 return Err(Error::TooLarge { href: href.clone(), limit });
@@ -328,7 +327,7 @@ impl Store {
             };
             return self.apart(href, reading).await;
         }
-        let (meta, bytes) = blocking(href, move |href, path| {
+        let (meta, bytes) = local::blocking(href, move |href, path| {
             let mut meta = ObjectMeta::new(href.clone(), local::size(href, path)?);
             meta.modified = local::modified(path);
             let bytes = local::ranges(href, path, std::slice::from_ref(&(0..len.min(meta.size))))?.remove(0);
@@ -344,14 +343,11 @@ impl Store {
     /// # Errors
     /// [`Error::Truncated`] for a range past the end, [`Error::Changed`], and the transport's.
     pub async fn ranges(&self, meta: &ObjectMeta, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        if let Some(range) = ranges.iter().find(|range| range.end > meta.size) {
-            let got = meta.size.saturating_sub(range.start);
-            return Err(Error::Truncated { href: meta.href.clone(), got, want: range.end - range.start });
-        }
+        local::check_within(meta, ranges)?;
         if !self.is_remote(&meta.href)? {
             let wanted = ranges.to_vec();
-            let parts = blocking(&meta.href, move |href, path| local::ranges(href, path, &wanted)).await?;
-            self.counters.local.fetch_add(parts.iter().map(|p| p.len() as u64).sum(), Ordering::Relaxed);
+            let parts = local::blocking(&meta.href, move |href, path| local::ranges(href, path, &wanted)).await?;
+            self.count_local(&parts);
             return Ok(parts);
         }
         let requests = coalesce(ranges, self.options.gap, self.options.max_request);
@@ -364,6 +360,22 @@ impl Store {
         }
         let whole = |range: &Range<u64>| have.get(range).ok_or_else(|| Error::Changed { href: meta.href.clone() });
         ranges.iter().map(whole).collect()
+    }
+
+    /// As [`Store::ranges`], for a thread that has nothing else to do meanwhile: it reads local files itself.
+    ///
+    /// # Errors
+    /// Those of [`Store::ranges`].
+    pub fn wait_ranges(&self, meta: &ObjectMeta, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let Some(path) = meta.href.to_path() else { return self.wait(self.ranges(meta, ranges)) };
+        local::check_within(meta, ranges)?;
+        let parts = local::ranges(&meta.href, &path, ranges)?;
+        self.count_local(&parts);
+        Ok(parts)
+    }
+
+    fn count_local(&self, parts: &[Bytes]) {
+        self.counters.local.fetch_add(parts.iter().map(|part| part.len() as u64).sum(), Ordering::Relaxed);
     }
 
     async fn remote_range(&self, meta: &ObjectMeta, range: Range<u64>) -> Result<Bytes> {
@@ -436,7 +448,7 @@ impl Store {
     }
 
     pub(crate) async fn put_local(&self, href: &Href, bytes: Bytes) -> Result<()> {
-        blocking(href, move |_, path| publish::write(path, &bytes)).await
+        local::blocking(href, move |_, path| publish::write(path, &bytes)).await
     }
 
     /// The members of a folder: local, or below a prefix of an object store (all pages), or of an index page (Apache,
@@ -446,7 +458,7 @@ impl Store {
     /// [`Error::Listing`] if the page is none of these, [`Error::NotFound`], and the transport's.
     pub async fn list(&self, href: &Href) -> Result<Vec<Entry>> {
         if !self.is_remote(href)? {
-            return blocking(href, local::list).await;
+            return local::blocking(href, local::list).await;
         }
         if let Some(bucket) = self.http.bucket(href)? {
             let mut pages = bucket.pages(href);
@@ -481,16 +493,6 @@ impl Store {
         self.count_remote(whole.came);
         webdav::read(&folder, &whole.bytes)
     }
-}
-
-/// Runs file I/O on the blocking pool.
-async fn blocking<T: Send + 'static>(
-    href: &Href,
-    work: impl FnOnce(&Href, &Path) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let owned = href.clone();
-    let task = tokio::task::spawn_blocking(move || work(&owned, &owned.to_path().unwrap_or_default()));
-    task.await.map_err(|e| joined(href, e))?
 }
 
 pub(crate) fn joined(href: &Href, error: tokio::task::JoinError) -> Error {

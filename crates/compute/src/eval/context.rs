@@ -62,14 +62,14 @@ impl<'a> Context<'a> {
         let sources: Vec<Arc<Source>> = exprs.iter().flat_map(Expr::sources).collect();
         let ahead = if sources.iter().any(|source| !source.href().is_local()) { REMOTE_AHEAD } else { 1 };
         let store = sources.first().map(|source| source.origin.store().clone());
-        Self { store, fetched: Fetched::new(), scratch: Scratch::default(), threads, ahead, interrupt }
+        Self { store, fetched: Fetched::default(), scratch: Scratch::default(), threads, ahead, interrupt }
     }
 
     /// For another thread.
     pub(crate) fn fork(&self) -> Self {
         Self {
             store: self.store.clone(),
-            fetched: Fetched::new(),
+            fetched: Fetched::default(),
             scratch: Scratch::default(),
             threads: 1,
             ahead: self.ahead,
@@ -121,8 +121,13 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn wait(&self, mut pending: Pending) -> Result<Fetched> {
-        let (Pending::Coming(handle), Some(store)) = (&mut pending, &self.store) else { return Ok(Fetched::new()) };
+        let (Pending::Coming(handle), Some(store)) = (&mut pending, &self.store) else { return Ok(Fetched::default()) };
         store.wait(handle).unwrap_or(Err(Error::Worker))
+    }
+
+    /// Memory that the next values of a source may take; of other size or type it is given back.
+    pub(crate) fn reuse(&mut self, spare: Option<Block>) {
+        self.scratch.spare = spare;
     }
 
     /// Does some work with the chunks that it needs, and puts back what was there before.

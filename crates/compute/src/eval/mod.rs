@@ -12,7 +12,9 @@ pub(crate) mod rows;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::expr::{Expr, Node, lengths, made, narrowed, needed, parts, products, scaled, size, spans_of, turned_back};
+use crate::expr::{
+    Expr, Node, lengths, made, moved, narrowed, needed, parts, products, scaled, size, spans_of, turned_back,
+};
 use crate::kernel::Place;
 use crate::strided::{Layout, copy_block};
 use crate::{Block, DType, Error, Result};
@@ -125,15 +127,7 @@ pub(super) fn spread(shape: &[usize], dims: &[Option<usize>]) -> Layout {
 
 fn select(expr: &Expr, input: &Arc<Expr>, window: &[Range<u64>], context: &mut Context<'_>) -> Result<Block> {
     let Node::Select(_, picks) = &expr.node else { return Err(Error::Worker) };
-    if picks.iter().all(|pick| pick.shift().is_some()) {
-        let from: Vec<Range<u64>> = picks
-            .iter()
-            .zip(window)
-            .map(|(pick, range)| {
-                let start = pick.shift().unwrap_or(0);
-                start + range.start..start + range.end
-            })
-            .collect();
+    if let Some(from) = moved(picks, window) {
         return eval(input, &from, context);
     }
     let kept: Vec<bool> = picks.iter().map(|pick| pick.len().is_some()).collect();

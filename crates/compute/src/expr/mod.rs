@@ -15,7 +15,7 @@ use crate::reduce::Reduce;
 use crate::source::Source;
 use crate::{Block, DType};
 use cuts::Cuts;
-use select::{Pick, Span};
+use select::{Pick, Span, SpanRun};
 
 /// Is shown a source and a window of it.
 pub(crate) type Visitor<'a> = dyn FnMut(&Arc<Source>, &[Range<u64>]) + 'a;
@@ -304,6 +304,18 @@ pub(crate) fn parts<'a>(inputs: &'a [Arc<Expr>], axis: usize, window: &[Range<u6
         }
     }
     found
+}
+
+/// The window of the input that a window of a selection is, if all that is read of it is taken as it lies.
+pub(crate) fn moved(picks: &[Pick], window: &[Range<u64>]) -> Option<Vec<Range<u64>>> {
+    let as_read = |spans: Vec<Span>| match &spans[..] {
+        [Span { from, runs }] => match runs[..] {
+            [SpanRun { first: 0, step: 1, len, .. }] if len == from.end - from.start => Some(from.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    spans_of(picks, window).into_iter().map(as_read).collect()
 }
 
 /// The cells that a window of coarse cells is made of.

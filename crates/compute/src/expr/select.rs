@@ -54,14 +54,6 @@ impl Pick {
         }
     }
 
-    /// The first position if all follow one another.
-    pub(crate) fn shift(&self) -> Option<u64> {
-        match self {
-            Self::Range { start, step: 1, .. } => Some(*start),
-            _ => None,
-        }
-    }
-
     fn position(&self, at: u64) -> u64 {
         match self {
             Self::Range { start, step, .. } => start.saturating_add_signed(step.saturating_mul(at.cast_signed())),

@@ -24,6 +24,17 @@ pub struct Bound {
     pub workers: u64,
 }
 
+/// Bytes of slabs.
+#[derive(Debug, Default)]
+pub(super) struct SlabBytes {
+    /// Most of one, as stored.
+    stored: u64,
+    /// Most of one while it is decoded.
+    decoded: u64,
+    /// Of all, as stored.
+    all_stored: u64,
+}
+
 impl Bound {
     /// The sum.
     pub fn total(&self) -> u64 {
@@ -71,14 +82,7 @@ impl<F: Fold> FoldPlan<F> {
         let bytes = self.fold.bytes();
         let cells = (0..self.columns.len()).map(|c| self.cells(c) as u64).max().unwrap_or(0);
         let steps = self.slabs.iter().map(|s| s.end - s.start).max().unwrap_or(0);
-        let (mut stored, mut decoded) = (0, 0);
-        for column in 0..self.columns.len() {
-            for slab in 0..self.slabs.len() {
-                let (s, d) = self.slab_bytes(column, slab);
-                stored = stored.max(s);
-                decoded = decoded.max(d);
-            }
-        }
+        let SlabBytes { stored, decoded, .. } = *self.slab_bytes();
         Bound {
             column: cells * (bytes.state + bytes.output),
             slab: stored + cells * steps * bytes.mapped,
@@ -88,20 +92,25 @@ impl<F: Fold> FoldPlan<F> {
         }
     }
 
-    /// Bytes of a slab as stored, and while it is decoded.
-    fn slab_bytes(&self, column: usize, slab: usize) -> (u64, u64) {
-        let window = self.window(column, slab);
-        let (mut stored, mut decoded) = (0, 0);
-        for input in &self.inputs {
-            stored += stored_bytes(&input.expr, &window);
-            decoded += eval_bytes(&input.expr, &window, 1);
-        }
-        (stored, decoded)
+    fn slab_bytes(&self) -> &SlabBytes {
+        self.bytes.get_or_init(|| {
+            let mut bytes = SlabBytes::default();
+            for column in 0..self.columns.len() {
+                for slab in 0..self.slabs.len() {
+                    let window = self.window(column, slab);
+                    let stored = self.inputs.iter().map(|input| stored_bytes(&input.expr, &window)).sum();
+                    let decoded = self.inputs.iter().map(|input| eval_bytes(&input.expr, &window, 1)).sum();
+                    bytes.stored = bytes.stored.max(stored);
+                    bytes.decoded = bytes.decoded.max(decoded);
+                    bytes.all_stored += stored;
+                }
+            }
+            bytes
+        })
     }
 
     /// Bytes of all chunks of the plan as stored: what a run without early end reads.
     pub fn stored_bytes(&self) -> u64 {
-        let slabs = (0..self.columns.len()).flat_map(|c| (0..self.slabs.len()).map(move |s| (c, s)));
-        slabs.map(|(column, slab)| self.slab_bytes(column, slab).0).sum()
+        self.slab_bytes().all_stored
     }
 }

@@ -5,14 +5,18 @@
 //! number of threads. Each source chunk is fetched and decoded once; a column may end early.
 
 mod bound;
+mod local;
 mod run;
 mod threads;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::expr::cuts::Cuts;
 pub use crate::plan::{EarlyEnd, Executor, RunOptions};
 use crate::{Block, DataArray, Error, Result};
+
+use bound::SlabBytes;
 
 pub use bound::Bound;
 pub use run::{Column, RunReport};
@@ -62,7 +66,11 @@ pub trait Fold: Send + Sync {
     /// State before the first step.
     fn start(&self, cells: usize) -> Self::State;
     /// Applies a slab that begins at step `first`; called in order.
-    fn apply(&self, state: &mut Self::State, mapped: Self::Mapped, first: u64) -> Step;
+    fn apply(&self, state: &mut Self::State, mapped: &Self::Mapped, first: u64) -> Step;
+    /// A block in what was applied whose memory the values of a later slab may take.
+    fn reuse(&self, _: Self::Mapped) -> Option<Block> {
+        None
+    }
     /// The result of a column.
     fn finish(&self, state: Self::State) -> Self::Output;
 }
@@ -78,6 +86,8 @@ pub struct FoldPlan<F> {
     pub(crate) columns: Vec<Vec<Range<u64>>>,
     /// Slabs of the axis, in order.
     pub(crate) slabs: Vec<Range<u64>>,
+    /// Computed when it is first asked for: it looks at each chunk.
+    bytes: OnceLock<SlabBytes>,
 }
 
 impl<F: Fold> FoldPlan<F> {
@@ -100,7 +110,8 @@ impl<F: Fold> FoldPlan<F> {
         let slabs = cuts[0].pieces(shape[0], 1);
         let longest = slabs.iter().map(|slab| slab.end - slab.start).max().unwrap_or(1);
         let columns = columns(&cuts[1..], &shape[1..], fold.slab_values().div_ceil(longest.max(1)));
-        Ok(Self { fold, steps: shape[0], plane: shape[1..].to_vec(), columns, slabs, inputs })
+        let (steps, plane) = (shape[0], shape[1..].to_vec());
+        Ok(Self { fold, steps, plane, columns, slabs, inputs, bytes: OnceLock::new() })
     }
 
     /// The arrays.

@@ -103,7 +103,9 @@ impl<F: Fold> Run<'_, F> {
                 let window = self.plan.window(column, slab);
                 let fetched = self.wait_fetch(&self.exprs, &window)?;
                 let mapped = map_slab(self.plan, &self.exprs, (column, slab), (fetched, &mut context))?;
-                if matches!(self.apply(column, slab, mapped)?, Next::Column) {
+                let next = self.apply(column, slab, &mapped)?;
+                context.reuse(self.plan.fold.reuse(mapped));
+                if matches!(next, Next::Column) {
                     break;
                 }
             }
@@ -122,7 +124,7 @@ impl<F: Fold> Run<'_, F> {
     }
 
     /// Applies a slab in order.
-    pub(super) fn apply(&mut self, column: usize, slab: usize, mapped: F::Mapped) -> Result<Next> {
+    pub(super) fn apply(&mut self, column: usize, slab: usize, mapped: &F::Mapped) -> Result<Next> {
         let steps = self.plan.slabs[slab].clone();
         let cells = self.plan.cells(column);
         let fold = &self.plan.fold;
@@ -201,5 +203,7 @@ pub(super) fn map_slab<F: Fold>(
     let window = plan.window(column, slab);
     let inputs: Result<Vec<Block>> =
         context.with(fetched, |own| exprs.iter().map(|expr| eval(expr, &window, own)).collect());
+    // What did not fit is not counted among the slabs in flight.
+    context.reuse(None);
     Ok(plan.fold.map(inputs?, plan.cells(column)))
 }

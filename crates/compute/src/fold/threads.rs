@@ -1,5 +1,5 @@
-//! The executor with threads: slabs are fetched ahead on the I/O runtime, decoded and mapped by workers, and applied
-//! in order by the calling thread.
+//! The executor with threads: slabs are fetched ahead on the I/O runtime, or by the workers where files are local
+//! ([`local`]), decoded and mapped by workers, and applied in order by the calling thread.
 //!
 //! One permit stands for one slab between the start of its fetch and the end of its application, so the number of
 //! slabs in memory is bounded whatever the speeds of the network and the cores are.
@@ -7,19 +7,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::local::{self, Contexts, Places};
 use super::run::{Column, Next, Run, map_slab};
 use super::{Fold, FoldPlan};
 use crate::eval::Context;
 use crate::expr::Expr;
 use crate::source::{Fetched, Source, fetch, wanted};
-use crate::{Error, Result};
+use crate::{Block, Error, Result};
 
 /// Share of unsettled cells below which fewer slabs are fetched ahead: what is fetched past an early end is wasted.
 const NEARLY_SETTLED: f32 = 0.1;
@@ -27,7 +28,7 @@ const NEARLY_SETTLED: f32 = 0.1;
 const LAST_CELLS: f32 = 0.01;
 
 /// Position in the order of application: column, slab.
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 struct Job {
     place: Place,
@@ -35,10 +36,31 @@ struct Job {
     permit: OwnedSemaphorePermit,
 }
 
-struct Mapped<T> {
-    place: Place,
-    values: Result<T>,
-    permit: OwnedSemaphorePermit,
+pub(super) struct Mapped<T> {
+    pub(super) place: Place,
+    pub(super) values: Result<T>,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// What all threads of a run share.
+pub(super) struct Shared<'a, F> {
+    pub(super) plan: &'a FoldPlan<F>,
+    pub(super) exprs: &'a [Arc<Expr>],
+    /// Columns before this one are finished: their slabs are not needed any more.
+    current: Arc<AtomicUsize>,
+    /// Memory of slabs that were applied, which takes part in those in flight.
+    spare: Mutex<Vec<Block>>,
+}
+
+impl<F: Fold> Shared<'_, F> {
+    pub(super) fn map(&self, place: Place, fetched: Fetched, own: &mut Context<'_>) -> Result<F::Mapped> {
+        own.reuse(self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop());
+        map_slab(self.plan, self.exprs, place, (fetched, own))
+    }
+
+    fn reuse(&self, applied: F::Mapped) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).extend(self.plan.fold.reuse(applied));
+    }
 }
 
 /// The part of a slab that the fetching task needs.
@@ -46,7 +68,6 @@ struct Feed {
     windows: Vec<(Place, Vec<std::ops::Range<u64>>)>,
     exprs: Vec<Arc<Expr>>,
     permits: Arc<Semaphore>,
-    /// Columns before this one are finished: their slabs are not fetched any more.
     current: Arc<AtomicUsize>,
 }
 
@@ -61,28 +82,69 @@ pub(super) fn run<F: Fold, E: From<Error>>(
         return Ok(());
     };
     let bound = run.report.bound;
-    let size = |n: u64| usize::try_from(n).unwrap_or(1);
-    let permits = Arc::new(Semaphore::new(size(bound.in_flight)));
-    let current = Arc::new(AtomicUsize::new(0));
-    let feed =
-        Feed { windows: Vec::new(), exprs: run.exprs.clone(), permits: permits.clone(), current: current.clone() };
+    let full = size(bound.in_flight);
+    let (permits, current) = (Arc::new(Semaphore::new(full)), Arc::new(AtomicUsize::new(0)));
+    let remote = plan.is_remote();
+    let window = Window {
+        permits: permits.clone(),
+        current: current.clone(),
+        full,
+        now: full,
+        workers: size(bound.workers),
+        remote,
+    };
     let exprs = run.exprs.clone();
     let own = Context::new(&exprs, 1, &run.options.interrupt);
+    let shared = Shared { plan, exprs: &exprs, current, spare: Mutex::default() };
+    if remote {
+        return run_ahead(run, (&shared, &own), (&runtime, window), sink);
+    }
+    let next = Mutex::new((0, 0));
+    let count = (plan.columns.len(), plan.slabs.len());
+    let places = Places { runtime, permits: permits.clone(), current: shared.current.clone(), count, next };
+    let contexts = Contexts::new((0..bound.workers).map(|_| own.fork()).collect());
+    std::thread::scope(|scope| {
+        let (done, results) = channel();
+        for _ in 0..full {
+            let (done, shared, places, contexts) = (done.clone(), &shared, &places, &contexts);
+            scope.spawn(move || local::work(shared, places, contexts, &done));
+        }
+        drop(done);
+        let result = collect(run, &shared, (&results, window), sink);
+        // Nobody waits for a slab any more.
+        permits.close();
+        result
+    })
+}
+
+fn size(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(1)
+}
+
+/// Slabs are fetched on the I/O runtime.
+fn run_ahead<F: Fold, E: From<Error>>(
+    run: &mut Run<'_, F>,
+    (shared, own): (&Shared<'_, F>, &Context<'_>),
+    (runtime, window): (&Handle, Window),
+    sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let feed = Feed {
+        windows: Vec::new(),
+        exprs: shared.exprs.to_vec(),
+        permits: window.permits.clone(),
+        current: shared.current.clone(),
+    };
     std::thread::scope(|scope| {
         let (jobs, queue) = channel::<Job>();
         let (done, results) = channel::<Mapped<F::Mapped>>();
         let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..bound.workers {
-            let (queue, done, exprs) = (queue.clone(), done.clone(), exprs.clone());
-            let (current, context) = (current.clone(), own.fork());
-            scope.spawn(move || work((plan, context), (&exprs, &current), &queue, &done));
+        for _ in 0..window.workers {
+            let (queue, done, context) = (queue.clone(), done.clone(), own.fork());
+            scope.spawn(move || work(shared, context, &queue, &done));
         }
         drop(done);
-        let feeder = start_feed(&runtime, plan, feed, jobs);
-        let full = size(bound.in_flight);
-        let remote = plan.is_remote();
-        let window = Window { permits, current, full, now: full, workers: size(bound.workers), remote };
-        let result = collect(run, &results, window, sink);
+        let feeder = start_feed(runtime, shared.plan, feed, jobs);
+        let result = collect(run, shared, (&results, window), sink);
         feeder.abort();
         result
     })
@@ -122,23 +184,23 @@ async fn feed_column(feed: &Feed, jobs: &Sender<Job>) -> bool {
     true
 }
 
-fn sources_in(exprs: &[Arc<Expr>], window: &[std::ops::Range<u64>]) -> Vec<(Arc<Source>, Vec<Vec<u64>>)> {
+pub(super) fn sources_in(exprs: &[Arc<Expr>], window: &[std::ops::Range<u64>]) -> Vec<(Arc<Source>, Vec<Vec<u64>>)> {
     wanted(&exprs.iter().map(|expr| (expr, window)).collect::<Vec<_>>())
 }
 
 fn work<F: Fold>(
-    (plan, mut context): (&FoldPlan<F>, Context<'_>),
-    (exprs, current): (&[Arc<Expr>], &AtomicUsize),
+    shared: &Shared<'_, F>,
+    mut context: Context<'_>,
     queue: &Mutex<Receiver<Job>>,
     done: &Sender<Mapped<F::Mapped>>,
 ) {
     loop {
         let job = queue.lock().ok().and_then(|queue| queue.recv().ok());
         let Some(Job { place, fetched, permit }) = job else { return };
-        if current.load(Ordering::Acquire) > place.0 {
+        if shared.current.load(Ordering::Acquire) > place.0 {
             continue;
         }
-        let values = fetched.and_then(|fetched| map_slab(plan, exprs, place, (fetched, &mut context)));
+        let values = fetched.and_then(|fetched| shared.map(place, fetched, &mut context));
         if done.send(Mapped { place, values, permit }).is_err() {
             return;
         }
@@ -175,8 +237,8 @@ impl Window {
 
 fn collect<F: Fold, E: From<Error>>(
     run: &mut Run<'_, F>,
-    results: &Receiver<Mapped<F::Mapped>>,
-    mut window: Window,
+    shared: &Shared<'_, F>,
+    (results, mut window): (&Receiver<Mapped<F::Mapped>>, Window),
     sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let columns = run.plan.columns.len();
@@ -193,7 +255,11 @@ fn collect<F: Fold, E: From<Error>>(
             Err(RecvTimeoutError::Disconnected) => return Err(Error::Worker.into()),
         }
         while let Some(Mapped { values, permit, .. }) = waiting.remove(&next) {
-            match run.apply(next.0, next.1, values?)? {
+            let values = values?;
+            let then = run.apply(next.0, next.1, &values)?;
+            // Before its permit is free, so that no more memory is taken than there are permits.
+            shared.reuse(values);
+            match then {
                 Next::Slab(unsettled) => {
                     window.release(permit, unsettled);
                     next.1 += 1;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Kernel, Place, Reach, Sizes, lengths, only, real};
-use crate::reduce::accumulate::{LanesOrNot, Slab, State};
+use crate::reduce::accumulate::{LanesOrNot, Slab, State, state_bytes};
 use crate::reduce::{Reduce, ReduceOptions, Reduction};
 use crate::strided::{Layout, copy_block};
 use crate::{Block, DType};
@@ -40,8 +40,16 @@ impl Kernel for CoarsenBy {
     }
 
     fn work_bytes(&self, sizes: Sizes) -> u64 {
-        // A state and a value for each window.
-        sizes.result + 32 * sizes.cells / self.windows.iter().product::<u64>().max(1)
+        // A state and a value for each window; sums and moments are not yet the result.
+        let each = sizes.input / sizes.cells.max(1);
+        let dtype = if each < 8 { DType::Float32 } else { DType::Float64 };
+        let state = state_bytes(&self.reduce(), dtype, LanesOrNot::Not);
+        let (truths, finished) = match self.kind {
+            Reduction::Sum | Reduction::Prod | Reduction::Mean | Reduction::Var | Reduction::Std => (0, sizes.result),
+            Reduction::Any | Reduction::All => (sizes.cells, 0),
+            _ => (0, 0),
+        };
+        truths + finished + (state + each.max(1)) * sizes.cells / self.windows.iter().product::<u64>().max(1)
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -61,8 +61,10 @@ impl Kernel for Rolling {
     }
 
     fn work_bytes(&self, sizes: Sizes) -> u64 {
-        // Values and results in double precision; statistics are kept of one line.
-        sizes.result + 16 * sizes.cells
+        // Values in double precision in place of the input, results in double precision, and as they are wanted; statistics are kept of
+        // one line.
+        let narrowed = if sizes.input < 8 * sizes.cells { sizes.result } else { 0 };
+        (16 * sizes.cells + narrowed).saturating_sub(sizes.input)
     }
 
     fn apply(&self, inputs: Vec<Block>, place: &Place<'_>) -> Result<Block, String> {

@@ -1,15 +1,18 @@
 //! The memory of a task, computed from its window before it runs. Follows [`crate::eval`] step by step.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::tiling::Tiling;
 use crate::eval::{PIECE, context::in_flight, dot_slabs, reduce_slabs, rows};
-use crate::expr::{Expr, Node, cells, lengths, made, narrowed, needed, parts, products, scaled, spans_of, turned_back};
+use crate::expr::{
+    Expr, Node, cells, lengths, made, moved, narrowed, needed, parts, products, scaled, spans_of, turned_back,
+};
 use crate::kernel::Sizes;
 use crate::reduce::Reduce;
 use crate::reduce::accumulate::{LanesOrNot, state_bytes};
+use crate::source::Source;
 
 /// Most pieces of a selection or concatenation whose memory is computed one by one.
 const MOST_PIECES: usize = 64;
@@ -34,18 +37,19 @@ pub(crate) fn stored_bytes(expr: &Expr, window: &[Range<u64>]) -> u64 {
 
 /// As [`stored_bytes`], of windows of several arrays; each chunk once.
 fn stored_of(arrays: &[(&Expr, &[Range<u64>])]) -> u64 {
-    let (mut bytes, mut seen) = (0, HashSet::new());
+    let mut chunks: HashMap<usize, (Arc<Source>, Vec<Vec<u64>>)> = HashMap::new();
     for (expr, window) in arrays {
         expr.visit(window, &mut |source, window| {
-            for index in source.chunks_in(window) {
-                let length = source.stored_length(&index);
-                if seen.insert((source.id, index)) {
-                    bytes += length;
-                }
-            }
+            let of_source = chunks.entry(source.id).or_insert_with(|| (source.clone(), Vec::new()));
+            of_source.1.append(&mut source.chunks_in(window));
         });
     }
-    bytes
+    let each = |(source, mut indices): (Arc<Source>, Vec<Vec<u64>>)| -> u64 {
+        indices.sort_unstable();
+        indices.dedup();
+        indices.iter().map(|index| source.stored_length(index)).sum()
+    };
+    chunks.into_values().map(each).sum()
 }
 
 /// Bytes that the evaluation of a window takes at most on one thread, with its result, without stored chunks.
@@ -83,7 +87,7 @@ impl Meter<'_> {
             Node::Cast(_) | Node::Unary(..) | Node::Binary(..) | Node::Where(_) => self.fused(expr, window),
             Node::Select(input, picks) => {
                 let spans = spans_of(picks, window);
-                let moved = picks.iter().all(|pick| pick.shift().is_some());
+                let moved = moved(picks, window).is_some();
                 let most = products(&spans).into_iter().take(MOST_PIECES).map(|spans| {
                     let from: Vec<Range<u64>> = spans.iter().map(|span| span.from.clone()).collect();
                     self.peak(input, &from)
@@ -210,16 +214,15 @@ impl Meter<'_> {
         let kept = |window: &[Range<u64>], gone: &[usize]| -> u64 {
             (0..window.len()).filter(|d| !gone.contains(d)).map(|d| window[d].end - window[d].start).product()
         };
-        let state = kept(window, axes) * groups * state_bytes(reduce, input.dtype, lanes);
+        let joined = if is_last { kept(window, axes) * state_bytes(reduce, input.dtype, LanesOrNot::Not) } else { 0 };
+        let state = kept(window, axes) * groups * state_bytes(reduce, input.dtype, lanes) + joined;
         let slabs = reduce_slabs(input, window, *axis);
         let longest = slabs.iter().max_by_key(|slab| cells(slab));
         let Some(slab) = longest else { return state };
         let at_once = self.threads.min(slabs.len()) as u64;
         let each = if inner.is_empty() {
-            let coming = in_flight(self.threads, self.ahead).min(slabs.len()) as u64;
-            let stored = stored_bytes(input, slab) * coming;
-            let waiting = if at_once > 1 { bytes(input, slab) * self.ahead as u64 } else { 0 };
-            stored + waiting + at_once * self.peak(input, slab)
+            let stored = stored_bytes(input, slab);
+            at_once * (stored + self.peak(input, slab)) + self.beyond(slabs.len(), (stored, bytes(input, slab)))
         } else {
             let alone = Self { threads: 1, ..*self };
             let inner_state = kept(slab, inner) * state_bytes(reduce, input.dtype, LanesOrNot::Not);
@@ -235,13 +238,18 @@ impl Meter<'_> {
         let slabs = dot_slabs(left, right, rows.end - rows.start, columns.end - columns.start);
         let Some(slab) = slabs.iter().max_by_key(|slab| slab.end - slab.start) else { return result };
         let (a, b) = ([rows.clone(), slab.clone()], [slab.clone(), columns.clone()]);
-        let coming = in_flight(self.threads, self.ahead).min(slabs.len()) as u64;
-        let stored = stored_of(&[(left, &a), (right, &b)]) * coming;
+        let stored = stored_of(&[(left, &a), (right, &b)]);
         let values = bytes(left, &a) + bytes(right, &b);
         let peak = self.peak(left, &a).max(bytes(left, &a) + self.peak(right, &b));
         let at_once = self.threads.min(slabs.len()) as u64;
-        let waiting = if at_once > 1 { values * self.ahead as u64 } else { 0 };
-        result + stored + waiting + at_once * peak
+        result + at_once * (stored + peak) + self.beyond(slabs.len(), (stored, values))
+    }
+
+    /// Bytes of the slabs that are begun beside those that are evaluated: each is on its way as stored, or done and not taken.
+    fn beyond(&self, slabs: usize, (stored, done): (u64, u64)) -> u64 {
+        let begun = in_flight(self.threads, self.ahead).min(slabs);
+        let beyond = (begun - self.threads.min(begun)) as u64;
+        beyond * if self.threads > 1 { stored.max(done) } else { stored }
     }
 }
 

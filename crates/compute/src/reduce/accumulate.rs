@@ -1,13 +1,15 @@
 //! The state of a reduction: values are put in, states are put together, a result comes out.
 
+use std::ops::Range;
+
 use super::extreme::Extreme;
-use super::lanes::{LANES, Lane, Summand};
+use super::lanes::{LANES, Lane, ROWS, Summand};
 use super::real::{OnReal, each_real};
+use super::rows::RowAdder;
 use super::{Missing, Reduce, Reduction};
-use crate::cast::Value;
 use crate::{Block, DType};
 
-/// Cells whose states are worked on together: few enough to stay in the first cache.
+/// Cells whose states are worked on together: few enough to stay near.
 const TOGETHER: usize = 8192;
 
 /// A slab of values: `pre` times `n` along the dimension times `post`.
@@ -38,7 +40,7 @@ impl Rows {
 
 /// What is kept for each cell.
 #[derive(Debug)]
-enum Kept {
+pub(super) enum Kept {
     /// Sums or products; counts where NaN is left out.
     Sums {
         sums: Vec<f64>,
@@ -63,12 +65,12 @@ enum Kept {
 /// The state of a reduction of many cells.
 #[derive(Debug)]
 pub(crate) struct State {
-    kind: Reduction,
-    missing: Missing,
+    pub(super) kind: Reduction,
+    pub(super) missing: Missing,
     dtype: DType,
     /// Values of a cell are in lanes.
     in_lanes: bool,
-    kept: Kept,
+    pub(super) kept: Kept,
     /// Values that were put in, of each cell, where they are not counted one by one.
     seen: u64,
 }
@@ -157,7 +159,8 @@ impl State {
         for pre in 0..slab.pre {
             for cell in (0..slab.post).step_by(TOGETHER) {
                 let len = TOGETHER.min(slab.post - cell);
-                for k in 0..slab.n {
+                let at_once = if groups.is_some() || matches!(self.kept, Kept::Places { .. }) { 1 } else { ROWS };
+                for k in (0..slab.n).step_by(at_once) {
                     let group = match groups {
                         None => 0,
                         Some((groups, _)) => match groups[k] {
@@ -168,14 +171,12 @@ impl State {
                     let from = rows.starts[pre] + k * rows.step + cell;
                     let to = (pre * per + group) * slab.post + cell;
                     let at = i64::try_from(slab.first + k as u64).unwrap_or(i64::MAX);
-                    self.add_row(values, from..from + len, to..to + len, at);
+                    let count = at_once.min(slab.n - k);
+                    let adder = RowAdder { state: self, from, step: rows.step, count, to: to..to + len, at };
+                    each_real(values, adder);
                 }
             }
         }
-    }
-
-    fn add_row(&mut self, values: &Block, from: std::ops::Range<usize>, to: std::ops::Range<usize>, at: i64) {
-        each_real(values, RowAdder { state: self, from, to, at });
     }
 
     /// Puts in the states of cells that lie along a dimension, in order.
@@ -271,11 +272,11 @@ impl State {
             }
             Kept::Whole(sums) if dtype.is_unsigned() => Block::Int64(sums).into_dtype(DType::UInt64),
             Kept::Whole(sums) => Block::Int64(sums),
-            Kept::Moments { counts, squares, .. } => {
+            Kept::Moments { counts, squares: mut values, .. } => {
                 let ddof = f64::from(reduce.options.ddof);
-                let var = |(count, square): (&f64, f64)| if *count > ddof { square / (count - ddof) } else { f64::NAN };
+                let var = |count: f64, square: f64| if count > ddof { square / (count - ddof) } else { f64::NAN };
                 let root = |var: f64| if kind == Reduction::Std { var.sqrt() } else { var };
-                let values = counts.iter().zip(squares).map(var).map(root).collect();
+                values.iter_mut().zip(counts).for_each(|(value, count)| *value = root(var(count, *value)));
                 Block::Float64(values).into_dtype(result)
             }
             Kept::Extremes(best) => best,
@@ -321,7 +322,7 @@ struct RunAdder<'a> {
 }
 
 impl OnReal for RunAdder<'_> {
-    fn run<T: Summand + PartialOrd>(self, values: &[T]) {
+    fn run<T: Summand>(self, values: &[T]) {
         let Slab { pre, n, first, .. } = self.slab;
         let lane = usize::try_from(first % LANES as u64).unwrap_or(0);
         let head = ((LANES - lane) % LANES).min(n);
@@ -359,13 +360,13 @@ impl State {
             }
             Kept::Moments { counts, means, squares } => {
                 let row = (&mut counts[to..=to], &mut means[to..=to], &mut squares[to..=to]);
-                T::move_row(&[value], row, u8::from(self.missing == Missing::Skip));
+                T::move_rows(&[&[value]], row, u8::from(self.missing == Missing::Skip));
             }
             _ => {}
         }
     }
 
-    fn add_lanes<T: Summand>(&mut self, run: &[[T; LANES]], to: std::ops::Range<usize>) {
+    fn add_lanes<T: Summand>(&mut self, run: &[[T; LANES]], to: Range<usize>) {
         fn lane(values: &mut [f64]) -> Option<&mut Lane> {
             values.as_chunks_mut::<LANES>().0.first_mut()
         }
@@ -385,86 +386,14 @@ impl State {
             },
             Kept::Moments { counts, means, squares } => {
                 let skip = u8::from(self.missing == Missing::Skip);
-                for values in run {
-                    let row = (&mut counts[to.clone()], &mut means[to.clone()], &mut squares[to.clone()]);
-                    T::move_row(values, row, skip);
+                for group in run.chunks(ROWS) {
+                    let mut rows: [&[T]; ROWS] = [&[]; ROWS];
+                    rows.iter_mut().zip(group).for_each(|(row, values)| *row = values);
+                    let moments = (&mut counts[to.clone()], &mut means[to.clone()], &mut squares[to.clone()]);
+                    T::move_rows(&rows[..group.len()], moments, skip);
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// Adds a row of values to as many cells.
-struct RowAdder<'a> {
-    state: &'a mut State,
-    from: std::ops::Range<usize>,
-    to: std::ops::Range<usize>,
-    at: i64,
-}
-
-impl OnReal for RowAdder<'_> {
-    fn run<T: Summand + PartialOrd>(self, values: &[T]) {
-        let row = &values[self.from.clone()];
-        let State { kind, missing, kept, .. } = self.state;
-        let to = self.to;
-        match kept {
-            Kept::Sums { sums, counts } if *kind == Reduction::Prod => {
-                for (at, value) in row.iter().enumerate() {
-                    if let Some(count) = counts.get_mut(to.start + at) {
-                        if value.is_nan() {
-                            continue;
-                        }
-                        *count += 1.0;
-                    }
-                    sums[to.start + at] *= value.to_f64();
-                }
-            }
-            Kept::Sums { sums, counts } if counts.is_empty() => T::add_row_plain(row, &mut sums[to]),
-            Kept::Sums { sums, counts } if *missing == Missing::Propagate => {
-                T::add_row_plain(row, &mut sums[to.clone()]);
-                counts[to].iter_mut().for_each(|count| *count += 1.0);
-            }
-            Kept::Sums { sums, counts } => T::add_row(row, &mut sums[to.clone()], &mut counts[to]),
-            Kept::Whole(sums) => {
-                let product = *kind == Reduction::Prod;
-                for (sum, value) in sums[to].iter_mut().zip(row) {
-                    let value = value.to_i64();
-                    *sum = if product { sum.wrapping_mul(value) } else { sum.wrapping_add(value) };
-                }
-            }
-            Kept::Moments { counts, means, squares } => {
-                let skip = u8::from(*missing == Missing::Skip);
-                T::move_row(row, (&mut counts[to.clone()], &mut means[to.clone()], &mut squares[to]), skip);
-            }
-            Kept::Extremes(best) => Extreme::of(*kind, *missing).row(row, best, to.start),
-            Kept::Places { best, at } => {
-                Extreme::of(*kind, *missing).places(row, (best, at), to.start, self.at);
-            }
-            Kept::Truths(truths) => {
-                let any = *kind == Reduction::Any;
-                for (truth, value) in truths[to].iter_mut().zip(row) {
-                    *truth = if any { *truth | value.truth() } else { *truth & value.truth() };
-                }
-            }
-            Kept::Counts(counts) => {
-                for (count, value) in counts[to].iter_mut().zip(row) {
-                    *count += i64::from(!value.is_nan());
-                }
-            }
-        }
-    }
-
-    fn count_complex(self, block: &Block) {
-        if let Kept::Counts(counts) = &mut self.state.kept {
-            for (count, at) in counts[self.to].iter_mut().zip(self.from) {
-                let nan = match block {
-                    Block::Complex64(values) => Value::is_nan(values[at]),
-                    Block::Complex128(values) => Value::is_nan(values[at]),
-                    _ => false,
-                };
-                *count += i64::from(!nan);
-            }
         }
     }
 }
@@ -478,8 +407,8 @@ struct ExtremeMerger<'a> {
 }
 
 impl OnReal for ExtremeMerger<'_> {
-    fn run<T: Summand + PartialOrd>(self, values: &[T]) {
-        self.extreme.row(&values[self.from..=self.from], self.best, self.to);
+    fn run<T: Summand>(self, values: &[T]) {
+        self.extreme.rows(&[&values[self.from..=self.from]], self.best, self.to..self.to + 1);
     }
 
     fn count_complex(self, _: &Block) {}

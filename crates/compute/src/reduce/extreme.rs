@@ -1,14 +1,17 @@
 //! The smallest and the largest of values.
 
+use std::ops::Range;
+
+use super::lanes::Summand;
 use super::{Missing, Reduction};
 use crate::Block;
 use crate::cast::Value;
 
 /// Which of two values is better.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Extreme {
-    smallest: bool,
-    skip: bool,
+pub(crate) struct Extreme {
+    pub(super) smallest: bool,
+    pub(super) skip: bool,
 }
 
 impl Extreme {
@@ -22,15 +25,14 @@ impl Extreme {
         beyond | if self.skip { best.is_nan() } else { value.is_nan() }
     }
 
-    /// Puts better values of a row in place of those of as many cells.
-    pub(super) fn row<T: Value + PartialOrd>(self, row: &[T], best: &mut Block, to: usize) {
-        let Some(best) = T::of_mut(best) else { return };
-        for (best, value) in best[to..to + row.len()].iter_mut().zip(row) {
-            *best = if self.is_better(*value, *best) { *value } else { *best };
+    /// Puts better values of rows in place of those of as many cells.
+    pub(super) fn rows<T: Summand>(self, rows: &[&[T]], best: &mut Block, to: Range<usize>) {
+        if let Some(best) = T::of_mut(best) {
+            T::best_rows(rows, &mut best[to], self);
         }
     }
 
-    /// As [`Extreme::row`], with the position `k` of what is put in place.
+    /// As [`Extreme::rows`], of one row, with the position `k` of what is put in place.
     pub(super) fn places<T: Value + PartialOrd>(
         self,
         row: &[T],

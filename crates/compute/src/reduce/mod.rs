@@ -5,9 +5,10 @@
 //! the result has the same bits however the array is cut.
 
 pub(crate) mod accumulate;
-mod extreme;
+pub(crate) mod extreme;
 pub(crate) mod lanes;
 mod real;
+mod rows;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::Block;
 
 /// Something that is done to values of a real type.
 pub(super) trait OnReal {
-    fn run<T: Summand + PartialOrd>(self, values: &[T]);
+    fn run<T: Summand>(self, values: &[T]);
     fn count_complex(self, block: &Block);
 }
 

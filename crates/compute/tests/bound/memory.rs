@@ -52,6 +52,9 @@ fn took(size: u64) {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Bytes of plans beside which threads, channels and the like are little.
+const LARGE: u64 = 12 << 20;
+
 /// Takes windows and keeps nothing.
 struct Nowhere;
 
@@ -136,10 +139,10 @@ fn peak_of(array: &DataArray, options: &RunOptions) -> u64 {
 #[test]
 fn plans_keep_within_the_memory_that_they_promise() {
     let bench = Bench::new();
-    let shape = [60, 256, 320];
+    let shape = [60, 320, 400];
     let block = values(&mut Numbers::new(1), DType::Float32, shape.iter().product());
-    let (mut wrong, mut large) = (Vec::new(), 0);
-    for (chunk, threads) in [([5, 128, 160], 2), ([60, 32, 32], 2), ([1, 256, 320], 1)] {
+    let (mut wrong, mut low, mut near) = (Vec::new(), Vec::new(), 0);
+    for (chunk, threads) in [([5, 128, 160], 2), ([60, 32, 32], 2), ([20, 160, 200], 2), ([1, 320, 400], 1)] {
         let array = bench.stored("v", &block, &shape, &chunk);
         for (name, f) in cases() {
             let executor = if threads == 1 { Executor::Serial } else { Executor::Threads };
@@ -149,7 +152,7 @@ fn plans_keep_within_the_memory_that_they_promise() {
             // Threads that are not at their peaks at once leave a run below what it may take; the largest of some runs counts.
             for _ in 0..3 {
                 measured = measured.max(peak_of(&f(&array).unwrap(), &options));
-                if measured as f64 >= 0.6 * plan.memory_bytes() as f64 {
+                if plan.memory_bytes() < LARGE || measured as f64 >= 0.65 * plan.memory_bytes() as f64 {
                     break;
                 }
             }
@@ -157,12 +160,19 @@ fn plans_keep_within_the_memory_that_they_promise() {
             let fixed = 1 << 20;
             let share = measured.saturating_sub(fixed) as f64 / plan.memory_bytes() as f64;
             let told = format!("{name}, chunks {chunk:?}: {measured} of {} ({share:.2})", plan.memory_bytes());
-            large += u32::from(measured >= 12 << 20);
-            if !(share <= 1.0 && (share >= 0.6 || measured < 12 << 20)) {
+            if share > 1.0 {
                 wrong.push(told);
+            } else if measured >= LARGE && share < 0.6 {
+                low.push(told);
+            } else if measured >= LARGE {
+                near += 1;
             }
         }
     }
     assert!(wrong.is_empty(), "{} plans:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(large >= 20, "only {large} plans are large enough to tell");
+    assert!(
+        near >= 36 && near + low.len() >= 40,
+        "only {near} large plans are near their bounds; below:\n{}",
+        low.join("\n")
+    );
 }

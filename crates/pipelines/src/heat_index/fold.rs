@@ -83,7 +83,7 @@ impl Fold for HeatFold {
         HeatState { cells, months, total, days: vec![DaySum::default(); self.days.len()] }
     }
 
-    fn apply(&self, state: &mut HeatState, mapped: Block, first: u64) -> Step {
+    fn apply(&self, state: &mut HeatState, mapped: &Block, first: u64) -> Step {
         let steps = mapped.len().checked_div(state.cells).unwrap_or(0);
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         for step in 0..steps {
@@ -92,12 +92,16 @@ impl Fold for HeatFold {
             if sums.sums.is_empty() {
                 *sums = Sums::of(state.cells);
             }
-            *sum = add_day(&mapped, step * state.cells, &day.rule, self.ways, sums);
+            *sum = add_day(mapped, step * state.cells, &day.rule, self.ways, sums);
             if self.total == Total::OfDays {
-                add_day(&mapped, step * state.cells, &day.rule, self.ways, &mut state.total);
+                add_day(mapped, step * state.cells, &day.rule, self.ways, &mut state.total);
             }
         }
         Step::Continue(1.0)
+    }
+
+    fn reuse(&self, mapped: Block) -> Option<Block> {
+        Some(mapped)
     }
 
     fn finish(&self, state: HeatState) -> HeatColumn {

@@ -211,6 +211,9 @@ pub(super) fn add_day(block: &Block, from: usize, rule: &Rule, ways: Ways, sums:
     for start in (0..cells).step_by(PIECE) {
         let len = PIECE.min(cells - start);
         let range = from + start..from + start + len;
+        if ways.masking == Masking::Nodata && is_absent(block, range.clone(), rule) {
+            continue;
+        }
         load(block, range, rule, &mut piece);
         let way = Way {
             fahrenheit: ways.units.to_fahrenheit(),
@@ -233,6 +236,17 @@ struct Way {
     nan_is_absent: u32,
     /// 1 if cells without data are left out of the sums over time.
     mask: u32,
+}
+
+/// True if no value of a piece is data: of images of land, that is most of the sea. Only 0 would be added for it.
+#[expect(clippy::float_cmp, reason = "a fill value is meant to the bit")]
+fn is_absent(block: &Block, range: std::ops::Range<usize>, rule: &Rule) -> bool {
+    /// Values that are compared without a look at the result.
+    const TOGETHER: usize = 64;
+    let (Block::Float32(values), Some(nodata)) = (block, rule.nodata) else { return false };
+    let own = narrow(nodata);
+    let all = |values: &[f32]| values.iter().map(|value| u32::from(*value != own)).sum::<u32>() == 0;
+    f64::from(own) == nodata && values[range].chunks(TOGETHER).all(all)
 }
 
 fn load(block: &Block, range: std::ops::Range<usize>, rule: &Rule, piece: &mut Piece) {

@@ -129,7 +129,7 @@ impl Fold for FirstLeaf {
         }
     }
 
-    fn apply(&self, state: &mut State, mapped: Vec<f64>, first: u64) -> Step {
+    fn apply(&self, state: &mut State, mapped: &Vec<f64>, first: u64) -> Step {
         let cells = state.seen.len().max(1);
         for (i, today) in mapped.chunks_exact(cells).enumerate() {
             self.day(state, today, first + i as u64);
@@ -173,7 +173,7 @@ mod tests {
         let fold = FirstLeaf::new(plants.to_vec(), 1);
         let mut state = fold.start(cells);
         for (t, day) in gdh.outer_iter().enumerate() {
-            let _ = fold.apply(&mut state, day.iter().copied().collect(), t as u64);
+            let _ = fold.apply(&mut state, &day.iter().copied().collect(), t as u64);
         }
         Some((fold.finish(state).concat(), npz::<f64>(&path, "first_leaf").into_raw_vec_and_offset().0))
     }
@@ -199,7 +199,7 @@ mod tests {
             let fold = FirstLeaf::new(PLANTS[..1].to_vec(), start_day);
             let mut state = fold.start(1);
             for t in 0..305 {
-                let _ = fold.apply(&mut state, vec![0.0], t);
+                let _ = fold.apply(&mut state, &vec![0.0], t);
             }
             let leaf = fold.finish(state);
             assert_eq!(leaf[0][0] + start_day as f64, 304.0, "start day {start_day}");
@@ -212,7 +212,7 @@ mod tests {
         let mut state = fold.start(3);
         let mut step = Step::Continue(1.0);
         for t in 0..200 {
-            step = fold.apply(&mut state, vec![900.0, f64::NAN, 700.0], t);
+            step = fold.apply(&mut state, &vec![900.0, f64::NAN, 700.0], t);
         }
         assert_eq!(step, Step::DoneUnless(vec![1]));
         let leaf = fold.finish(state);
