@@ -5,6 +5,7 @@
 //! number of threads. Each source chunk is fetched and decoded once; a column may end early.
 
 mod bound;
+mod checkpoint;
 mod local;
 mod run;
 mod threads;
@@ -19,6 +20,7 @@ use crate::{Block, DataArray, Error, Result};
 use bound::SlabBytes;
 
 pub use bound::Bound;
+pub use checkpoint::Checkpoints;
 pub use run::{Column, RunReport};
 
 /// Values of a slab up to which small chunks are joined, so that they do not make a task each.
@@ -73,6 +75,18 @@ pub trait Fold: Send + Sync {
     }
     /// The result of a column.
     fn finish(&self, state: Self::State) -> Self::Output;
+    /// All that decides a state besides the inputs; `None` if states are not kept on disk.
+    fn key(&self) -> Option<String> {
+        None
+    }
+    /// A state as bytes.
+    fn save(&self, _: &Self::State) -> Vec<u8> {
+        Vec::new()
+    }
+    /// The state that was saved; `None` if the bytes are of something else.
+    fn restore(&self, _: &[u8], _cells: usize) -> Option<Self::State> {
+        None
+    }
 }
 
 /// A fold over some arrays, cut into columns and slabs.

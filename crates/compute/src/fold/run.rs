@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use outcrop_store::progress::{Progress, Unit};
 
+use super::checkpoint::{self, Saved};
 use super::{Bound, EarlyEnd, Executor, Fold, FoldPlan, RunOptions, Step, threads};
 use crate::eval::context::Pending;
 use crate::eval::{Context, eval};
@@ -36,6 +37,8 @@ pub struct RunReport {
     pub ended_early: usize,
     /// Steps applied, over all columns.
     pub steps: u64,
+    /// Steps that a run before had applied, which was killed.
+    pub resumed: u64,
     /// Steps there are, over all columns.
     pub of_steps: u64,
     /// The memory bound that was kept.
@@ -49,6 +52,9 @@ pub(super) struct Run<'a, F: Fold> {
     pub(super) exprs: Vec<Arc<Expr>>,
     state: Option<F::State>,
     probe_failed: bool,
+    saved: Option<Saved>,
+    /// Column and slab that are the first to be computed.
+    pub(super) begin: (usize, usize),
     progress: Progress,
     pub(super) report: RunReport,
 }
@@ -80,25 +86,80 @@ impl<F: Fold> FoldPlan<F> {
             exprs: self.inputs.iter().map(|input| input.expr.clone()).collect(),
             state: None,
             probe_failed: false,
+            saved: self.saved(options),
+            begin: (0, 0),
             progress: options.progress.begin("compute", Some(of_steps), Unit::Count),
-            report: RunReport { columns: 0, ended_early: 0, steps: 0, of_steps, bound },
+            report: RunReport { columns: 0, ended_early: 0, steps: 0, resumed: 0, of_steps, bound },
         };
+        run.resume(&mut sink)?;
         match options.executor {
+            _ if run.begin.0 >= self.columns.len() => {}
             Executor::Serial => run.serial(&mut sink)?,
             Executor::Threads => threads::run(&mut run, &mut sink)?,
         }
+        if let Some(saved) = run.saved {
+            saved.remove();
+        }
         Ok(run.report)
+    }
+
+    /// The states on disk, where they are worth it.
+    fn saved(&self, options: &RunOptions) -> Option<Saved> {
+        let (checkpoints, fold) = (options.checkpoints.as_ref()?, self.fold.key()?);
+        if self.stored_bytes() < checkpoints.least_bytes {
+            return None;
+        }
+        let inputs: Vec<String> = self.inputs.iter().map(crate::DataArray::fingerprint).collect();
+        let told = format!("{fold} {inputs:?} {:?} {:?} {:?}", self.columns, self.slabs, options.early_end);
+        Some(Saved::new(checkpoints, *blake3::hash(told.as_bytes()).as_bytes()))
     }
 }
 
 impl<F: Fold> Run<'_, F> {
+    /// Hands on the columns that a run before had finished, and takes the state of the one that it was at.
+    fn resume<E: From<Error>>(
+        &mut self,
+        sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        for column in 0..self.plan.columns.len() {
+            let saved = self.saved.as_ref().and_then(|saved| saved.read(column));
+            let Some(saved) = saved else { break };
+            let Some(state) = self.plan.fold.restore(&saved.bytes, self.plan.cells(column)) else { break };
+            let steps = match saved.slabs {
+                None => self.plan.steps,
+                Some(slabs) => self.plan.slabs.get(slabs).map_or(self.plan.steps, |slab| slab.start),
+            };
+            self.report.resumed += steps;
+            self.progress.advance(steps);
+            self.state = Some(state);
+            if let Some(slabs) = saved.slabs {
+                self.begin = (column, slabs);
+                break;
+            }
+            self.hand_on(column, sink)?;
+            self.begin = (column + 1, 0);
+        }
+        Ok(())
+    }
+
+    /// Keeps the state of a column; where that fails no more are kept, as a run does not need them.
+    fn save(&mut self, column: usize, slabs: Option<usize>) {
+        let (Some(saved), Some(state)) = (&mut self.saved, &self.state) else { return };
+        let state = checkpoint::State { slabs, bytes: self.plan.fold.save(state) };
+        if saved.write(column, &state).is_err() {
+            saved.remove();
+            self.saved = None;
+        }
+    }
+
     fn serial<E: From<Error>>(
         &mut self,
         sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let mut context = Context::new(&self.exprs, 1, &self.options.interrupt);
-        for column in 0..self.plan.columns.len() {
-            for slab in 0..self.plan.slabs.len() {
+        for column in self.begin.0..self.plan.columns.len() {
+            let first = if column == self.begin.0 { self.begin.1 } else { 0 };
+            for slab in first..self.plan.slabs.len() {
                 self.check_interrupt()?;
                 let window = self.plan.window(column, slab);
                 let fetched = self.wait_fetch(&self.exprs, &window)?;
@@ -134,7 +195,12 @@ impl<F: Fold> Run<'_, F> {
         self.progress.advance(steps.end - steps.start);
         let left = self.plan.steps - steps.end;
         let ends = match step {
-            Step::Continue(share) if left > 0 => return Ok(Next::Slab(share)),
+            Step::Continue(share) if left > 0 => {
+                if self.saved.as_ref().is_some_and(Saved::is_due) {
+                    self.save(column, Some(slab + 1));
+                }
+                return Ok(Next::Slab(share));
+            }
             Step::Continue(_) => false,
             _ if self.options.early_end == EarlyEnd::Never => left == 0,
             Step::Done => true,
@@ -174,6 +240,15 @@ impl<F: Fold> Run<'_, F> {
 
     /// Hands the finished column on.
     pub(super) fn finish<E: From<Error>>(
+        &mut self,
+        column: usize,
+        sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.save(column, None);
+        self.hand_on(column, sink)
+    }
+
+    fn hand_on<E: From<Error>>(
         &mut self,
         column: usize,
         sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,

@@ -65,6 +65,8 @@ impl<F: Fold> Shared<'_, F> {
 
 /// The part of a slab that the fetching task needs.
 struct Feed {
+    /// The first slab.
+    begin: Place,
     windows: Vec<(Place, Vec<std::ops::Range<u64>>)>,
     exprs: Vec<Arc<Expr>>,
     permits: Arc<Semaphore>,
@@ -99,7 +101,7 @@ pub(super) fn run<F: Fold, E: From<Error>>(
     if remote {
         return run_ahead(run, (&shared, &own), (&runtime, window), sink);
     }
-    let next = Mutex::new((0, 0));
+    let next = Mutex::new(run.begin);
     let count = (plan.columns.len(), plan.slabs.len());
     let places = Places { runtime, permits: permits.clone(), current: shared.current.clone(), count, next };
     let contexts = Contexts::new((0..bound.workers).map(|_| own.fork()).collect());
@@ -129,6 +131,7 @@ fn run_ahead<F: Fold, E: From<Error>>(
     sink: &mut impl FnMut(Column<'_, F::Output>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let feed = Feed {
+        begin: run.begin,
         windows: Vec::new(),
         exprs: shared.exprs.to_vec(),
         permits: window.permits.clone(),
@@ -154,10 +157,12 @@ fn start_feed<F: Fold>(runtime: &Handle, plan: &FoldPlan<F>, mut feed: Feed, job
     let slabs = plan.slabs.clone();
     let planes = plan.columns.clone();
     runtime.spawn(async move {
-        for (column, plane) in planes.iter().enumerate() {
+        for (column, plane) in planes.iter().enumerate().skip(feed.begin.0) {
+            let first = if column == feed.begin.0 { feed.begin.1 } else { 0 };
             feed.windows = slabs
                 .iter()
                 .enumerate()
+                .skip(first)
                 .map(|(slab, steps)| ((column, slab), std::iter::once(steps.clone()).chain(plane.clone()).collect()))
                 .collect();
             if !feed_column(&feed, &jobs).await {
@@ -243,7 +248,7 @@ fn collect<F: Fold, E: From<Error>>(
 ) -> std::result::Result<(), E> {
     let columns = run.plan.columns.len();
     let mut waiting: BTreeMap<Place, Mapped<F::Mapped>> = BTreeMap::new();
-    let mut next: Place = (0, 0);
+    let mut next: Place = run.begin;
     while next.0 < columns {
         run.check_interrupt()?;
         match results.recv_timeout(Duration::from_millis(100)) {

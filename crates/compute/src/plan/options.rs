@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use outcrop_store::progress::Sink as Progress;
 
 use super::Ledger;
+use crate::fold::Checkpoints;
 
 /// Which threads run a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,6 +104,8 @@ pub struct RunOptions {
     pub partition: Option<Partition>,
     /// Where tasks are noted that fail because of what they read, while the others go on; without it the first failure ends the run.
     pub ledger: Option<Arc<Ledger>>,
+    /// Where a fold keeps its states, to go on after it was killed.
+    pub checkpoints: Option<Checkpoints>,
     /// Where progress goes.
     pub progress: Progress,
     /// Set to true to stop the run.
