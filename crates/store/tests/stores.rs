@@ -225,6 +225,18 @@ fn replaced_objects_are_noticed() {
 }
 
 #[test]
+fn a_thread_that_reads_itself_gets_the_same_ranges() {
+    for place in places() {
+        let (meta, _) = place.store.wait(place.store.head(&place.href("a.nc"), 10)).unwrap();
+        let ranges = [40_000..40_100, 7..9, 9..20];
+        let want = place.store.wait(place.store.ranges(&meta, &ranges)).unwrap();
+        assert_eq!(place.store.wait_ranges(&meta, &ranges).unwrap(), want, "{}", place.name);
+        let past = place.store.wait_ranges(&meta, std::slice::from_ref(&(0..SIZE as u64 + 1)));
+        assert!(matches!(past, Err(Error::Truncated { .. })), "{}", place.name);
+    }
+}
+
+#[test]
 fn a_refusal_names_its_code_and_no_secret() {
     for place in places().into_iter().filter(Place::is_bucket) {
         let body = b"<Error><Code>AccessDenied</Code><Message>hush</Message></Error>".to_vec();
