@@ -30,7 +30,7 @@ pub use coord::Coord;
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use expr::build::Scalar;
-pub use fold::{Fold, FoldBytes, FoldPlan, Step};
+pub use fold::{Checkpoints, Fold, FoldBytes, FoldPlan, Step};
 pub use kernel::{Kernel, MapBlocks, Reach};
 pub use memory::{available, default_allowance, human, parse_bytes, peak};
 pub use open::{

@@ -11,4 +11,5 @@
 mod basics;
 mod field;
 mod operations;
+mod resume;
 mod signal;

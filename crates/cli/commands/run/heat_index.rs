@@ -1,6 +1,6 @@
 //! `outcrop run heat-index`.
 
-use outcrop_compute::{human, peak};
+use outcrop_compute::{Checkpoints, RunOptions, human, peak};
 use outcrop_formats::zarr::ZarrFormat;
 use outcrop_pipelines::heat_index::{
     DatePattern, DayFile, HeatFiles, HeatIndex, HeatOptions, HeatOutput, HeatReport, HeatWriter, Masking, NanRule,
@@ -51,8 +51,11 @@ pub(crate) fn run(context: &Context, args: &HeatIndexArgs) -> Result<Outcome, Fa
         vmin: args.vmin,
         vmax: args.vmax,
     };
+    let states = output.folder.join(".heat-index.states");
+    let limits = RunOptions { checkpoints: Some(Checkpoints::of(states)), ..limits };
     let mut writer = HeatWriter::create(&index, output)?;
     let report = index.run(&limits, kept, |window, means| writer.write(window, means))?;
+    super::tell_resumed(context, &report.run);
     let mut files = writer.finish(&context.store, &index, &report)?;
     if let Some(nearest) = nearest {
         let (cell, values) = index.nearest(&limits, index.in_files(nearest)?)?;

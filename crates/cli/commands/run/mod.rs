@@ -5,6 +5,7 @@ mod heat_index;
 mod program;
 pub(crate) mod spring_index;
 
+use outcrop_compute::fold::RunReport;
 use outcrop_compute::{Executor, RunOptions, parse_bytes};
 
 use crate::args::{ExecutorName, Limits, RunArgs, RunPipeline};
@@ -39,4 +40,12 @@ pub(crate) fn run_options(context: &Context, limits: &Limits) -> Result<RunOptio
         interrupt: context.interrupt.clone(),
         ..RunOptions::default()
     })
+}
+
+/// Says what an earlier run had done that was killed.
+fn tell_resumed(context: &Context, run: &RunReport) {
+    if run.resumed > 0 {
+        let done = run.resumed;
+        context.say(&format!("went on where an earlier run ended: {done} of {} steps were done", run.of_steps));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
 use outcrop_catalog::search;
-use outcrop_compute::{EarlyEnd, OpenOptions, RunOptions, human, open_dataset, peak};
+use outcrop_compute::{Checkpoints, EarlyEnd, OpenOptions, RunOptions, human, open_dataset, peak};
 use outcrop_formats::zarr::ZarrFormat;
 use outcrop_pipelines::register::{self, Inputs, Registration};
 use outcrop_pipelines::spring_index::{
@@ -164,7 +164,10 @@ impl<'a> Job<'a> {
         for assumed in index.assumed() {
             self.context.say(&format!("{}: assumed, {assumed}", item.id));
         }
-        let report = index.run(&self.run, ResultWriter::create(&index, &result)?)?;
+        let states = result.states();
+        let run = RunOptions { checkpoints: Some(Checkpoints::of(states)), ..self.run.clone() };
+        let report = index.run(&run, ResultWriter::create(&index, &result)?)?;
+        super::tell_resumed(self.context, &report.run);
         let after = self.context.store.stats();
         let read = after.local_bytes + after.remote_bytes - before.local_bytes - before.remote_bytes;
         let costs = (read, index.plan().stored_bytes(), start.elapsed().as_secs_f64());

@@ -94,8 +94,10 @@ impl<F: Fold> FoldPlan<F> {
         run.resume(&mut sink)?;
         match options.executor {
             _ if run.begin.0 >= self.columns.len() => {}
-            Executor::Serial => run.serial(&mut sink)?,
-            Executor::Threads => threads::run(&mut run, &mut sink)?,
+            Executor::Threads if self.inputs.iter().any(|input| !input.sources().is_empty()) => {
+                threads::run(&mut run, &mut sink)?;
+            }
+            _ => run.serial(&mut sink)?,
         }
         if let Some(saved) = run.saved {
             saved.remove();

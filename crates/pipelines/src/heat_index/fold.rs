@@ -104,6 +104,40 @@ impl Fold for HeatFold {
         Some(mapped)
     }
 
+    fn key(&self) -> Option<String> {
+        Some(format!("heat index {:?} {:?} {:?}", self.days, self.ways, self.total))
+    }
+
+    /// Sums by month (as many cells as there are, or none), those over all time, sums by day.
+    fn save(&self, state: &HeatState) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for sums in state.months.iter().chain([&state.total]) {
+            bytes.push(u8::from(!sums.sums.is_empty()));
+            bytes.extend_from_slice(bytemuck::cast_slice(&sums.sums));
+            bytes.extend_from_slice(bytemuck::cast_slice(&sums.counts));
+        }
+        state.days.iter().for_each(|day| bytes.extend_from_slice(&day.to_bytes()));
+        bytes
+    }
+
+    fn restore(&self, bytes: &[u8], cells: usize) -> Option<HeatState> {
+        let (mut state, mut rest) = (self.start(cells), bytes);
+        for sums in state.months.iter_mut().chain([&mut state.total]) {
+            let [has] = take(&mut rest)?;
+            *sums = if has == 1 { Sums::of(cells) } else { Sums::default() };
+            for sum in &mut sums.sums {
+                *sum = f64::from_le_bytes(take(&mut rest)?);
+            }
+            for count in &mut sums.counts {
+                *count = u32::from_le_bytes(take(&mut rest)?);
+            }
+        }
+        for day in &mut state.days {
+            *day = DaySum::from_bytes(take(&mut rest)?);
+        }
+        rest.is_empty().then_some(state)
+    }
+
     fn finish(&self, state: HeatState) -> HeatColumn {
         let mut all = if self.total == Total::OfDays { state.total } else { Sums::of(state.cells) };
         let mut means = vec![Vec::new()];
@@ -117,6 +151,13 @@ impl Fold for HeatFold {
         means[0] = mean(all);
         HeatColumn { means, days: state.days }
     }
+}
+
+/// The first bytes, which go.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (own, behind) = rest.split_first_chunk::<N>()?;
+    *rest = behind;
+    Some(*own)
 }
 
 /// Means; NaN of no value.

@@ -151,6 +151,20 @@ pub struct DaySum {
 }
 
 impl DaySum {
+    pub(super) fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.exact.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.rest.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.count.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        let of = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let exact = i128::from_le_bytes(std::array::from_fn(|i| bytes[i]));
+        Self { exact, rest: f64::from_bits(of(16)), count: of(24) }
+    }
+
     /// The mean; NaN of no cell.
     pub fn mean(&self) -> f64 {
         if self.count == 0 {

@@ -145,10 +145,46 @@ impl Fold for FirstLeaf {
         if unseen().next().is_none() { Step::Done } else { Step::DoneUnless(unseen().collect()) }
     }
 
+    fn key(&self) -> Option<String> {
+        Some(format!("first leaf {:?} {}", self.plants, self.start_day))
+    }
+
+    fn save(&self, state: &State) -> Vec<u8> {
+        let mut bytes = vec![u8::from(state.started)];
+        state.ring.iter().for_each(|day| bytes.extend_from_slice(bytemuck::cast_slice(day)));
+        bytes.extend_from_slice(bytemuck::cast_slice(&state.synop));
+        state.found.iter().for_each(|plant| bytes.extend_from_slice(bytemuck::cast_slice(plant)));
+        bytes.extend_from_slice(&state.seen);
+        bytes
+    }
+
+    fn restore(&self, bytes: &[u8], cells: usize) -> Option<State> {
+        let mut state = self.start(cells);
+        let (started, mut rest) = bytes.split_first()?;
+        state.started = *started == 1;
+        for day in &mut state.ring {
+            take(bytemuck::cast_slice_mut(day), &mut rest)?;
+        }
+        take(bytemuck::cast_slice_mut(&mut state.synop), &mut rest)?;
+        for plant in &mut state.found {
+            take(bytemuck::cast_slice_mut(plant), &mut rest)?;
+        }
+        take(&mut state.seen, &mut rest)?;
+        rest.is_empty().then_some(state)
+    }
+
     fn finish(&self, state: State) -> Leaf {
         let shifted = |(plant, found): (&Plant, &Vec<f32>)| found.iter().map(|d| f64::from(*d) + plant.shift).collect();
         self.plants.iter().zip(&state.found).map(shifted).collect()
     }
+}
+
+/// Fills `to` with the first bytes, which go.
+fn take(to: &mut [u8], rest: &mut &[u8]) -> Option<()> {
+    let (own, behind) = rest.split_at_checked(to.len())?;
+    to.copy_from_slice(own);
+    *rest = behind;
+    Some(())
 }
 
 fn days<T: super::gdh::Temperature>(tmin: &[T], tmax: &[T], dayl: &[T], (cells, out): (usize, &mut [f64])) {

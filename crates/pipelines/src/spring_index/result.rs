@@ -30,6 +30,12 @@ pub struct ResultOptions {
 }
 
 impl ResultOptions {
+    /// Where a long run keeps its states, beside the store.
+    pub fn states(&self) -> PathBuf {
+        let name = self.root.file_name().unwrap_or_default().to_string_lossy();
+        self.root.with_file_name(format!(".{name}.{}.states", self.group.replace('/', ".")))
+    }
+
     /// Checks that the group is free, or holds an older result of the same item.
     ///
     /// # Errors
