@@ -220,3 +220,21 @@ def test_a_file_that_is_broken_inside_is_named_and_the_rest_is_computed(tmp_path
     got = xr.open_zarr(tmp_path / "d.zarr", consolidated=False)["d"].load()
     want = np.stack([rasterio.open(path).read(1) for path in paths]) * 2.0
     np.testing.assert_array_equal(got.values, want)
+
+
+def test_the_vegetation_index_of_scenes_is_that_of_numpy(tmp_path):
+    red, nir = random((5, 40, 50), 1, 1), random((5, 40, 50), 2, 1)
+    items = []
+    for n in range(5):
+        files = [image(tmp_path / f"{name}{n}.tif", [band[n]], nodata=0, scales=[1e-4], offsets=[0]) for name, band in (("r", red), ("n", nir))]
+        items.append(item(f"s{n}", datetime.datetime(2023, 6, 1 + n, tzinfo=UTC), red=(files[0], []), nir=(files[1], [])))
+    catalog(tmp_path, items)
+    program = tmp_path / "ndvi.toml"
+    program.write_text((pathlib.Path(__file__).parents[2] / "examples" / "programs" / "ndvi.toml").read_text())
+    said = subprocess.run([OUTCROP, "run", "program", program, "--items", tmp_path / "stac"], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    r, n = (band * np.float32(1e-4) for band in (red, nir))
+    with rasterio.open(tmp_path / "ndvi.tif") as result:
+        np.testing.assert_allclose(result.read(1), np.median((n - r) / (n + r), axis=0), rtol=2e-5, atol=1e-6)
+        assert result.crs.to_epsg() == 32631 and result.transform == rasterio.Affine(10, 0, 500000, 0, -10, 5800000)
+    assert (tmp_path / "ndvi.png").stat().st_size > 1000

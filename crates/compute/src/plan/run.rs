@@ -35,15 +35,18 @@ impl Plan {
                 Some((stored, tiles)) => {
                     tiles.prepare(options.scratch.as_deref())?;
                     let all = stage.tasks(None);
-                    report.tasks += stage.run(options, &all, &|window, block| tiles.write(window, &block))?;
+                    // What is stored between stages is needed whole.
+                    let write = |window: &[Range<u64>], block| tiles.write(window, &block);
+                    report.tasks += stage.run(options, &all, &write, &mut |_, error| Err(error))?;
                     stored.fill(tiles.clone());
                 }
                 None => {
                     let windows = stage.tasks(options.partition.zip(sink.unit()));
-                    let all = windows.len() as u64;
-                    let open: Vec<Task> = windows.into_iter().filter(|task| !sink.has(&stage.window(task))).collect();
-                    report.skipped = all - open.len() as u64;
-                    report.tasks += stage.run(options, &open, &|window, block| sink.write(window, block))?;
+                    let mut open = Vec::with_capacity(windows.len());
+                    for task in windows {
+                        report.skipped += stage.missing(task, sink, &mut open);
+                    }
+                    report.tasks += stage.finish(options, &open, sink)?;
                 }
             }
         }
@@ -53,6 +56,9 @@ impl Plan {
 
 /// Takes a window and its values.
 type Write<'a> = dyn Fn(&[Range<u64>], Block) -> Result<()> + Sync + 'a;
+
+/// Takes a window that failed; what it gives back ends the run.
+type Fails<'a> = dyn FnMut(&[Range<u64>], Error) -> Result<()> + 'a;
 
 /// A window of the tiling, or what of it lies in a part.
 #[derive(Debug, Clone)]
@@ -83,6 +89,24 @@ impl Stage {
         tasks
     }
 
+    /// Adds what is to be done of a task: nothing of one that an earlier run has done, of one that it had begun only the chunks that are
+    /// missing. The number of those that are done.
+    fn missing(&self, task: Task, sink: &dyn Sink, open: &mut Vec<Task>) -> u64 {
+        let window = self.window(&task);
+        if sink.has(&window) {
+            return 1;
+        }
+        let chunks = sink.unit().map(|unit| units(&window, &unit)).unwrap_or_default();
+        let missing: Vec<_> = chunks.iter().filter(|chunk| !sink.has(chunk)).cloned().collect();
+        if missing.len() == chunks.len() {
+            open.push(task);
+            return 0;
+        }
+        let done = chunks.len() - missing.len();
+        open.extend(missing.into_iter().map(|chunk| Task::Part(chunk.into())));
+        done as u64
+    }
+
     fn window(&self, task: &Task) -> Vec<Range<u64>> {
         match task {
             Task::Whole(at) => self.tiling.window(*at),
@@ -90,7 +114,31 @@ impl Stage {
         }
     }
 
-    fn run(&self, options: &RunOptions, tasks: &[Task], write: &Write<'_>) -> Result<u64> {
+    /// Runs the tasks of the sink. With a ledger, one of several chunks whose input cannot be decoded is run again chunk by chunk, so that only
+    /// those are missing that need it.
+    fn finish(&self, options: &RunOptions, tasks: &[Task], sink: &dyn Sink) -> Result<u64> {
+        let write = |window: &[Range<u64>], block| sink.write(window, block);
+        let Some(ledger) = options.ledger.as_deref() else {
+            return self.run(options, tasks, &write, &mut |_, error| Err(error));
+        };
+        let mut split = 0;
+        let mut again: Vec<Task> = Vec::new();
+        let done = self.run(options, tasks, &write, &mut |window, error| {
+            let parts = sink.unit().filter(|_| matches!(error, Error::Chunk { .. })).map(|unit| units(window, &unit));
+            match parts {
+                Some(parts) if parts.len() > 1 => {
+                    split += 1;
+                    again.extend(parts.into_iter().map(|part| Task::Part(part.into())));
+                    Ok(())
+                }
+                _ => ledger.note(window, error),
+            }
+        })?;
+        let more = self.run(options, &again, &write, &mut |window, error| ledger.note(window, error))?;
+        Ok(done - split + more)
+    }
+
+    fn run(&self, options: &RunOptions, tasks: &[Task], write: &Write<'_>, fails: &mut Fails<'_>) -> Result<u64> {
         let window = |at: usize| self.window(&tasks[at]);
         let values: u64 = tasks.iter().map(|task| cells(&self.window(task))).sum();
         let bytes = self.expr.dtype.size() as u64;
@@ -98,8 +146,6 @@ impl Stage {
         let progress = options.progress.begin(what, Some(values * bytes), Unit::Bytes);
         let exprs = std::slice::from_ref(&self.expr);
         let mut context = Context::new(exprs, self.workers, &options.interrupt);
-        // What is stored between stages is needed whole.
-        let ledger = options.ledger.as_deref().filter(|_| self.into.is_none());
         let inner = self.threads;
         context.each(
             (tasks.len(), Order::Any),
@@ -113,14 +159,23 @@ impl Stage {
                 Ok(cells(&window))
             },
             |at, made: Result<u64>| {
-                match (made, ledger) {
-                    (Ok(cells), _) => progress.advance(cells * bytes),
-                    (Err(error), Some(ledger)) => ledger.note(&window(at), error)?,
-                    (Err(error), None) => return Err(error),
+                match made {
+                    Ok(cells) => progress.advance(cells * bytes),
+                    Err(error) => fails(&window(at), error)?,
                 }
                 Ok::<_, Error>(())
             },
         )?;
         Ok(tasks.len() as u64)
     }
+}
+
+/// The chunks of a window, which begins at one.
+fn units(window: &[Range<u64>], unit: &[u64]) -> Vec<Vec<Range<u64>>> {
+    let along = |(range, unit): (&Range<u64>, &u64)| -> Vec<Range<u64>> {
+        let step = usize::try_from(*unit).unwrap_or(usize::MAX).max(1);
+        range.clone().step_by(step).map(|start| start..(start + unit).min(range.end)).collect()
+    };
+    let each: Vec<Vec<Range<u64>>> = window.iter().zip(unit).map(along).collect();
+    crate::expr::products(&each).into_iter().map(|part| part.into_iter().cloned().collect()).collect()
 }
