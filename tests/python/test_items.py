@@ -124,6 +124,7 @@ def yearly(folder, year, days, since, chunk, packed):
                         coords={"time": time, "lat": 50 - np.arange(6) * 1.0, "lon": np.arange(8) * 1.0})
     how = {"chunksizes": chunk, "zlib": True}
     if packed:
+        data.attrs["valid_range"] = np.array([-30000, 30000], "int16")
         how |= {"dtype": "int16", "scale_factor": 0.01, "add_offset": 3.0, "_FillValue": np.int16(-9999)}
     path = folder / f"t2m_{year}.nc"
     data.to_netcdf(path, engine="netcdf4", encoding={"t2m": how, "time": {"units": since}})
@@ -139,6 +140,8 @@ def test_years_of_unlike_length_units_chunks_and_packing_are_one_axis(tmp_path):
     want = xr.concat([xr.open_dataset(files[n], engine="netcdf4")["t2m"].load() for n in (2, 0, 1)], "time")
     assert (got.time.values == want.time.values).all()
     np.testing.assert_allclose(got.values, want.values, rtol=1e-6)
+    packed = run(tmp_path, 'path = "t2m_2001.nc"\nvariable = "t2m"')
+    assert not {"valid_range", "scale_factor", "add_offset"} & (set(packed.attrs) | set(packed.encoding))
     months = run(tmp_path, 'items = "stac"\nvariable = "t2m"', ("m", 'op = "mean"\ngroupby = "month"'), of="m")
     np.testing.assert_allclose(months.values, want.groupby("time.month").mean().values, rtol=1e-5, atol=1e-6)
     glued = run(tmp_path, 'path = ["t2m_1999.nc", "t2m_2000.nc", "t2m_2001.nc"]\nvariable = "t2m"\ndim = "time"')
@@ -166,6 +169,19 @@ def test_what_does_not_fit_is_named(tmp_path, fault, words):
     for word in ["red"] if fault == "band" else words:
         assert word in said, said
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_an_order_that_nothing_tells_is_asked_for(tmp_path):
+    items = []
+    for name in "ab":
+        made = item(name, None, v=(image(tmp_path / f"{name}.tif", random((1, 8, 8))), []))
+        made.properties.pop("start_datetime"), made.properties.pop("end_datetime")
+        items.append(made)
+    catalog(tmp_path, items)
+    for path in (tmp_path / "stac").rglob("*.json"):
+        path.write_text(path.read_text())
+    said = run(tmp_path, 'items = "stac"', expect=2)
+    assert "a.tif" in said and "labels" in said
 
 
 def test_names_tell_the_time_where_nothing_else_does(tmp_path):

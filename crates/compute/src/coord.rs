@@ -98,14 +98,24 @@ impl Coord {
     /// The labels in the units of another axis of times; `None` if both are no times of one calendar.
     pub(crate) fn in_units_of(&self, other: &Self) -> Option<Self> {
         let axis = |coord: &Self| CfTime::parse(coord.text("units"), coord.text("calendar")).ok();
-        let (factor, summand) = axis(self)?.to_axis(&axis(other)?)?;
+        let (own, theirs) = (axis(self)?, axis(other)?);
+        let (factor, summand) = own.to_axis(&theirs)?;
         if factor == 1.0 && summand == 0.0 {
             return Some(Self { attrs: other.attrs.clone(), ..self.clone() });
         }
-        let (by, more) = (whole_number(factor), whole_number(summand));
-        let turned = |whole: &i64| whole.checked_mul(by?)?.checked_add(more?);
+        // In whole nanoseconds, so that no digit is lost.
+        let unit = |axis: &CfTime| whole_number((axis.unit_seconds() * 1e9).round()).map(i128::from);
+        let more = whole_number((summand * theirs.unit_seconds() * 1e6).round()).map(|us| i128::from(us) * 1000);
+        let turned = |whole: &i64| {
+            let (nanoseconds, by) = (i128::from(*whole) * unit(&own)? + more?, unit(&theirs)?);
+            if nanoseconds % by == 0 { i64::try_from(nanoseconds / by).ok() } else { None }
+        };
         let whole = self.whole.iter().map(turned).collect::<Option<Vec<i64>>>().unwrap_or_default();
-        let values = self.values.iter().map(|value| value * factor + summand).collect();
+        let values = if whole.is_empty() {
+            self.values.iter().map(|value| value * factor + summand).collect()
+        } else {
+            whole.iter().map(|value| *value as f64).collect()
+        };
         Some(Self { values, whole, texts: Vec::new(), attrs: other.attrs.clone() })
     }
 
@@ -152,4 +162,34 @@ fn date_text(stamp: &Stamp) -> String {
 #[expect(clippy::cast_possible_truncation, reason = "whole numbers below 2^53")]
 fn whole_number(value: f64) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(units: &str, calendar: &str, whole: Vec<i64>) -> Coord {
+        let text = |text: &str| AttrValue::Text(text.to_owned());
+        let attrs = Attrs::from([("units".to_owned(), text(units)), ("calendar".to_owned(), text(calendar))]);
+        Coord::integers(whole, attrs)
+    }
+
+    #[test]
+    fn times_keep_all_digits_in_other_units() {
+        let first = times("nanoseconds since 1970-01-01", "", vec![0]);
+        let own = times("milliseconds since 2020-01-01", "proleptic_gregorian", vec![1, 86_400_003]);
+        let turned = own.in_units_of(&first).unwrap();
+        assert_eq!(turned.whole, [1_577_836_800_001_000_000, 1_577_923_200_003_000_000]);
+        assert_eq!(turned.attrs, first.attrs);
+        let days = times("days since 1970-01-01", "standard", vec![3]);
+        assert_eq!(
+            times("hours since 1970-01-02", "gregorian", vec![24, 48]).in_units_of(&days).unwrap().whole,
+            [2, 3]
+        );
+        // Half a day is no whole day.
+        let half = times("hours since 1970-01-01", "standard", vec![12]).in_units_of(&days).unwrap();
+        assert_eq!((half.whole.len(), &half.values[..]), (0, &[0.5][..]));
+        assert!(times("days since 1970-01-01", "noleap", vec![1]).in_units_of(&days).is_none());
+        assert!(times("metres", "", vec![1]).in_units_of(&days).is_none());
+    }
 }

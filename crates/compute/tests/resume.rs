@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use outcrop_compute::fold::Moment;
 use outcrop_compute::{Block, Checkpoints, Error, Executor, Fold, FoldBytes, FoldPlan, RunOptions, Step};
 
 use super::field::{Bench, Numbers};
@@ -54,7 +55,7 @@ impl Fold for Weighted {
         Some("weighted".into())
     }
 
-    fn save(&self, state: &Vec<f64>) -> Vec<u8> {
+    fn save(&self, state: &Vec<f64>, _: Moment) -> Vec<u8> {
         state.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 

@@ -15,7 +15,7 @@ const NAMED: usize = 200;
 const FILES: usize = 50;
 
 /// What a run did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// What it was for.
     pub title: String,
@@ -38,6 +38,24 @@ pub struct Report {
     /// The steps.
     #[serde(skip)]
     pub graph: Graph,
+}
+
+/// A text as it may be shown: an href without its secrets.
+pub fn shown(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
+    outcrop_store::Href::parse(text).map_or_else(|_| "<href>".to_owned(), |href| href.to_string())
+}
+
+/// As [`shown`], of all texts of a value.
+pub(crate) fn shown_value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(shown(text)),
+        Value::Array(all) => Value::Array(all.iter().map(shown_value).collect()),
+        Value::Object(all) => Value::Object(all.iter().map(|(key, value)| (key.clone(), shown_value(value))).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The time, RFC 3339.
@@ -168,4 +186,39 @@ fn window(window: &[std::ops::Range<u64>]) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let value = json!({"path": ["https://user:word@example.com/a.nc?sig=abcdef", "local.nc"], "n": 3});
+        let text = shown_value(&value).to_string();
+        assert!(!text.contains("word") && !text.contains("abcdef") && text.contains("local.nc"), "{text}");
+        assert!(text.contains("example.com/a.nc"), "{text}");
+        assert!(!shown("https://user:word@[bad/a.nc").contains("word"));
+    }
+
+    #[test]
+    fn failures_are_on_the_page_and_in_the_text() {
+        let failed = outcrop_compute::plan::FailedWindow { window: vec![0..4, 2..3], why: "a <b> & c".into() };
+        let output = Written {
+            of: "mean".into(),
+            to: Some("mean.zarr".into()),
+            values: None,
+            shape: vec![4, 5],
+            dtype: "float32",
+            tasks: [3, 1],
+            complete: false,
+            failed: vec![failed],
+        };
+        let report = Report { title: "t <i>".into(), outputs: vec![output], ..Report::default() };
+        let page = report.to_html();
+        assert!(page.contains("[0:4, 2:3]") && page.contains("a &lt;b&gt; &amp; c") && page.contains("t &lt;i&gt;"));
+        let text = report.to_text();
+        assert!(text.contains("mean: failed") && text.contains("2 done, 1 by an earlier run, 1 failed"), "{text}");
+        assert_eq!(report.to_json()["outputs"][0]["failed"][0]["window"][1]["end"], 3);
+    }
 }

@@ -28,6 +28,10 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
     let partition = args.partition.as_deref().map(parse_partition).transpose()?;
     let folder = Href::from_path(Path::new(&args.file)).absolute();
     let options = RunOptions { scratch: args.scratch.as_ref().map(Into::into), ..run_options(context, &args.limits)? };
+    if let Some(file) = &args.report {
+        // A name that is no report's is told before anything is computed.
+        report_text(&Report::default(), file)?;
+    }
     let items = items(context, args)?;
     let prepared = Program::parse(&text)?.prepare(&context.store, &folder, &items)?;
     if let Some(file) = &args.graph {
@@ -44,14 +48,6 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
     for output in &written {
         tell(context, output);
     }
-    if let Some(catalog) = &args.catalog {
-        let name = Path::new(&args.file).file_stem().unwrap_or_default().to_string_lossy();
-        let there: Vec<Written> = written.iter().filter(|output| output.complete).cloned().collect();
-        let (catalog, items) = (in_folder(catalog)?, prepared.items(&name, &there, &folder)?);
-        let count = items.len();
-        context.wait(register_items(&context.store, &catalog, items))?;
-        context.say(&format!("registered {count} items in {catalog}catalog.json"));
-    }
     let after = context.store.stats();
     let report = Report {
         title: prepared.title().to_owned(),
@@ -66,8 +62,15 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
         outputs: written,
     };
     if let Some(file) = &args.report {
-        put_report(&report, file)?;
+        put(file, &report_text(&report, file)?)?;
         context.say(&format!("reported -> {file}"));
+    }
+    if let Some(catalog) = &args.catalog {
+        let name = Path::new(&args.file).file_stem().unwrap_or_default().to_string_lossy();
+        let (catalog, items) = (in_folder(catalog)?, prepared.items(&name, &report.outputs, &folder)?);
+        let count = items.len();
+        context.wait(register_items(&context.store, &catalog, items))?;
+        context.say(&format!("registered {count} items in {catalog}catalog.json"));
     }
     let read = human(report.bytes_read[0] + report.bytes_read[1]);
     context.say(&format!("{:.2} s, {read} read, process peak {}", report.seconds, human(report.peak_memory)));
@@ -79,26 +82,20 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
 
 /// The command as it was given; hrefs in it without secrets.
 fn command() -> String {
-    let shown = |word: String| match Href::parse(&word) {
-        Ok(href) if word.contains("://") => href.to_string(),
-        _ => word,
+    let one = |word: String| match word.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => format!("{name}={}", report::shown(value)),
+        _ => report::shown(&word),
     };
-    std::env::args().skip(1).map(shown).fold("outcrop".to_owned(), |line, word| format!("{line} {word}"))
+    std::env::args().skip(1).map(one).fold("outcrop".to_owned(), |line, word| format!("{line} {word}"))
 }
 
-fn put_report(report: &Report, file: &str) -> Result<(), Failure> {
-    let text = match file.rsplit_once('.').map(|(_, end)| end) {
-        Some("html") => report.to_html(),
-        Some("txt") => report.to_text(),
-        Some("json") => format!("{}\n", report.to_json()),
-        _ => {
-            return Err(Failure::usage(
-                format!("`{file}` is none of .html, .txt and .json"),
-                "name a file that ends so",
-            ));
-        }
-    };
-    put(file, &text)
+fn report_text(report: &Report, file: &str) -> Result<String, Failure> {
+    match file.rsplit_once('.').map(|(_, end)| end) {
+        Some("html") => Ok(report.to_html()),
+        Some("txt") => Ok(report.to_text()),
+        Some("json") => Ok(format!("{}\n", report.to_json())),
+        _ => Err(Failure::usage(format!("`{file}` is none of .html, .txt and .json"), "name a file that ends so")),
+    }
 }
 
 fn put(file: &str, text: &str) -> Result<(), Failure> {

@@ -50,6 +50,11 @@ impl<F: Fold> FoldPlan<F> {
     pub fn bound(&self, options: &RunOptions) -> Result<Bound> {
         let allowed = if options.memory == 0 { default_allowance() } else { options.memory };
         let mut bound = self.smallest_bound();
+        if self.keeps_states(options) {
+            // A state as bytes, beside the state, and once more when it is taken up.
+            let cells = (0..self.columns.len()).map(|column| self.cells(column) as u64).max().unwrap_or(0);
+            bound.column += 2 * cells * self.fold.bytes().state;
+        }
         if bound.total() > allowed {
             let hint = ", or use --coarsen";
             return Err(Error::Memory { need: human(bound.total()), allowed: human(allowed), hint });

@@ -31,6 +31,15 @@ impl Checkpoints {
     }
 }
 
+/// When a state is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Between two slabs of its column.
+    Between,
+    /// After the last one.
+    Finished,
+}
+
 /// The states of a run.
 #[derive(Debug)]
 pub(super) struct Saved {

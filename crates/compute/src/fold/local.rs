@@ -79,7 +79,10 @@ pub(super) fn work<F: Fold>(
     done: &Sender<Mapped<F::Mapped>>,
 ) {
     while let Some((place, permit)) = places.take() {
-        let fetched = wait_fetch(sources_in(shared.exprs, &shared.plan.window(place.0, place.1)));
+        let fetched = catch_unwind(AssertUnwindSafe(|| {
+            wait_fetch(sources_in(shared.exprs, &shared.plan.window(place.0, place.1)))
+        }));
+        let fetched = fetched.unwrap_or(Err(Error::Worker));
         let values = fetched.and_then(|fetched| contexts.with(|own| shared.map(place, fetched, own)));
         if done.send(Mapped { place, values, permit }).is_err() {
             return;

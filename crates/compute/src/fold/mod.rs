@@ -20,7 +20,7 @@ use crate::{Block, DataArray, Error, Result};
 use bound::SlabBytes;
 
 pub use bound::Bound;
-pub use checkpoint::Checkpoints;
+pub use checkpoint::{Checkpoints, Moment};
 pub use run::{Column, RunReport};
 
 /// Values of a slab up to which small chunks are joined, so that they do not make a task each.
@@ -79,8 +79,8 @@ pub trait Fold: Send + Sync {
     fn key(&self) -> Option<String> {
         None
     }
-    /// A state as bytes.
-    fn save(&self, _: &Self::State) -> Vec<u8> {
+    /// A state as bytes: of a column that is finished, only what [`Fold::finish`] needs.
+    fn save(&self, _: &Self::State, _: Moment) -> Vec<u8> {
         Vec::new()
     }
     /// The state that was saved; `None` if the bytes are of something else.

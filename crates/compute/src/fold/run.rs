@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use outcrop_store::progress::{Progress, Unit};
 
-use super::checkpoint::{self, Saved};
+use super::checkpoint::{self, Moment, Saved};
 use super::{Bound, EarlyEnd, Executor, Fold, FoldPlan, RunOptions, Step, threads};
 use crate::eval::context::Pending;
 use crate::eval::{Context, eval};
@@ -105,10 +105,16 @@ impl<F: Fold> FoldPlan<F> {
         Ok(run.report)
     }
 
+    /// True if states are kept on disk: where they are worth it.
+    pub(super) fn keeps_states(&self, options: &RunOptions) -> bool {
+        let least = options.checkpoints.as_ref().map(|checkpoints| checkpoints.least_bytes);
+        self.fold.key().is_some() && least.is_some_and(|least| self.stored_bytes() >= least)
+    }
+
     /// The states on disk, where they are worth it.
     fn saved(&self, options: &RunOptions) -> Option<Saved> {
         let (checkpoints, fold) = (options.checkpoints.as_ref()?, self.fold.key()?);
-        if self.stored_bytes() < checkpoints.least_bytes {
+        if !self.keeps_states(options) {
             return None;
         }
         let inputs: Vec<String> = self.inputs.iter().map(crate::DataArray::fingerprint).collect();
@@ -147,7 +153,8 @@ impl<F: Fold> Run<'_, F> {
     /// Keeps the state of a column; where that fails no more are kept, as a run does not need them.
     fn save(&mut self, column: usize, slabs: Option<usize>) {
         let (Some(saved), Some(state)) = (&mut self.saved, &self.state) else { return };
-        let state = checkpoint::State { slabs, bytes: self.plan.fold.save(state) };
+        let moment = if slabs.is_some() { Moment::Between } else { Moment::Finished };
+        let state = checkpoint::State { slabs, bytes: self.plan.fold.save(state, moment) };
         if saved.write(column, &state).is_err() {
             saved.remove();
             self.saved = None;

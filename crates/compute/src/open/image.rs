@@ -9,6 +9,8 @@ use crate::{DataArray, Result};
 pub(super) const IMAGE: &str = "band_data";
 /// The variable that says which cells have data.
 pub(super) const MASK: &str = "mask";
+/// The dimension of bands.
+pub(super) const BAND: &str = "band";
 /// Attributes by band, and what they are called of one.
 const OF_BANDS: [(&str, &str); 2] = [("scales", "scale_factor"), ("offsets", "add_offset")];
 /// Part of a cell by which coordinates of two files may differ and are the same still.
@@ -52,7 +54,8 @@ fn attrs_of_band(attrs: &Attrs, band: u64) -> Attrs {
 /// The variables to open in place of an image whose bands are scaled each in its own way: one a band.
 pub(super) fn apart(variable: &Variable, policy: Policy) -> Option<Vec<Variable>> {
     let is_apart = policy == Policy::Scaled && OF_BANDS.iter().any(|(list, _)| variable.attrs.contains_key(*list));
-    let bands = variable.grid.shape.first().filter(|_| is_apart)?;
+    let is_image = variable.dims.first().is_some_and(|dim| dim == BAND);
+    let bands = variable.grid.shape.first().filter(|_| is_apart && is_image)?;
     let of_band = |at| {
         let mut band = variable.clone();
         band.attrs = attrs_of_band(&variable.attrs, at);

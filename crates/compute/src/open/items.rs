@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use outcrop_formats::{AttrValue, Attrs};
 use outcrop_store::{Href, Store};
 
-use super::image::{IMAGE, grid_difference};
+use super::image::{BAND, IMAGE, grid_difference};
 use super::names::{DatePattern, day_of_name};
 use super::{OpenOptions, open_file};
 use crate::{Coord, DataArray, Dataset, Error, Result};
@@ -131,18 +131,27 @@ async fn open_item(store: &Store, item: &Item, options: &ItemOptions) -> Result<
     let mut arrays = Arrays::new();
     for (key, asset, own) in &found {
         for (name, array) in own {
-            if name == IMAGE && array.dims.len() == 3 {
+            if name == IMAGE && array.dims.len() == 3 && array.dims[0] == BAND {
                 for (name, band) in bands(key, asset, array)? {
-                    arrays.insert(name, (band, asset.name.clone()));
+                    add(&mut arrays, name, (band, asset), item)?;
                 }
                 continue;
             }
             let is_shared = found.iter().filter(|(_, _, arrays)| arrays.contains_key(name)).count() > 1;
             let name = if is_shared { format!("{key}.{name}") } else { name.clone() };
-            arrays.insert(name, (array.clone(), asset.name.clone()));
+            add(&mut arrays, name, (array.clone(), asset), item)?;
         }
     }
     Ok(arrays)
+}
+
+/// Adds an array under a name that no other has.
+fn add(arrays: &mut Arrays, name: String, (array, asset): (DataArray, &Asset), item: &Item) -> Result<()> {
+    if arrays.contains_key(&name) {
+        return Err(odd(item, format!("two of its arrays or bands are called `{name}`; name one asset")));
+    }
+    arrays.insert(name, (array, asset.name.clone()));
+    Ok(())
 }
 
 /// The bands of an image.
@@ -214,8 +223,15 @@ fn label(parts: &mut [Part<'_>], files: &[&str], options: &ItemOptions) -> Resul
     let times: Option<Vec<DateTime<Utc>>> = match &options.labels {
         Labels::Auto => {
             let of_items: Option<Vec<_>> = parts.iter().map(|part| part.item.time).collect();
-            let of_names = || files.iter().map(|file| day_of_name(file, None).ok().map(midnight)).collect();
-            if options.dim == "time" { of_items.or_else(of_names) } else { None }
+            match (of_items, files) {
+                _ if options.dim != "time" => None,
+                (Some(times), _) => Some(times),
+                (None, [_]) => day_of_name(files[0], None).ok().map(|day| vec![midnight(day)]),
+                // Without times nothing tells their order.
+                (None, _) => {
+                    Some(files.iter().map(|file| day_of_name(file, None).map(midnight)).collect::<Result<_>>()?)
+                }
+            }
         }
         Labels::Items => {
             let time = |part: &Part<'_>| part.item.time.ok_or_else(|| odd(part.item, "it has no time"));
@@ -256,7 +272,12 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 
 /// Puts the arrays in the order of their labels. Labels of two that lie among one another are an error.
 fn in_order(parts: &mut [Part<'_>], dim: &str) -> Result<()> {
-    let Some(first) = parts.iter().find_map(|part| part.array.coords.get(dim).cloned()) else { return Ok(()) };
+    let Some(first) = parts.iter().find_map(|part| part.array.coords.get(dim).cloned()) else {
+        if parts.iter().all(|part| part.item.time.is_some()) {
+            parts.sort_by_key(|part| part.item.time);
+        }
+        return Ok(());
+    };
     for part in parts.iter_mut() {
         let Some(coord) = part.array.coords.get_mut(dim) else {
             return Err(odd(part.item, format!("it has no labels along `{dim}`, which others have")));
@@ -272,7 +293,11 @@ fn in_order(parts: &mut [Part<'_>], dim: &str) -> Result<()> {
     if parts.iter().any(|part| ends(part).is_none()) {
         return Ok(());
     }
-    let falls = parts.iter().filter_map(ends).any(|(a, b)| a > b);
+    let direction = |part: &Part<'_>| ends(part).map(|(a, b)| a.total_cmp(&b)).filter(|order| order.is_ne());
+    let falls = parts.iter().find_map(direction).is_some_and(std::cmp::Ordering::is_gt);
+    if let Some(part) = parts.iter().find(|part| direction(part).is_some_and(|order| order.is_gt() != falls)) {
+        return Err(odd(part.item, format!("its `{dim}` has another direction than that of others")));
+    }
     let sign = if falls { -1.0 } else { 1.0 };
     parts.sort_by(|a, b| {
         let key = |part: &Part<'_>| ends(part).map_or(0.0, |(first, _)| first * sign);

@@ -106,7 +106,7 @@ async fn open_file(store: &Store, href: &Href, options: &OpenOptions) -> Result<
             name: variable.name.clone(),
             dims: variable.dims.clone(),
             coords: labels.collect(),
-            attrs: variable.attrs.clone(),
+            attrs: attrs_after(variable, options.policy),
             grid_mapping: grid_mapping(meta, variable),
             expr: expr_of(&opened, variable, options).await?,
         };
@@ -144,6 +144,21 @@ fn auxiliary(meta: &FileMeta) -> Vec<&str> {
 
 fn is_wanted(variable: &Variable, options: &OpenOptions) -> bool {
     if options.variables.is_empty() { variable.dims.len() >= 2 } else { options.variables.contains(&variable.name) }
+}
+
+/// The attributes of decoded values: without what says how they are stored.
+fn attrs_after(variable: &Variable, policy: Policy) -> Attrs {
+    let mut attrs = variable.attrs.clone();
+    let of_stored = ["_FillValue", "missing_value", "valid_min", "valid_max", "valid_range", "_Unsigned"];
+    let of_scale = ["scale_factor", "add_offset", "scales", "offsets"];
+    let is_time = attrs.get("units").and_then(AttrValue::text).is_some_and(|units| units.contains(" since "));
+    for name in of_stored.iter().filter(|_| policy != Policy::Raw && !is_time) {
+        attrs.shift_remove(*name);
+    }
+    for name in of_scale.iter().filter(|_| policy == Policy::Scaled && !is_time) {
+        attrs.shift_remove(*name);
+    }
+    attrs
 }
 
 /// The values of a variable as they are decoded.

@@ -121,11 +121,13 @@ pub fn day_of_name(name: &str, pattern: Option<&DatePattern>) -> Result<NaiveDat
         [day] => Ok(day),
         [] => Err(Error::Day {
             file: name.into(),
-            why: format!("its name has no day like {of}; say where it is with --date-pattern"),
+            why: format!("its name has no day like {of}; say where it is (--date-pattern, or `labels` of a step)"),
         }),
         [first, .., last] => Err(Error::Day {
             file: name.into(),
-            why: format!("its name has several days, {first} and {last}; say which with --date-pattern"),
+            why: format!(
+                "its name has several days, {first} and {last}; say which (--date-pattern, or `labels` of a step)"
+            ),
         }),
     }
 }

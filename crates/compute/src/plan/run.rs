@@ -155,12 +155,13 @@ impl Stage {
                 let outer = std::mem::replace(&mut own.threads, inner);
                 let block = eval(&self.expr, &window, own);
                 own.threads = outer;
-                write(&window, block?)?;
-                Ok(cells(&window))
+                // What fails while it is written is another matter than what cannot be had.
+                let block = block?;
+                Ok(write(&window, block).map(|()| cells(&window)))
             },
-            |at, made: Result<u64>| {
+            |at, made: Result<Result<u64>>| {
                 match made {
-                    Ok(cells) => progress.advance(cells * bytes),
+                    Ok(written) => progress.advance(written? * bytes),
                     Err(error) => fails(&window(at), error)?,
                 }
                 Ok::<_, Error>(())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use outcrop_compute::fold::Moment;
 use outcrop_compute::{Block, Fold, FoldBytes, Step};
 
 use super::values::{DaySum, Rule, Sums, Ways, add_day};
@@ -109,8 +110,8 @@ impl Fold for HeatFold {
     }
 
     /// Sums by month (as many cells as there are, or none), those over all time, sums by day.
-    fn save(&self, state: &HeatState) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    fn save(&self, state: &HeatState, _: Moment) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(12 * state.cells * (state.months.len() + 1) + 32 * state.days.len() + 64);
         for sums in state.months.iter().chain([&state.total]) {
             bytes.push(u8::from(!sums.sums.is_empty()));
             bytes.extend_from_slice(bytemuck::cast_slice(&sums.sums));

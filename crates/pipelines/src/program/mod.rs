@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::register::Inputs;
+use crate::report::shown_value;
 use crate::{Error, Result};
 use open::Opening;
 use output::Doing;
@@ -110,7 +111,7 @@ impl Prepared {
         let names: Vec<&String> = self.arrays.keys().collect();
         let node = |(step, array): (&Step, &DataArray)| GraphNode {
             op: format!("{} = {}", step.name, step.op),
-            detail: json!(step.parameters),
+            detail: shown_value(&json!(step.parameters)),
             shape: array.shape(),
             dtype: array.dtype().name(),
             inputs: operations::names(step, &names).iter().filter_map(|name| self.arrays.get_index_of(*name)).collect(),
@@ -136,6 +137,9 @@ impl Prepared {
     /// Those of computing and writing.
     pub fn run(&self, folder: &Href, run: &RunOptions, partition: Option<Partition>) -> Result<Vec<Written>> {
         let doing = Doing { store: &self.store, run, partition };
+        for output in self.outputs() {
+            output.check_place(folder, partition)?;
+        }
         self.outputs().iter().map(|output| output.write(&self.arrays, folder, doing)).collect()
     }
 

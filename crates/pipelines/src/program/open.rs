@@ -107,7 +107,7 @@ fn of_items(opening: Opening<'_>, parameters: &Parameters<'_>) -> Result<Dataset
     let labels = match parameters.text_or("labels", "auto")? {
         "auto" => Labels::Auto,
         "items" => Labels::Items,
-        pattern => Labels::Names(DatePattern::parse(pattern)?),
+        pattern => Labels::Names(DatePattern::parse(pattern).map_err(|e| parameters.wrong(e.to_string()))?),
     };
     let dim = parameters.text_or("dim", "time")?.to_owned();
     let options = ItemOptions { assets, files: options(parameters)?, dim, labels };

@@ -1,6 +1,7 @@
 //! First leaf as a fold over the days.
 
 use multiversion::multiversion;
+use outcrop_compute::fold::Moment;
 use outcrop_compute::{Block, Fold, FoldBytes, Step};
 
 use super::gdh::{Day, gdh};
@@ -12,6 +13,8 @@ const WARM: f64 = 637.0;
 const THRESHOLD: f64 = 999.5;
 /// Days that a predictor looks back, with the day itself.
 const RING: usize = 8;
+/// Begins the saved state of a column that is finished.
+const FINISHED: u8 = 2;
 
 /// First leaf of some plants. Inputs: tmin and tmax in °F, day length in hours, in this order.
 #[derive(Debug, Clone)]
@@ -149,8 +152,16 @@ impl Fold for FirstLeaf {
         Some(format!("first leaf {:?} {}", self.plants, self.start_day))
     }
 
-    fn save(&self, state: &State) -> Vec<u8> {
-        let mut bytes = vec![u8::from(state.started)];
+    /// 0 or 1 (whether it has begun) before all of the state; 2 before the first leaves of a column that is finished.
+    fn save(&self, state: &State, moment: Moment) -> Vec<u8> {
+        let cells = state.seen.len();
+        let mut bytes = Vec::with_capacity(1 + cells * (8 * RING + 5 + 4 * self.plants.len()));
+        if moment == Moment::Finished {
+            bytes.push(FINISHED);
+            state.found.iter().for_each(|plant| bytes.extend_from_slice(bytemuck::cast_slice(plant)));
+            return bytes;
+        }
+        bytes.push(u8::from(state.started));
         state.ring.iter().for_each(|day| bytes.extend_from_slice(bytemuck::cast_slice(day)));
         bytes.extend_from_slice(bytemuck::cast_slice(&state.synop));
         state.found.iter().for_each(|plant| bytes.extend_from_slice(bytemuck::cast_slice(plant)));
@@ -162,14 +173,18 @@ impl Fold for FirstLeaf {
         let mut state = self.start(cells);
         let (started, mut rest) = bytes.split_first()?;
         state.started = *started == 1;
-        for day in &mut state.ring {
-            take(bytemuck::cast_slice_mut(day), &mut rest)?;
+        if *started != FINISHED {
+            for day in &mut state.ring {
+                take(bytemuck::cast_slice_mut(day), &mut rest)?;
+            }
+            take(bytemuck::cast_slice_mut(&mut state.synop), &mut rest)?;
         }
-        take(bytemuck::cast_slice_mut(&mut state.synop), &mut rest)?;
         for plant in &mut state.found {
             take(bytemuck::cast_slice_mut(plant), &mut rest)?;
         }
-        take(&mut state.seen, &mut rest)?;
+        if *started != FINISHED {
+            take(&mut state.seen, &mut rest)?;
+        }
         rest.is_empty().then_some(state)
     }
 

@@ -93,7 +93,7 @@ fn expression(step: &Step) -> Value {
     let mut all = Map::from_iter([("name".to_owned(), json!(step.name)), ("op".to_owned(), json!(step.op))]);
     all.extend(step.of.as_ref().map(|of| ("of".to_owned(), of.clone())));
     all.extend(step.parameters.clone());
-    Value::Object(all)
+    crate::report::shown_value(&Value::Object(all))
 }
 
 /// First and last moment of the labels.

@@ -161,6 +161,15 @@ impl Output {
         folder.join(to.trim_end_matches('/'))?.to_path().ok_or_else(local)
     }
 
+    /// Whether it can be written there, and in parts if that is asked for.
+    pub(super) fn check_place(&self, folder: &Href, partition: Option<Partition>) -> Result<()> {
+        let kind = self.kind()?;
+        if partition.is_some() && !matches!(kind, Kind::Zarr | Kind::NetCdf | Kind::GeoTiff) {
+            return Err(self.wrong("parts write arrays; name a .zarr, .nc or .tif"));
+        }
+        if kind == Kind::Printed { Ok(()) } else { self.path(folder).map(|_| ()) }
+    }
+
     fn target(&self, path: &Path, partition: Option<Partition>) -> ZarrTarget {
         ZarrTarget {
             root: path.to_owned(),
@@ -180,7 +189,9 @@ impl Output {
             Kind::Zarr | Kind::NetCdf | Kind::GeoTiff => {
                 // A sink in a folder that goes again.
                 let folder = tempfile::tempdir().map_err(|e| self.wrong(e.to_string()))?;
-                Plan::new(array, &ZarrSink::create(array, &self.target(&folder.path().join("plan.zarr"), None))?, run)?
+                let (array, target) =
+                    stored::planned(self, array, self.target(&folder.path().join("plan.zarr"), None))?;
+                Plan::new(&array, &ZarrSink::create(&array, &target)?, run)?
             }
             Kind::Picture(_) => picture::plan(self, array, run)?,
             Kind::Csv | Kind::Printed => Plan::new(array, &MemorySink::new(array.dtype(), &array.shape()), run)?,
@@ -206,9 +217,6 @@ impl Output {
             failed: Vec::new(),
         };
         let kind = self.kind()?;
-        if doing.partition.is_some() && !matches!(kind, Kind::Zarr | Kind::NetCdf | Kind::GeoTiff) {
-            return Err(self.wrong("parts write arrays; name a .zarr, .nc or .tif"));
-        }
         match kind {
             Kind::Zarr => {
                 let (array, path) = (place::placed(array), self.path(folder)?);

@@ -42,24 +42,18 @@ pub(super) fn write(
     doing: Doing<'_>,
     written: &mut Written,
 ) -> Result<()> {
-    let is_image = output.kind()? == Kind::GeoTiff;
-    let array = place::placed(&if is_image { image(array)? } else { array.clone() });
     let root = hidden(path);
+    let (array, target) = planned(output, array, output.target(&root, doing.partition))?;
     let failed = |what: &str, e: std::io::Error| output.wrong(format!("cannot {what} `{}`: {e}", root.display()));
     let labels = format!("{:?} {:?} {:?} {:?}", array.coords, array.attrs, array.grid_mapping, output.chunks);
     let key = blake3::hash(format!("{} {} {labels}", array.fingerprint(), array.name).as_bytes()).to_hex().to_string();
     if told(&root).as_deref() != Some(&key) {
         let attrs = Attrs::from_iter([(OF.to_owned(), AttrValue::Text(key))]);
-        let mut target = ZarrTarget {
-            attrs,
-            compression: ZarrCompression::Zstd { level: 1 },
-            ..output.target(&root, doing.partition)
-        };
-        if is_image {
-            // As the tiles, so that no chunk is read twice.
-            let tile = tiles(output)?.tile;
-            target.chunks = array.dims.iter().rev().take(2).map(|dim| (dim.clone(), tile)).collect();
+        if root.exists() && told(&root).is_none() {
+            // What a run left that was killed while it removed its store.
+            std::fs::remove_dir_all(&root).map_err(|e| failed("remove", e))?;
         }
+        let target = ZarrTarget { attrs, compression: ZarrCompression::Zstd { level: 1 }, ..target };
         compute(&array, &target, doing.run, written)?;
         if !written.complete {
             return Ok(());
@@ -70,7 +64,21 @@ pub(super) fn write(
         return Err(output.wrong(format!("another run makes `{}` now; wait for it", path.display())));
     }
     make(output, &array, (&root, path), doing)?;
+    // First what says that it is complete.
+    std::fs::remove_file(root.join("zarr.json")).map_err(|e| failed("remove", e))?;
     std::fs::remove_dir_all(&root).map_err(|e| failed("remove", e))
+}
+
+/// The array as it is stored for an output, and how.
+pub(super) fn planned(output: &Output, array: &DataArray, mut target: ZarrTarget) -> Result<(DataArray, ZarrTarget)> {
+    let is_image = output.kind()? == Kind::GeoTiff;
+    let array = place::placed(&if is_image { image(array)? } else { array.clone() });
+    if is_image {
+        // As the tiles, so that no chunk is read twice.
+        let tile = tiles(output)?.tile;
+        target.chunks = array.dims.iter().rev().take(2).map(|dim| (dim.clone(), tile)).collect();
+    }
+    Ok((array, target))
 }
 
 /// `.mean.tif.values.zarr` of `mean.tif`.
