@@ -13,6 +13,7 @@ mod failure;
 mod print;
 mod progress;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Arguments, Command};
@@ -21,7 +22,7 @@ use context::Context;
 use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(words(std::env::args_os().collect()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&Failure::from(error)),
@@ -42,6 +43,17 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.exit_code(),
         Err(failure) => print::failure(&failure),
     }
+}
+
+/// The words of the command line; `run FILE.toml` is short for `run program FILE.toml`.
+fn words(mut all: Vec<OsString>) -> Vec<OsString> {
+    let is_flag = |word: &OsString| word.to_string_lossy().starts_with('-');
+    let command = all.iter().skip(1).position(|word| !is_flag(word)).map_or(0, |at| at + 1);
+    let is_program = |word: &OsString| word.to_string_lossy().ends_with(".toml");
+    if all.get(command).is_some_and(|word| word == "run") && all.get(command + 1).is_some_and(is_program) {
+        all.insert(command + 1, "program".into());
+    }
+    all
 }
 
 fn dispatch(context: &Context, command: Command) -> Result<Outcome, Failure> {

@@ -197,6 +197,18 @@ def test_names_tell_the_time_where_nothing_else_does(tmp_path):
     assert got.values[:, 0, 0].tolist() == [1, 2, 3]
 
 
+def test_days_of_names_are_labels_of_files(tmp_path):
+    for day in range(28, 33):
+        name = (datetime.date(2019, 1, 1) + datetime.timedelta(days=day)).strftime("t.%Y.%m.%d.tif")
+        image(tmp_path / name, np.full((1, 8, 8), day))
+    got = run(tmp_path, 'path = "t.*.tif"\ndim = "time"', ("i", 'op = "isel"\nat = { band = 0 }'),
+              ("m", 'op = "mean"\ngroupby = "month"'), of="m")
+    assert got.values[:, 0, 0].tolist() == [29.0, 31.5]
+    got = run(tmp_path, 'path = "t.*.tif"\ndim = "day"\nlabels = "YYYY.MM.DD"')
+    assert str(got.day.values[-1])[:10] == "2019-02-02"
+    assert "labels" in run(tmp_path, 'path = "t.*.tif"\ndim = "time"\nlabels = "YYYYDDD"', expect=2)
+
+
 def test_items_are_given_beside_the_program(tmp_path):
     paths = [image(tmp_path / f"g{n}.tif", np.full((1, 8, 8), n + 1)) for n in range(4)]
     catalog(tmp_path, [item(f"g{n}", datetime.datetime(2020, 1, 1 + n, tzinfo=UTC), b1=(paths[n], [])) for n in range(4)])

@@ -144,3 +144,20 @@ def test_threads_and_memory_change_no_bit(place, options):
     steps = CASES["rolling std"][0] + [("q", "subtract", '["v", "r"]', ""), ("s", "std", None, 'dim = ["x", "time"]')]
     first = run(place, "float32", steps)
     assert run(place, "float32", steps, *options).values.tobytes() == first.values.tobytes()
+
+
+@pytest.mark.parametrize("join", ["inner", "outer", "left", "right"])
+@pytest.mark.parametrize("dtype", ["float32", "int16", "int32"])
+def test_joins_are_those_of_xarray(place, dtype, join):
+    steps = [("a", "isel", '"v"', "at = { time = [3, 40], x = [0, 15], y = [2, 9] }"),
+             ("b", "isel", '"v"', "at = { time = [20, 61], x = [5, 23], y = [2, 9] }"),
+             ("r", "subtract", '["a", "b"]', f'join = "{join}"')]
+    v = source(place, dtype)
+    a, b = v.isel(time=slice(3, 40), x=slice(0, 15), y=slice(2, 9)), v.isel(time=slice(20, 61), x=slice(5, 23), y=slice(2, 9))
+    with xr.set_options(arithmetic_join=join):
+        want = a - b
+    got = run(place, dtype, steps)
+    assert got.dtype == want.dtype, (got.dtype, want.dtype)
+    for dim in want.dims:
+        assert (got[dim].values == want[dim].values).all(), dim
+    np.testing.assert_array_equal(got.values, want.transpose(*got.dims).values)

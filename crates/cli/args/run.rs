@@ -7,6 +7,7 @@ use super::{HeatIndexArgs, Selection};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     outcrop run spring-index --items local --to first-leaf.zarr --plan\n  \
+    outcrop run smooth.toml --plan        (short for `run program smooth.toml`)\n  \
     outcrop run program --help")]
 pub(crate) struct RunArgs {
     #[command(subcommand)]
@@ -31,7 +32,7 @@ pub(crate) struct Limits {
     /// Print the plan as JSON and stop.
     #[arg(long)]
     pub(crate) plan: bool,
-    /// Most memory for arrays, like 500MB or 2GiB [default: half of what is free].
+    /// Most memory for arrays, like 500MB or 2GiB [default: half of what is free; of `das` at most 512 MiB].
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     /// Worker threads [default: one per core].

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use chrono::SubsecRound;
 use outcrop_compute::human;
 use outcrop_compute::plan::Graph;
 use serde::Serialize;
@@ -60,7 +61,7 @@ pub(crate) fn shown_value(value: &Value) -> Value {
 
 /// The time, RFC 3339.
 pub fn now() -> String {
-    outcrop_grid::time::rfc3339(&chrono::Utc::now())
+    outcrop_grid::time::rfc3339(&chrono::Utc::now().trunc_subsecs(0))
 }
 
 impl Report {
@@ -169,7 +170,7 @@ impl Report {
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;margin:.5rem 0}td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
-th{background:#f4f4f4;font-weight:600}.done{background:#e2f3e2}.failed{background:#fbe0de}.part{background:#fff3d0}\
+th{background:#f4f4f4;font-weight:600;white-space:nowrap}.done{background:#e2f3e2}.failed{background:#fbe0de}.part{background:#fff3d0}\
 .graph{overflow:auto;border:1px solid #ccc;padding:.5rem}.graph svg{max-width:none}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:1.6rem}";
 
 fn more(text: &mut String, all: usize, named: usize, what: &str) {

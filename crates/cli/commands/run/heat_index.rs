@@ -64,6 +64,12 @@ pub(crate) fn run(context: &Context, args: &HeatIndexArgs) -> Result<Outcome, Fa
         context.say(&format!("nearest cell: x {}, y {}", cell[0], cell[1]));
         files.files.push(("nearest", href));
     }
+    for name in ["nearest.csv", "heat-index.zarr"] {
+        let is_new = files.files.iter().any(|(_, href)| href.as_str().trim_end_matches('/').ends_with(name));
+        if !is_new && to.join(name)?.to_path().is_some_and(|path| path.exists()) {
+            context.say(&format!("`{name}` in {to} is of an earlier run"));
+        }
+    }
     if let Some(catalog) = &args.catalog {
         let catalog = folder(catalog)?;
         context.wait(register_items(&context.store, &catalog, vec![item(&index, &files)?]))?;

@@ -1,10 +1,12 @@
 //! Arrays beside and behind one another: broadcasting, alignment, concatenation.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::{DataArray, whole};
 use crate::expr::Expr;
-use crate::{Coord, Error, Result};
+use crate::expr::select::Pick;
+use crate::{Block, Coord, Error, Result};
 
 /// What becomes of labels that only one of two arrays has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +16,12 @@ pub enum Join {
     Exact,
     /// Only labels that both have are kept, in the order of the left one.
     Inner,
+    /// All labels, rising; where an array has none its values are missing.
+    Outer,
+    /// Those of the left array.
+    Left,
+    /// Those of the right array.
+    Right,
 }
 
 impl DataArray {
@@ -123,10 +131,11 @@ impl DataArray {
         Ok((left, right))
     }
 
-    /// Both on the labels that the join keeps, of the dimensions that both have.
+    /// Both on the labels that the join keeps, of the dimensions that both have; values of labels that an array has not are missing (NaN;
+    /// integers become floats).
     ///
     /// # Errors
-    /// [`Error::Misaligned`] with [`Join::Exact`] if labels differ.
+    /// [`Error::Misaligned`] with [`Join::Exact`] if labels differ, and for labels that repeat or have other units.
     pub fn align(&self, other: &Self, join: Join) -> Result<(Self, Self)> {
         let (mut left, mut right) = (self.clone(), other.clone());
         let shared: Vec<String> = self.dims.iter().filter(|dim| other.dims.contains(dim)).cloned().collect();
@@ -136,20 +145,67 @@ impl DataArray {
                 continue;
             }
             let (Some(own), Some(theirs)) = (self.coords.get(&dim), other.coords.get(&dim)) else { continue };
-            if ["units", "calendar"].iter().any(|key| own.attrs.get(*key) != theirs.attrs.get(*key)) {
-                return Err(self.misaligned(other, format!("`{dim}` has other units")));
+            let theirs = self.in_units(other, (theirs, own), &dim)?;
+            if own.difference(&theirs).is_none() {
+                continue;
             }
-            let (own, theirs) = (labels(own), labels(theirs));
-            let place: std::collections::HashMap<&String, u64> = theirs.iter().zip(0..).collect();
-            if place.len() != theirs.len() {
-                return Err(self.misaligned(other, format!("labels of `{dim}` repeat")));
-            }
-            let both = own.iter().zip(0u64..).filter_map(|(label, at)| Some((at, *place.get(label)?)));
-            let (of_left, of_right): (Vec<u64>, Vec<u64>) = both.unzip();
-            left = left.take(&dim, &of_left)?;
-            right = right.take(&dim, &of_right)?;
+            let (coord, of_left, of_right) = self.joined(other, (own, &theirs), (&dim, join))?;
+            left = left.reindexed(&dim, &of_left)?.with_coord(&dim, coord.clone())?;
+            right = right.reindexed(&dim, &of_right)?.with_coord(&dim, coord)?;
         }
         Ok((left, right))
+    }
+
+    /// The labels that a join keeps, and where each array has them.
+    fn joined(
+        &self,
+        other: &Self,
+        (own, theirs): (&Coord, &Coord),
+        (dim, join): (&str, Join),
+    ) -> Result<(Coord, Places, Places)> {
+        let repeat = || self.misaligned(other, format!("labels of `{dim}` repeat"));
+        let (left, right) = (labels(own), labels(theirs));
+        let (in_left, in_right) = (places(&left).ok_or_else(repeat)?, places(&right).ok_or_else(repeat)?);
+        let place = |of: &HashMap<&String, u64>, label: &String| of.get(label).copied();
+        let all = Coord::joined(&[own, theirs]);
+        // Positions in the labels of both, one behind the other.
+        let of_left = 0..left.len();
+        let of_right = left.len()..left.len() + right.len();
+        let only_right = of_right.clone().filter(|at| !in_left.contains_key(&right[at - left.len()]));
+        let mut kept: Vec<usize> = match join {
+            Join::Exact | Join::Inner => of_left.filter(|at| in_right.contains_key(&left[*at])).collect(),
+            Join::Outer => of_left.chain(only_right).collect(),
+            Join::Left => of_left.collect(),
+            Join::Right => of_right.collect(),
+        };
+        if join == Join::Outer {
+            kept.sort_by(|a, b| match (all.texts.get(*a), all.texts.get(*b)) {
+                (Some(a), Some(b)) => a.cmp(b),
+                _ => all.values[*a].total_cmp(&all.values[*b]),
+            });
+        }
+        let label = |at: &usize| left.get(*at).unwrap_or_else(|| &right[at - left.len()]);
+        let of_left = kept.iter().map(|at| place(&in_left, label(at))).collect();
+        let of_right = kept.iter().map(|at| place(&in_right, label(at))).collect();
+        let positions: Vec<u64> = kept.iter().map(|at| *at as u64).collect();
+        Ok((all.picked(&Pick::Take(positions.into())), of_left, of_right))
+    }
+
+    /// These positions of a dimension; values of those that it has not are missing.
+    fn reindexed(&self, dim: &str, positions: &[Option<u64>]) -> Result<Self> {
+        if let Some(all) = positions.iter().copied().collect::<Option<Vec<u64>>>() {
+            return self.take(dim, &all);
+        }
+        let at = self.dim(dim)?;
+        let len = self.expr.shape[at];
+        let dtype = self.dtype();
+        let can_miss = dtype.is_float() || dtype.is_complex();
+        let mut own = if can_miss { self.clone() } else { self.astype(dtype.promote(dtype.to_inexact())) };
+        own.coords.shift_remove(dim);
+        let mut shape = own.shape();
+        shape[at] = 1;
+        let one = own.with_expr(Expr::full(Block::from(vec![f64::NAN]).into_dtype(own.dtype()), shape));
+        Self::concat(&[own, one], dim)?.take(dim, &positions.iter().map(|at| at.unwrap_or(len)).collect::<Vec<_>>())
     }
 
     /// Arrays one behind the other along a dimension that each has; the others must agree in length and labels.
@@ -273,6 +329,15 @@ impl DataArray {
     pub fn nbytes(&self) -> u64 {
         crate::expr::cells(&whole(&self.expr.shape)).saturating_mul(self.dtype().size() as u64)
     }
+}
+
+/// Where an array has a label, if it has it.
+type Places = Vec<Option<u64>>;
+
+/// Positions by label; `None` if one repeats.
+fn places(labels: &[String]) -> Option<HashMap<&String, u64>> {
+    let all: HashMap<&String, u64> = labels.iter().zip(0..).collect();
+    (all.len() == labels.len()).then_some(all)
 }
 
 fn labels(coord: &Coord) -> Vec<String> {

@@ -123,6 +123,9 @@ impl ZarrSink {
         }
         // Chunks that killed runs were writing.
         outcrop_store::publish::remove_abandoned_below(&staging);
+        if self.partition.is_none() {
+            remove_others(&staging);
+        }
         self.writer.finish().map_err(Error::Write)?;
         Ok(true)
     }
@@ -138,6 +141,22 @@ impl ZarrSink {
         };
         let each: Vec<Vec<u64>> = window.iter().zip(&self.chunk).map(along).collect();
         crate::expr::products(&each).into_iter().map(|at| at.into_iter().copied().collect()).collect()
+    }
+}
+
+/// Removes what runs of other versions of an array left unfinished at its place (`.NAME.KEY.resume`), unless one is at work.
+fn remove_others(staging: &Path) {
+    let name = staging.file_name().unwrap_or_default().to_string_lossy();
+    let Some((start, _)) = name.strip_suffix(".resume").and_then(|name| name.rsplit_once('.')) else { return };
+    let start = format!("{start}.");
+    for entry in staging.parent().and_then(|above| fs::read_dir(above).ok()).into_iter().flatten().flatten() {
+        let other = entry.file_name().to_string_lossy().into_owned();
+        let key = other.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".resume"));
+        let is_key = key.is_some_and(|key| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        if is_key && other != name && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok()) {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Steps that begin with files, or with numbers by chance.
 
+use chrono::{Datelike, NaiveDate};
 use outcrop_catalog::{Cql, SearchOptions, Source};
 use outcrop_compute::{
-    Block, DType, DataArray, Dataset, DatePattern, ItemOptions, Labels, OpenOptions, Reach, concat_files,
-    kernel::MapBlocks, open_dataset,
+    Block, Coord, DType, DataArray, Dataset, DatePattern, ItemOptions, Labels, OpenOptions, Reach, concat_files,
+    day_of_name, kernel::MapBlocks, open_dataset,
 };
 use outcrop_formats::cf::Policy;
+use outcrop_formats::{AttrValue, Attrs};
 use outcrop_grid::BBox;
 use outcrop_store::{Href, Store};
 use serde_json::Value;
@@ -82,7 +84,8 @@ fn of_files(opening: Opening<'_>, paths: &[&str], parameters: &Parameters<'_>) -
     let dim = parameters.text_or("dim", "")?;
     if hrefs.len() > 1 || !dim.is_empty() {
         let dim = if dim.is_empty() { "time" } else { dim };
-        return Ok(store.wait(concat_files(store, &hrefs, dim, &options))?);
+        let array = store.wait(concat_files(store, &hrefs, dim, &options))?;
+        return with_days(array, &hrefs, dim, parameters);
     }
     let dataset = store.wait(open_dataset(store, &hrefs, &options))?;
     let names: Vec<&str> = dataset.arrays.keys().map(String::as_str).collect();
@@ -91,6 +94,38 @@ fn of_files(opening: Opening<'_>, paths: &[&str], parameters: &Parameters<'_>) -
         [] => Err(parameters.wrong("the file has no variable of two dimensions or more; name one with `variable`")),
         _ => Err(parameters.wrong(format!("the file has {}; name one with `variable`", names.join(", ")))),
     }
+}
+
+/// Files that have no labels along the dimension are labelled with the days of their names, if `labels` says where those are; by default along
+/// `time`, if each name has one and they rise.
+fn with_days(array: DataArray, hrefs: &[Href], dim: &str, parameters: &Parameters<'_>) -> Result<DataArray> {
+    let pattern = match parameters.text_or("labels", "auto")? {
+        "auto" => None,
+        pattern => Some(DatePattern::parse(pattern).map_err(|e| parameters.wrong(e.to_string()))?),
+    };
+    let len = array.dims.iter().position(|have| have == dim).map(|at| array.shape()[at]);
+    let is_one_each = len == Some(hrefs.len() as u64);
+    if pattern.is_none() && (dim != "time" || array.coords.contains_key(dim) || !is_one_each) {
+        return Ok(array);
+    }
+    if !is_one_each {
+        return Err(parameters.wrong(format!("`labels` needs files of one position along `{dim}`")));
+    }
+    let days: std::result::Result<Vec<NaiveDate>, _> =
+        hrefs.iter().map(|href| day_of_name(href.file_name().unwrap_or_default(), pattern.as_ref())).collect();
+    let days = match (days, &pattern) {
+        (Ok(days), _) if pattern.is_some() || days.is_sorted_by(|a, b| a < b) => days,
+        (Err(error), Some(_)) => return Err(error.into()),
+        _ => return Ok(array),
+    };
+    let text = |text: &str| AttrValue::Text(text.to_owned());
+    let attrs = Attrs::from([
+        ("units".to_owned(), text("days since 1970-01-01")),
+        ("calendar".to_owned(), text("proleptic_gregorian")),
+        ("standard_name".to_owned(), text("time")),
+    ]);
+    let labels = days.iter().map(|day| i64::from(day.num_days_from_ce()) - 719_163).collect();
+    Ok(array.with_coord(dim, Coord::integers(labels, attrs))?)
 }
 
 fn of_items(opening: Opening<'_>, parameters: &Parameters<'_>) -> Result<Dataset> {

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use outcrop_compute::kernel::{Stencil, Trend};
 use outcrop_compute::signal::{Band, butter};
-use outcrop_compute::{BinaryOp, DType, DataArray, GroupBy, Missing, ReduceOptions, Reduction, Scalar, UnaryOp};
+use outcrop_compute::{BinaryOp, DType, DataArray, GroupBy, Join, Missing, ReduceOptions, Reduction, Scalar, UnaryOp};
 use serde_json::Value;
 
 use super::parameters::{Parameters, named};
@@ -82,6 +82,10 @@ pub(super) fn apply(step: &Step, p: &Parameters<'_>, arrays: &IndexMap<String, D
     };
     if let Some(op) = named::<BinaryOp>(&step.op) {
         count(2)?;
+        if let (Operand::Array(left), Operand::Array(right), true) = (&operands[0], &operands[1], p.has("join")) {
+            let (left, right) = left.align(right, join(p)?)?;
+            return Ok(left.binary(op, &right)?);
+        }
         return Ok(match (&operands[0], &operands[1]) {
             (Operand::Number(left), Operand::Array(right)) => right.binary_from(*left, op)?,
             (_, Operand::Number(right)) => first.binary(op, *right)?,
@@ -118,6 +122,18 @@ pub(super) fn apply(step: &Step, p: &Parameters<'_>, arrays: &IndexMap<String, D
         return reduced(&first, kind, p);
     }
     of_one(step, p, &first)
+}
+
+/// What becomes of labels that only one of two arrays has.
+fn join(p: &Parameters<'_>) -> Result<Join> {
+    Ok(match p.text("join")? {
+        "exact" => Join::Exact,
+        "inner" => Join::Inner,
+        "outer" => Join::Outer,
+        "left" => Join::Left,
+        "right" => Join::Right,
+        other => return Err(p.wrong(format!("`join` is exact, inner, outer, left or right, not `{other}`"))),
+    })
 }
 
 fn missing(p: &Parameters<'_>) -> Result<Missing> {
