@@ -25,6 +25,7 @@ fn place() -> Bench {
         [item]\nid = '{region}-{year}'\ndatetime = '{year}-01-01T00:00:00Z'\nproperties = { region = '{region}' }\n\
         [assets.'{param}']\npattern = 'daymet_v4_daily_{region}_{param}_{year}.nc'\n";
     bench.write("small.toml", recipe);
+    bench.write("smooth.toml", include_str!("../../examples/programs/smooth.toml"));
     for line in ["build small.toml --to small", "fetch small --asset tmin,tmax,dayl --to local"] {
         let said = bench.run(line);
         assert_eq!(said.code, 0, "{line}: {said:?}");

@@ -7,7 +7,7 @@ use super::{HeatIndexArgs, Selection};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     outcrop run spring-index --items local --to first-leaf.zarr --plan\n  \
-    outcrop run smooth.toml --plan        (short for `run program smooth.toml`)\n  \
+    outcrop run smooth.toml --plan\n  \
     outcrop run program --help")]
 pub(crate) struct RunArgs {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ pub(crate) enum RunPipeline {
     Das(Box<DasArgs>),
     /// Means of daily temperature images: by day, over time and by month.
     HeatIndex(Box<HeatIndexArgs>),
-    /// Arrays computed as a file of steps says (TOML): the operations of NumPy and xarray by name.
+    /// Arrays computed as a file of steps says (TOML): the operations of NumPy and xarray by name. `run FILE.toml` for short.
     Program(Box<ProgramArgs>),
 }
 
