@@ -20,7 +20,7 @@ pub struct Checkpoints {
     pub folder: PathBuf,
     /// Time between two states of a column.
     pub every: Duration,
-    /// Stored bytes of a plan from which on states are kept: a smaller one is sooner done anew.
+    /// Bytes of the values of a plan from which on states are kept: a smaller one is sooner done anew.
     pub least_bytes: u64,
 }
 

@@ -12,7 +12,7 @@ use crate::eval::context::Pending;
 use crate::eval::{Context, eval};
 use crate::expr::Expr;
 use crate::source::Fetched;
-use crate::{Block, Error, Result};
+use crate::{Block, DataArray, Error, Result};
 
 /// Later steps at which cells without data are checked before a column ends early.
 const PROBES: u64 = 3;
@@ -108,7 +108,8 @@ impl<F: Fold> FoldPlan<F> {
     /// True if states are kept on disk: where they are worth it.
     pub(super) fn keeps_states(&self, options: &RunOptions) -> bool {
         let least = options.checkpoints.as_ref().map(|checkpoints| checkpoints.least_bytes);
-        self.fold.key().is_some() && least.is_some_and(|least| self.stored_bytes() >= least)
+        let bytes: u64 = self.inputs.iter().map(DataArray::nbytes).sum();
+        self.fold.key().is_some() && least.is_some_and(|least| bytes >= least)
     }
 
     /// The states on disk, where they are worth it.
@@ -117,7 +118,7 @@ impl<F: Fold> FoldPlan<F> {
         if !self.keeps_states(options) {
             return None;
         }
-        let inputs: Vec<String> = self.inputs.iter().map(crate::DataArray::fingerprint).collect();
+        let inputs: Vec<String> = self.inputs.iter().map(DataArray::fingerprint).collect();
         let told = format!("{fold} {inputs:?} {:?} {:?} {:?}", self.columns, self.slabs, options.early_end);
         Some(Saved::new(checkpoints, *blake3::hash(told.as_bytes()).as_bytes()))
     }

@@ -169,3 +169,41 @@ fn mean(sums: Sums) -> Vec<f64> {
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heat_index::values::{Masking, NanRule, Units};
+    use outcrop_formats::{Attrs, DType};
+
+    #[test]
+    fn a_state_that_was_saved_goes_on_to_the_same_bits() {
+        let rule = Rule::of(DType::Float32, &Attrs::new(), Some(-9999.0));
+        let ways = Ways { units: Units::Celsius, nan: NanRule::Poison, masking: Masking::Nodata };
+        for total in [Total::OfMonths, Total::OfDays] {
+            let days = (0..40).map(|day| Day { rule, month: day / 20 }).collect();
+            let fold = HeatFold { days, months: 3, ways, total, stored: 4 };
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let day = |t: u64| -> Block {
+                let value =
+                    |cell: u64| if (t + cell).is_multiple_of(7) { -9999.0 } else { (t * 31 + cell * 17) as f32 / 3.0 };
+                (0..6).map(value).collect::<Vec<f32>>().into()
+            };
+            let (mut whole, mut parted) = (fold.start(6), fold.start(6));
+            for t in 0..40 {
+                let _ = fold.apply(&mut whole, &day(t), t);
+                let _ = fold.apply(&mut parted, &day(t), t);
+                if t == 11 || t == 25 {
+                    let bytes = fold.save(&parted, Moment::Between);
+                    assert!(fold.restore(&bytes[1..], 6).is_none() && fold.restore(&bytes, 7).is_none());
+                    parted = fold.restore(&bytes, 6).unwrap();
+                }
+            }
+            parted = fold.restore(&fold.save(&parted, Moment::Finished), 6).unwrap();
+            let (want, got) = (fold.finish(whole), fold.finish(parted));
+            let bits = |means: &[Vec<f64>]| means.concat().into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(&got.means), bits(&want.means));
+            assert_eq!(got.days, want.days);
+        }
+    }
+}

@@ -244,6 +244,31 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_was_saved_goes_on_to_the_same_bits() {
+        let fold = FirstLeaf::new(PLANTS.to_vec(), 1);
+        let day = |t: u64| -> Vec<f64> {
+            (0..5u64)
+                .map(|cell| if cell == 3 { f64::NAN } else { ((t * 37 + cell * 101) % 611) as f64 + t as f64 })
+                .collect()
+        };
+        let (mut whole, mut parted) = (fold.start(5), fold.start(5));
+        for t in 0..300 {
+            let _ = fold.apply(&mut whole, &day(t), t);
+            let _ = fold.apply(&mut parted, &day(t), t);
+            if [0, 5, 8, 140].contains(&t) {
+                let bytes = fold.save(&parted, Moment::Between);
+                assert!(fold.restore(&bytes[1..], 5).is_none() && fold.restore(&bytes, 4).is_none());
+                parted = fold.restore(&bytes, 5).unwrap();
+            }
+        }
+        parted = fold.restore(&fold.save(&parted, Moment::Finished), 5).unwrap();
+        let bits = |leaf: Leaf| leaf.concat().into_iter().map(f64::to_bits).collect::<Vec<_>>();
+        let want = bits(fold.finish(whole));
+        assert!(want.iter().any(|leaf| !f64::from_bits(*leaf).is_nan()));
+        assert_eq!(bits(fold.finish(parted)), want);
+    }
+
+    #[test]
     fn mds0_is_the_day_of_the_year_whatever_day_the_axis_starts_with() {
         // Without warmth the score of lilac is 3.306 (day of the year - 1): 999.5 is passed on day 304.
         for start_day in [1, 32, 100] {

@@ -28,7 +28,7 @@ impl Prepared {
     ///   a time, the moment of the run.
     ///
     /// # Errors
-    /// [`Error::Program`] if a file cannot be read.
+    /// [`crate::Error::Program`] if a file cannot be read.
     pub fn items(&self, name: &str, written: &[Written], folder: &Href) -> Result<Vec<Body>> {
         let mut bodies: IndexMap<&str, Body> = IndexMap::new();
         for (output, _) in self.outputs().iter().zip(written).filter(|(_, w)| w.complete && w.to.is_some()) {
