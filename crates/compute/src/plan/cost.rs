@@ -17,6 +17,9 @@ use crate::source::Source;
 /// Most pieces of a selection or concatenation whose memory is computed one by one.
 const MOST_PIECES: usize = 64;
 
+/// Bytes of a slab that is begun beside its chunks and values: its task, the names and places of its chunks, its place in queues.
+const BESIDE: u64 = 16 << 10;
+
 /// Counts the bytes of tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct Meter<'a> {
@@ -245,11 +248,11 @@ impl Meter<'_> {
         result + at_once * (stored + peak) + self.beyond(slabs.len(), (stored, values))
     }
 
-    /// Bytes of the slabs that are begun beside those that are evaluated: each is on its way as stored, or done and not taken.
+    /// Bytes of what goes with slabs that are begun, and of those beside the ones that are evaluated: each is on its way as stored, or done and not taken.
     fn beyond(&self, slabs: usize, (stored, done): (u64, u64)) -> u64 {
         let begun = in_flight(self.threads, self.ahead).min(slabs);
         let beyond = (begun - self.threads.min(begun)) as u64;
-        beyond * if self.threads > 1 { stored.max(done) } else { stored }
+        begun as u64 * BESIDE + beyond * if self.threads > 1 { stored.max(done) } else { stored }
     }
 }
 
