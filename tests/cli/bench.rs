@@ -1,5 +1,6 @@
 //! A folder to run the command in, and what it said.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -146,6 +147,11 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// What lies below a folder: paths and bytes.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(folder).into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap_or_default())).collect()
 }
 
 /// Nothing temporary is left below a folder.

@@ -1,12 +1,13 @@
 //! Disks that are full and folders that cannot be written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use outcrop_testkit::{Archive, Fault, Object, Times};
 
-use crate::bench::{Bench, Said, assert_tidy, files, until};
+use crate::bench::{Bench, Said, assert_tidy, contents, files, until};
 
 /// A small file system; `None`, after saying so, where mounting is not allowed.
 pub(crate) struct Small(pub(crate) PathBuf);
@@ -100,11 +101,6 @@ fn a_destination_that_cannot_be_written_is_named() {
     bench.run("fetch items.json --asset k --to a.nc").could_not_run(&["a.nc"]);
 }
 
-/// What lies below a folder: paths and bytes.
-fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    files(folder).into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap_or_default())).collect()
-}
-
 /// A destination with an older catalog, and the line that fetches a new version into it.
 fn older(bench: &Bench, archive: &Archive) -> &'static str {
     for (path, size) in [("old/a.nc", 50_000), ("new/a.nc", 60_000)] {
@@ -176,9 +172,7 @@ fn a_limit_on_the_size_of_files_is_named_and_the_old_ones_stay() {
     assert!(said.code == 1 || said.code == 2, "{said:?}");
     assert!(said.err.contains("File too large"), "{}", said.err);
     assert_tidy(&bench.path("copy"));
-    let same = |name: &str| {
-        contents(&bench.path("copy")).iter().find(|(n, _)| n == name) == before.iter().find(|(n, _)| n == name)
-    };
+    let same = |name: &str| contents(&bench.path("copy")).get(name) == before.get(name);
     assert!(same("i/a.nc") && same("catalog.json"));
     assert_eq!(bench.run(line).code, 0);
     assert_eq!(std::fs::read(&copy).unwrap(), vec![b'n'; 900_000]);
@@ -222,10 +216,11 @@ fn folders_without_permission_are_named_before_a_byte_is_asked_for() {
         assert!(said.err.contains(bench.path("copy").to_str().unwrap()), "{folder}: {}", said.err);
         assert_eq!(archive.requests("new/a.nc"), asked, "{folder}");
         let now = contents(&bench.path("copy"));
-        let of = |all: &[(String, Vec<u8>)]| {
-            all.iter().filter(|(name, _)| !name.ends_with("ndjson")).cloned().collect::<Vec<_>>()
+        let of = |mut all: BTreeMap<String, Vec<u8>>| {
+            all.retain(|name, _| !name.ends_with("ndjson"));
+            all
         };
-        assert_eq!(of(&now), of(&before), "{folder}");
+        assert_eq!(of(now), of(before.clone()), "{folder}");
     }
     // Old documents that cannot be read now are not forgotten.
     let item = |id: &str| Bench::item(id, &[("k", &archive.url("new/a.nc"))]);

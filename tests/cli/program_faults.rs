@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 
-use crate::bench::{Bench, Said, files};
+use crate::bench::{Bench, Said, contents, files};
 use crate::disk::Small;
 
 /// Noise, so that nothing is compressed: 40 chunks of 160 kB.
@@ -31,10 +30,6 @@ of = "mean"
 to = "FOLDER/mean.zarr"
 chunks = { t = 1, y = 100, x = 200 }
 "#;
-
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    files(folder).into_iter().map(|name| (name.clone(), std::fs::read(folder.join(&name)).unwrap())).collect()
-}
 
 fn refused(said: &Said, words: &[&str]) {
     assert_eq!(said.code, 2, "{said:?}");

@@ -1,10 +1,8 @@
 //! `outcrop run program`: steps in a file.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, contents};
 
 const ANOMALY: &str = r#"
 [[step]]
@@ -24,23 +22,6 @@ of = "mean"
 to = "mean.zarr"
 chunks = { t = 1, y = 100, x = 500 }
 "#;
-
-/// All files below a folder, by name.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(&next).unwrap().flatten() {
-            if entry.path().is_dir() {
-                folders.push(entry.path());
-            } else {
-                let name = entry.path().strip_prefix(folder).unwrap().display().to_string();
-                all.insert(name, std::fs::read(entry.path()).unwrap());
-            }
-        }
-    }
-    all
-}
 
 #[test]
 fn a_small_graph_runs_once_and_is_drawn() {
@@ -149,6 +130,11 @@ fn what_is_wrong_in_a_program_is_named() {
             assert!(said.err.contains(word), "{text}: {}", said.err);
         }
     }
+    // What is said and would do nothing.
+    bench.write("p.toml", step("op = \"mean\""));
+    bench.run("run program p.toml --datetime 2020").could_not_run(&["--items"]);
+    bench.items("items.json", &[Bench::item("i", &[("k", "a.nc")])]);
+    bench.run("run program p.toml --items items.json").could_not_run(&["items are given"]);
     bench.write("p.toml", "[[step]\n");
     bench.run("run program p.toml").could_not_run(&["line 1"]);
     bench.run("run program none.toml").could_not_run(&["none.toml"]);

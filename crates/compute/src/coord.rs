@@ -1,5 +1,6 @@
 //! Labels along a dimension.
 
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use outcrop_formats::{AttrValue, Attrs};
 use outcrop_grid::time::{CfTime, Stamp};
 
@@ -28,6 +29,19 @@ impl Coord {
     /// Labels that are whole numbers.
     pub fn integers(whole: Vec<i64>, attrs: Attrs) -> Self {
         Self { values: whole.iter().map(|value| *value as f64).collect(), whole, texts: Vec::new(), attrs }
+    }
+
+    /// Labels that are days, counted from 1970-01-01.
+    pub fn days(days: impl IntoIterator<Item = NaiveDate>) -> Self {
+        Self::integers(days.into_iter().map(since_1970).collect(), times("days since 1970-01-01"))
+    }
+
+    /// Labels that are times, counted in seconds or, where one has a fraction, microseconds from 1970-01-01.
+    pub(crate) fn moments(all: &[DateTime<Utc>]) -> Self {
+        let is_whole = all.iter().all(|time| time.timestamp_subsec_nanos() == 0);
+        let (unit, count): (_, fn(&DateTime<Utc>) -> i64) =
+            if is_whole { ("seconds", DateTime::timestamp) } else { ("microseconds", DateTime::timestamp_micros) };
+        Self::integers(all.iter().map(count).collect(), times(&format!("{unit} since 1970-01-01")))
     }
 
     /// Labels that are texts.
@@ -147,6 +161,17 @@ impl Coord {
     }
 }
 
+/// Days since 1970-01-01.
+pub fn since_1970(day: NaiveDate) -> i64 {
+    i64::from(day.num_days_from_ce()) - 719_163
+}
+
+/// Attributes of times of these units.
+fn times(units: &str) -> Attrs {
+    let named = [("units", units), ("calendar", "proleptic_gregorian"), ("standard_name", "time")];
+    named.map(|(name, text)| (name.to_owned(), AttrValue::Text(text.to_owned()))).into_iter().collect()
+}
+
 /// A date, with its time of day if it has one.
 fn date_text(stamp: &Stamp) -> String {
     let day = format!("{:04}-{:02}-{:02}", stamp.year, stamp.month, stamp.day);
@@ -168,28 +193,32 @@ fn whole_number(value: f64) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn times(units: &str, calendar: &str, whole: Vec<i64>) -> Coord {
+    fn axis(units: &str, calendar: &str, whole: Vec<i64>) -> Coord {
         let text = |text: &str| AttrValue::Text(text.to_owned());
         let attrs = Attrs::from([("units".to_owned(), text(units)), ("calendar".to_owned(), text(calendar))]);
         Coord::integers(whole, attrs)
     }
 
     #[test]
-    fn times_keep_all_digits_in_other_units() {
-        let first = times("nanoseconds since 1970-01-01", "", vec![0]);
-        let own = times("milliseconds since 2020-01-01", "proleptic_gregorian", vec![1, 86_400_003]);
+    fn days_are_counted_from_1970() {
+        let days = Coord::days(["1970-01-02", "2000-03-01"].map(|day| day.parse().unwrap()));
+        assert_eq!(days.whole, [1, 11_017]);
+        assert_eq!(days.text_at(1), "2000-03-01");
+    }
+
+    #[test]
+    fn momentskeep_all_digits_in_other_units() {
+        let first = axis("nanoseconds since 1970-01-01", "", vec![0]);
+        let own = axis("milliseconds since 2020-01-01", "proleptic_gregorian", vec![1, 86_400_003]);
         let turned = own.in_units_of(&first).unwrap();
         assert_eq!(turned.whole, [1_577_836_800_001_000_000, 1_577_923_200_003_000_000]);
         assert_eq!(turned.attrs, first.attrs);
-        let days = times("days since 1970-01-01", "standard", vec![3]);
-        assert_eq!(
-            times("hours since 1970-01-02", "gregorian", vec![24, 48]).in_units_of(&days).unwrap().whole,
-            [2, 3]
-        );
+        let days = axis("days since 1970-01-01", "standard", vec![3]);
+        assert_eq!(axis("hours since 1970-01-02", "gregorian", vec![24, 48]).in_units_of(&days).unwrap().whole, [2, 3]);
         // Half a day is no whole day.
-        let half = times("hours since 1970-01-01", "standard", vec![12]).in_units_of(&days).unwrap();
+        let half = axis("hours since 1970-01-01", "standard", vec![12]).in_units_of(&days).unwrap();
         assert_eq!((half.whole.len(), &half.values[..]), (0, &[0.5][..]));
-        assert!(times("days since 1970-01-01", "noleap", vec![1]).in_units_of(&days).is_none());
-        assert!(times("metres", "", vec![1]).in_units_of(&days).is_none());
+        assert!(axis("days since 1970-01-01", "noleap", vec![1]).in_units_of(&days).is_none());
+        assert!(axis("metres", "", vec![1]).in_units_of(&days).is_none());
     }
 }

@@ -26,7 +26,7 @@ mod strided;
 pub use array::{Coarsen, DataArray, Dataset, GroupBy, Join, Rolled};
 pub use block::{Block, Element};
 pub use coarsen::coarsen_mean;
-pub use coord::Coord;
+pub use coord::{Coord, since_1970};
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use expr::build::Scalar;

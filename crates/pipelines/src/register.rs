@@ -2,6 +2,7 @@
 
 use futures::TryStreamExt;
 use outcrop_formats::{REFERENCES, zarr::ZarrFormat};
+use outcrop_grid::Footprint;
 use outcrop_stac::{Body, Document, Kind, Published, TreeWriter, WalkOptions, WriteOptions, walk};
 use outcrop_store::{Href, Store};
 use serde_json::{Map, Value, json};
@@ -245,4 +246,15 @@ pub async fn register_items(store: &Store, catalog: &Href, results: Vec<Body>) -
     }
     tree.finish()?;
     Ok(())
+}
+
+/// An outline as GeoJSON.
+pub(crate) fn geometry(footprint: &Footprint) -> Value {
+    match &footprint.rings[..] {
+        [ring] => json!({"type": "Polygon", "coordinates": [ring]}),
+        rings => {
+            let parts: Vec<Value> = rings.iter().map(|ring| json!([ring])).collect();
+            json!({"type": "MultiPolygon", "coordinates": parts})
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Report {
             let [of, what, to, state, tasks] = Self::line(output);
             let _ = writeln!(text, "\n{of}: {state}\n  {what} -> {to}\n  tasks: {tasks}");
             for failed in output.failed.iter().take(NAMED) {
-                let _ = writeln!(text, "  failed {}: {}", window(&failed.window), failed.why);
+                let _ = writeln!(text, "  failed {failed}");
             }
             more(&mut text, output.failed.len(), NAMED, "failed");
         }
@@ -146,7 +146,7 @@ impl Report {
         for output in self.outputs.iter().filter(|output| !output.failed.is_empty()) {
             let _ = write!(page, "<h2>Failed in {}</h2>\n<table><tr><th>window<th>reason", escaped(&output.of));
             for failed in output.failed.iter().take(NAMED) {
-                let _ = write!(page, "<tr><td>{}<td>{}", window(&failed.window), escaped(&failed.why));
+                let _ = write!(page, "<tr><td>{}<td>{}", failed.place(), escaped(&failed.why));
             }
             page.push_str("</table>\n");
             if output.failed.len() > NAMED {
@@ -177,12 +177,6 @@ fn more(text: &mut String, all: usize, named: usize, what: &str) {
     if all > named {
         let _ = writeln!(text, "  and {} more {what}", all - named);
     }
-}
-
-/// `[0:4, 10:20]`.
-fn window(window: &[std::ops::Range<u64>]) -> String {
-    let ranges: Vec<String> = window.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
-    format!("[{}]", ranges.join(", "))
 }
 
 fn escaped(text: &str) -> String {

@@ -3,8 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use futures::TryStreamExt;
-use outcrop_catalog::search;
 use outcrop_compute::kernel::Trend;
 use outcrop_compute::signal::Band;
 use outcrop_compute::{Missing, RunOptions, human, peak};
@@ -14,9 +12,9 @@ use outcrop_pipelines::register::{Inputs, register_items};
 use outcrop_store::Href;
 use serde_json::{Value, json};
 
-use super::super::{folder, located, search_options, source};
-use super::run_options;
-use crate::args::{DasArgs, GapsName, MedianName, Selection, TrendName};
+use super::super::{folder, located};
+use super::{items, run_options};
+use crate::args::{DasArgs, GapsName, MedianName, TrendName};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::print;
@@ -28,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &DasArgs) -> Result<Outcome, Failure>
     let options = options(args)?;
     let run = RunOptions { scratch: args.scratch.as_ref().map(Into::into), ..run_options(context, &args.limits)? };
     let to = folder(&args.to)?;
-    let sources = sources(context, args)?;
+    let sources = items(context, args.items.as_deref(), &args.selection)?;
     let hrefs = hrefs(args, &sources)?;
     let das = Das::new(context.wait(open(&context.store, &hrefs, &options))?, options)?;
     if args.limits.plan {
@@ -132,33 +130,6 @@ fn pair<T: std::str::FromStr>(flag: &str, text: &str, between: char, example: &s
     parts.ok_or_else(|| {
         Failure::usage(format!("`{flag} {text}` is not two numbers"), format!("write it like {flag} {example}"))
     })
-}
-
-/// The items, where the recording is named by items.
-fn sources(context: &Context, args: &DasArgs) -> Result<Vec<Inputs>, Failure> {
-    let Some(items) = &args.items else {
-        return if is_plain(&args.selection) {
-            Ok(Vec::new())
-        } else {
-            Err(Failure::usage("files cannot be searched", "name items with --items, or select samples with --time"))
-        };
-    };
-    let (from, wanted) = (source(items)?, search_options(&args.selection)?);
-    let found = search(&context.store, &from, &wanted);
-    let found = found.map_err(Failure::from).and_then(|node| async move { Ok(Inputs::of(&node.document)?) });
-    let found: Vec<Inputs> = context.wait(found.try_collect())?;
-    if found.is_empty() {
-        let message = format!("no item of `{items}` fits");
-        return Err(Failure::usage(message, "try `outcrop search` with the same options"));
-    }
-    Ok(found)
-}
-
-/// True if nothing is selected.
-fn is_plain(selection: &Selection) -> bool {
-    let Selection { ids, collections, bbox, intersects, datetime, filter, query, max_items } = selection;
-    let lists = ids.is_empty() && collections.is_empty() && query.is_empty();
-    lists && [bbox, intersects, datetime, filter].iter().all(|text| text.is_none()) && max_items.is_none()
 }
 
 fn hrefs(args: &DasArgs, sources: &[Inputs]) -> Result<Vec<Href>, Failure> {

@@ -6,13 +6,12 @@ use outcrop_pipelines::heat_index::{
     DatePattern, DayFile, HeatFiles, HeatIndex, HeatOptions, HeatOutput, HeatReport, HeatWriter, Masking, NanRule,
     Part, Selection, Series, SeriesOptions, Units, day_of_name, item, nearest_csv,
 };
-use outcrop_pipelines::items::find;
 use outcrop_pipelines::register::{Inputs, register_items};
 use outcrop_store::Href;
 use serde_json::json;
 
-use super::super::{folder, search_options, source};
-use super::run_options;
+use super::super::folder;
+use super::{items, run_options};
 use crate::args::{HeatIndexArgs, HeatPart, HeatValues, MaskingName, NanName, UnitsName};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -168,16 +167,15 @@ fn options(values: &HeatValues) -> HeatOptions {
 /// The images and their days.
 fn files(context: &Context, args: &HeatIndexArgs) -> Result<Vec<DayFile>, Failure> {
     let pattern = args.date_pattern.as_deref().map(DatePattern::parse).transpose()?;
-    let Some(items) = &args.items else {
+    let found = items(context, args.items.as_deref(), &args.selection)?;
+    if found.is_empty() {
         let file = |text: &String| {
             let href = Href::parse(text)?.absolute();
             let day = day_of_name(href.file_name().unwrap_or_default(), pattern.as_ref())?;
             Ok(DayFile { href, day, item: None })
         };
         return args.files.iter().map(file).collect();
-    };
-    let (from, wanted) = (source(items)?, search_options(&args.selection)?);
-    let found = context.wait(find(&context.store, &from, &wanted))?;
+    }
     found.iter().map(|inputs| of_item(inputs, args.asset.as_deref(), pattern.as_ref())).collect()
 }
 

@@ -7,8 +7,11 @@ pub(crate) mod spring_index;
 
 use outcrop_compute::fold::RunReport;
 use outcrop_compute::{Executor, RunOptions, parse_bytes};
+use outcrop_pipelines::items::find;
+use outcrop_pipelines::register::Inputs;
 
-use crate::args::{ExecutorName, Limits, RunArgs, RunPipeline};
+use super::{search_options, source};
+use crate::args::{ExecutorName, Limits, RunArgs, RunPipeline, Selection};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
@@ -48,4 +51,24 @@ fn tell_resumed(context: &Context, run: &RunReport) {
         let done = run.resumed;
         context.say(&format!("went on where an earlier run ended: {done} of {} steps were done", run.of_steps));
     }
+}
+
+/// The items of a source, if one is named; what selects among items selects nothing without.
+fn items(context: &Context, named: Option<&str>, selection: &Selection) -> Result<Vec<Inputs>, Failure> {
+    let Some(named) = named else {
+        return if is_plain(selection) {
+            Ok(Vec::new())
+        } else {
+            Err(Failure::usage("only items can be searched", "name them with --items"))
+        };
+    };
+    let (from, wanted) = (source(named)?, search_options(selection)?);
+    context.wait(find(&context.store, &from, &wanted))
+}
+
+/// True if nothing is selected.
+fn is_plain(selection: &Selection) -> bool {
+    let Selection { ids, collections, bbox, intersects, datetime, filter, query, max_items } = selection;
+    let lists = ids.is_empty() && collections.is_empty() && query.is_empty();
+    lists && [bbox, intersects, datetime, filter].iter().all(|text| text.is_none()) && max_items.is_none()
 }

@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use outcrop_compute::plan::{Graph, Partition};
 use outcrop_compute::{RunOptions, human, peak};
-use outcrop_pipelines::items::find;
 use outcrop_pipelines::program::{Program, Written};
-use outcrop_pipelines::register::{Inputs, register_items};
+use outcrop_pipelines::register::register_items;
 use outcrop_pipelines::report::{self, Report};
 use outcrop_store::{Href, publish};
 
-use super::super::{folder as in_folder, search_options, source};
-use super::run_options;
+use super::super::folder as in_folder;
+use super::{items, run_options};
 use crate::args::ProgramArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -32,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &ProgramArgs) -> Result<Outcome, Fail
         // A name that is no report's is told before anything is computed.
         report_text(&Report::default(), file)?;
     }
-    let items = items(context, args)?;
+    let items = items(context, args.items.as_deref(), &args.selection)?;
     let prepared = Program::parse(&text)?.prepare(&context.store, &folder, &items)?;
     if let Some(file) = &args.graph {
         draw(&prepared.graph(), file)?;
@@ -105,13 +104,6 @@ fn put(file: &str, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The items that are given to the program.
-fn items(context: &Context, args: &ProgramArgs) -> Result<Vec<Inputs>, Failure> {
-    let Some(items) = &args.items else { return Ok(Vec::new()) };
-    let (from, wanted) = (source(items)?, search_options(&args.selection)?);
-    context.wait(find(&context.store, &from, &wanted))
-}
-
 fn tell(context: &Context, output: &Written) {
     if let Some(values) = output.values.as_ref().filter(|_| !context.json) {
         print::data(&format!("{} = {values}\n", output.of));
@@ -128,8 +120,7 @@ fn tell(context: &Context, output: &Written) {
     let shape = output.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
     context.say(&format!("{}: {shape} {}, {run} tasks{earlier} -> {to}{part}", output.of, output.dtype));
     for failed in output.failed.iter().take(NAMED) {
-        let window: Vec<String> = failed.window.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
-        print::note(&format!("failed: {} [{}]: {}", output.of, window.join(", "), failed.why));
+        print::note(&format!("failed: {} {failed}", output.of));
     }
     if !output.failed.is_empty() {
         let all = output.failed.len();

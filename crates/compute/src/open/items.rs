@@ -5,12 +5,13 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
-use outcrop_formats::{AttrValue, Attrs};
+use outcrop_formats::AttrValue;
 use outcrop_store::{Href, Store};
 
 use super::image::{BAND, IMAGE, grid_difference};
 use super::names::{DatePattern, day_of_name};
 use super::{OpenOptions, open_file};
+use crate::expr::select::Pick;
 use crate::{Coord, DataArray, Dataset, Error, Result};
 
 /// An item as it is opened.
@@ -243,14 +244,8 @@ fn label(parts: &mut [Part<'_>], files: &[&str], options: &ItemOptions) -> Resul
         }
     };
     let Some(times) = times else { return Ok(()) };
-    let is_whole = times.iter().all(|time| time.timestamp_subsec_nanos() == 0);
-    let unit = if is_whole { "seconds" } else { "microseconds" };
-    let attrs = Attrs::from([
-        ("units".to_owned(), AttrValue::Text(format!("{unit} since 1970-01-01"))),
-        ("calendar".to_owned(), AttrValue::Text("proleptic_gregorian".into())),
-        ("standard_name".to_owned(), AttrValue::Text("time".into())),
-    ]);
-    for (part, time) in parts.iter_mut().zip(&times) {
+    let labels = Coord::moments(&times);
+    for (part, place) in parts.iter_mut().zip(0u64..) {
         let at = part.array.dim(&options.dim)?;
         if part.array.shape()[at] != 1 {
             let why = format!(
@@ -260,8 +255,8 @@ fn label(parts: &mut [Part<'_>], files: &[&str], options: &ItemOptions) -> Resul
             );
             return Err(odd(part.item, why));
         }
-        let whole = if is_whole { time.timestamp() } else { time.timestamp_micros() };
-        part.array.coords.insert(options.dim.clone(), Coord::integers(vec![whole], attrs.clone()));
+        let own = labels.picked(&Pick::Range { start: place, step: 1, len: 1 });
+        part.array.coords.insert(options.dim.clone(), own);
     }
     Ok(())
 }

@@ -20,6 +20,21 @@ pub struct FailedWindow {
     pub why: String,
 }
 
+impl std::fmt::Display for FailedWindow {
+    /// `[0:4, 10:20]: why`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place(), self.why)
+    }
+}
+
+impl FailedWindow {
+    /// The window as it is written in a selection: `[0:4, 10:20]`.
+    pub fn place(&self) -> String {
+        let ranges: Vec<String> = self.window.iter().map(|range| format!("{}:{}", range.start, range.end)).collect();
+        format!("[{}]", ranges.join(", "))
+    }
+}
+
 /// The windows that failed in a run. A run that has one goes on where what a task reads cannot be had or decoded; all other errors end it.
 #[derive(Debug, Default)]
 pub struct Ledger {

@@ -141,38 +141,35 @@ fn plans_keep_within_the_memory_that_they_promise() {
     let bench = Bench::new();
     let shape = [60, 320, 400];
     let block = values(&mut Numbers::new(1), DType::Float32, shape.iter().product());
-    let (mut wrong, mut low, mut near) = (Vec::new(), Vec::new(), 0);
-    for (chunk, threads) in [([5, 128, 160], 2), ([60, 32, 32], 2), ([20, 160, 200], 2), ([1, 320, 400], 1)] {
+    let (mut wrong, mut large) = (Vec::new(), 0);
+    // Of the last, tasks have few and large slabs, and seldom take what they may at the same time: only that none takes more is asked.
+    let near = [([5, 128, 160], 2), ([60, 32, 32], 2), ([1, 320, 400], 1)];
+    for (chunk, threads) in near.into_iter().chain([([20, 160, 200], 2)]) {
+        let is_near = near.iter().any(|(own, _)| *own == chunk);
         let array = bench.stored("v", &block, &shape, &chunk);
         for (name, f) in cases() {
             let executor = if threads == 1 { Executor::Serial } else { Executor::Threads };
             let options = RunOptions { threads, memory: 400 << 20, executor, ..RunOptions::default() };
             let plan = Plan::new(&f(&array).unwrap(), &Nowhere, &options).unwrap();
-            let mut measured = 0;
+            // What threads, channels and the like take whatever the arrays are.
+            let fixed = 1 << 20;
+            let (mut measured, mut share) = (0u64, 0.0);
             // Threads that are not at their peaks at once leave a run below what it may take; the largest of some runs counts.
-            for _ in 0..3 {
+            for _ in 0..6 {
                 measured = measured.max(peak_of(&f(&array).unwrap(), &options));
-                if plan.memory_bytes() < LARGE || measured as f64 >= 0.65 * plan.memory_bytes() as f64 {
+                share = measured.saturating_sub(fixed) as f64 / plan.memory_bytes() as f64;
+                if !is_near || plan.memory_bytes() < LARGE || share >= 0.6 {
                     break;
                 }
             }
-            // What threads, channels and the like take whatever the arrays are.
-            let fixed = 1 << 20;
-            let share = measured.saturating_sub(fixed) as f64 / plan.memory_bytes() as f64;
             let told = format!("{name}, chunks {chunk:?}: {measured} of {} ({share:.2})", plan.memory_bytes());
-            if share > 1.0 {
+            let is_large = is_near && measured >= LARGE;
+            large += u32::from(is_large);
+            if !(share <= 1.0 && (share >= 0.6 || !is_large)) {
                 wrong.push(told);
-            } else if measured >= LARGE && share < 0.6 {
-                low.push(told);
-            } else if measured >= LARGE {
-                near += 1;
             }
         }
     }
     assert!(wrong.is_empty(), "{} plans:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(
-        near >= 36 && near + low.len() >= 40,
-        "only {near} large plans are near their bounds; below:\n{}",
-        low.join("\n")
-    );
+    assert!(large >= 30, "only {large} plans are large enough to tell");
 }

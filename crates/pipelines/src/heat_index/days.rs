@@ -1,16 +1,11 @@
 //! Days of a series.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 
 /// Days between the first and the last of rising days that are not there.
 pub fn missing_days(days: &[NaiveDate]) -> Vec<NaiveDate> {
     let gaps = days.windows(2).flat_map(|pair| pair[0].iter_days().skip(1).take_while(move |day| *day < pair[1]));
     gaps.collect()
-}
-
-/// Days since 1970-01-01.
-pub(super) fn since_1970(day: NaiveDate) -> i64 {
-    i64::from(day.num_days_from_ce()) - 719_163
 }
 
 #[cfg(test)]
@@ -21,6 +16,5 @@ mod tests {
     fn gaps_are_days_that_are_not_there() {
         let days = ["2016-02-28", "2016-03-01", "2016-03-02"].map(|day| day.parse().unwrap());
         assert_eq!(missing_days(&days), ["2016-02-29".parse().unwrap()]);
-        assert_eq!(since_1970("1970-01-02".parse().unwrap()), 1);
     }
 }

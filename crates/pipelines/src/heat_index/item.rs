@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::output::{HeatFiles, crs};
 use super::run::HeatIndex;
 use crate::Result;
+use crate::register::geometry;
 
 /// The item of some results: their assets, place and time, and links to the items or files they were made from. Its id is
 /// `heat-index` with the name of their folder, the first and the last day.
@@ -75,14 +76,4 @@ fn asset(key: &str, href: &Href) -> Value {
 fn footprint(index: &HeatIndex) -> Option<Footprint> {
     let bounds = |dim: &str| Some(Axis::from_centres(&index.series().array.coords.get(dim)?.values)?.bounds());
     footprint_of_rectangle(&crs(index)?.ok()?, bounds("x")?, bounds("y")?).ok()
-}
-
-fn geometry(footprint: &Footprint) -> Value {
-    match &footprint.rings[..] {
-        [ring] => json!({"type": "Polygon", "coordinates": [ring]}),
-        rings => {
-            let parts: Vec<Value> = rings.iter().map(|ring| json!([ring])).collect();
-            json!({"type": "MultiPolygon", "coordinates": parts})
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Pictures of the results: a map of the mean over time, and the means of days as a line.
 
+use outcrop_compute::since_1970;
 use std::ops::Range;
 
-use super::days::since_1970;
 use super::run::{HeatIndex, HeatReport};
 use crate::Result;
 use crate::draw::{Form, Limits, Line, Map, Rows, Style, Tick, draw_as, draw_line, moments};

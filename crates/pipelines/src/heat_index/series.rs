@@ -9,7 +9,6 @@ use outcrop_formats::cf::Policy;
 use outcrop_formats::{AttrValue, Attrs, Variable};
 use outcrop_store::{Href, Store};
 
-use super::days::since_1970;
 use super::values::{Rule, Units};
 use crate::{Error, Result};
 
@@ -196,11 +195,6 @@ fn joined(images: &[Image], files: &[DayFile]) -> Result<DataArray> {
         array
     };
     let alike: Vec<DataArray> = images.iter().map(alike).collect();
-    let days = files.iter().map(|file| since_1970(file.day)).collect();
-    let attrs = Attrs::from([
-        ("units".to_owned(), AttrValue::Text("days since 1970-01-01".into())),
-        ("calendar".to_owned(), AttrValue::Text("proleptic_gregorian".into())),
-        ("standard_name".to_owned(), AttrValue::Text("time".into())),
-    ]);
-    Ok(DataArray::stack(&alike, "time")?.with_coord("time", Coord::integers(days, attrs))?)
+    let days = Coord::days(files.iter().map(|file| file.day));
+    Ok(DataArray::stack(&alike, "time")?.with_coord("time", days)?)
 }

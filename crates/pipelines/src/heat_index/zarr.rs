@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use outcrop_compute::since_1970;
 use outcrop_formats::zarr::{ArraySpec, Element, GroupWriter, ZarrCompression, ZarrFormat};
 use outcrop_formats::{AttrValue, Attrs, DType};
 
-use super::days::since_1970;
 use super::output::store_root;
 use super::run::{HeatIndex, HeatReport};
 use super::tiles::Tile;

@@ -94,6 +94,12 @@ impl Program {
             parameters.check_all_used()?;
             arrays.insert(step.name.clone(), array.named(&step.name));
         }
+        let takes =
+            |step: &Step| step.op == "open" && !["path", "items"].iter().any(|key| step.parameters.contains_key(*key));
+        if !items.is_empty() && !self.steps.iter().any(takes) {
+            let why = "items are given, but each `open` names files or items of its own".into();
+            return Err(Error::Program { at: "the file".into(), why });
+        }
         for output in &self.outputs {
             output.check(&arrays)?;
         }

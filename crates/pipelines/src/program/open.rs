@@ -1,13 +1,12 @@
 //! Steps that begin with files, or with numbers by chance.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use outcrop_catalog::{Cql, SearchOptions, Source};
 use outcrop_compute::{
     Block, Coord, DType, DataArray, Dataset, DatePattern, ItemOptions, Labels, OpenOptions, Reach, concat_files,
     day_of_name, kernel::MapBlocks, open_dataset,
 };
 use outcrop_formats::cf::Policy;
-use outcrop_formats::{AttrValue, Attrs};
 use outcrop_grid::BBox;
 use outcrop_store::{Href, Store};
 use serde_json::Value;
@@ -118,14 +117,7 @@ fn with_days(array: DataArray, hrefs: &[Href], dim: &str, parameters: &Parameter
         (Err(error), Some(_)) => return Err(error.into()),
         _ => return Ok(array),
     };
-    let text = |text: &str| AttrValue::Text(text.to_owned());
-    let attrs = Attrs::from([
-        ("units".to_owned(), text("days since 1970-01-01")),
-        ("calendar".to_owned(), text("proleptic_gregorian")),
-        ("standard_name".to_owned(), text("time")),
-    ]);
-    let labels = days.iter().map(|day| i64::from(day.num_days_from_ce()) - 719_163).collect();
-    Ok(array.with_coord(dim, Coord::integers(labels, attrs))?)
+    Ok(array.with_coord(dim, Coord::days(days))?)
 }
 
 fn of_items(opening: Opening<'_>, parameters: &Parameters<'_>) -> Result<Dataset> {

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use indexmap::{IndexMap, IndexSet};
 use outcrop_compute::DataArray;
-use outcrop_grid::Footprint;
 use outcrop_grid::time::rfc3339;
 use outcrop_stac::Body;
 use outcrop_store::Href;
@@ -15,6 +14,7 @@ use super::{Kind, Output, Written, place};
 use crate::Result;
 use crate::draw::Form;
 use crate::program::{Prepared, Step};
+use crate::register::geometry;
 
 const EXTENSIONS: [&str; 2] = [
     "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
@@ -128,16 +128,6 @@ fn between((first, last): (String, String)) -> Map<String, Value> {
 fn now() -> Map<String, Value> {
     let now = rfc3339(&chrono::Utc::now());
     between((now.clone(), now))
-}
-
-fn geometry(footprint: &Footprint) -> Value {
-    match &footprint.rings[..] {
-        [ring] => json!({"type": "Polygon", "coordinates": [ring]}),
-        rings => {
-            let parts: Vec<Value> = rings.iter().map(|ring| json!([ring])).collect();
-            json!({"type": "MultiPolygon", "coordinates": parts})
-        }
-    }
 }
 
 /// `data` for the first array, `table`, `picture`; the name of the file where that is taken.
